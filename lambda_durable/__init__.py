@@ -1,0 +1,84 @@
+"""Durable execution for Python on AWS Lambda, in your own account."""
+
+from .app import Durable
+from .client import Client
+from .config import Retry
+from .context import AsyncContext, Context
+from .durations import Duration
+from .errors import (
+    CallbackError,
+    CallbackTokenError,
+    ConfigurationError,
+    DeterminismError,
+    DuplicateStepError,
+    DurableError,
+    ErrorInfo,
+    EventDataError,
+    InvokeError,
+    NestedStepError,
+    NonRetriableError,
+    PayloadTooLargeError,
+    RetryAfterError,
+    RunCancelledError,
+    RunFailedError,
+    RunNotFoundError,
+    RunSkippedError,
+    RunTimeoutError,
+    SerializationError,
+    SignalConflictError,
+    StepError,
+    StepInterruptedError,
+    StepTimeoutError,
+    TransactionError,
+)
+from .events import Event, Trigger, on_event
+from .function import Function
+from .runs import Run, RunSummary, StepRecord, WaitingFor
+from .step_info import StepInfo, current_step
+from .steps import AsyncStep, Step, StepFuture
+
+__all__ = [
+    "AsyncContext",
+    "AsyncStep",
+    "CallbackError",
+    "CallbackTokenError",
+    "Client",
+    "ConfigurationError",
+    "Context",
+    "DeterminismError",
+    "DuplicateStepError",
+    "Durable",
+    "DurableError",
+    "Duration",
+    "ErrorInfo",
+    "Event",
+    "EventDataError",
+    "Function",
+    "InvokeError",
+    "NestedStepError",
+    "NonRetriableError",
+    "PayloadTooLargeError",
+    "Retry",
+    "RetryAfterError",
+    "Run",
+    "RunCancelledError",
+    "RunFailedError",
+    "RunNotFoundError",
+    "RunSkippedError",
+    "RunSummary",
+    "RunTimeoutError",
+    "SerializationError",
+    "SignalConflictError",
+    "Step",
+    "StepError",
+    "StepFuture",
+    "StepInfo",
+    "StepInterruptedError",
+    "StepRecord",
+    "StepTimeoutError",
+    "TransactionError",
+    "Trigger",
+    "WaitingFor",
+    "current_step",
+    "on_event",
+]

@@ -1,0 +1,192 @@
+"""`Durable`: the registry of an app's functions, and what its Lambda calls."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, ParamSpec, Protocol, TypeVar, overload
+
+from . import calls
+from .calls import DurableStep, Options, Semantics
+from .config import Retry, StepsPerInvocation, check_steps_per_invocation
+from .context import AsyncContext, Context
+from .engine.asynchronous import AsyncReplay
+from .engine.scope import current_scope
+from .errors import ConfigurationError
+from .events import Event, Trigger
+from .function import Function
+from .runtime.payloads import MAX_OUTPUT
+from .steps import AsyncStep, Step
+
+P = ParamSpec("P")
+R = TypeVar("R")
+D = TypeVar("D")
+Data = TypeVar("Data", contravariant=True)
+
+
+class _Decorator(Protocol[Data]):
+    """Takes the handler of a function with one trigger."""
+
+    @overload
+    def __call__(self, handler: Callable[[AsyncContext[Data]], Awaitable[R]], /) -> Function[Data, R]: ...
+    @overload
+    def __call__(self, handler: Callable[[Context[Data]], R], /) -> Function[Data, R]: ...
+
+
+class _OpenDecorator(Protocol):
+    """Takes the handler of any other function: its context says what the data is."""
+
+    @overload
+    def __call__(self, handler: Callable[[AsyncContext[D]], Awaitable[R]], /) -> Function[D, R]: ...
+    @overload
+    def __call__(self, handler: Callable[[Context[D]], R], /) -> Function[D, R]: ...
+
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", re.ASCII)
+
+
+class Durable:
+    """The functions that one deployed worker serves.
+
+    `retry` and `steps_per_invocation` are the defaults of its functions. `max_output` is the most bytes of
+    JSON that one output, event or payload may have (5 MiB).
+    """
+
+    def __init__(
+        self,
+        id: str,
+        *,
+        steps_per_invocation: StepsPerInvocation = "auto",
+        retry: Retry | None = None,
+        max_output: int = MAX_OUTPUT,
+    ) -> None:
+        self.id = _check_id(id, "an app")
+        self.retry = retry if retry is not None else Retry()
+        self.steps_per_invocation = check_steps_per_invocation(steps_per_invocation)
+        self.max_output = max_output
+        self._functions: dict[str, Function[Any, Any]] = {}
+
+    @property
+    def functions(self) -> Mapping[str, Function[Any, Any]]:
+        """Its functions, by id."""
+        return self._functions
+
+    @overload
+    def function(
+        self,
+        id: str,
+        triggers: Trigger[D],
+        *,
+        retry: Retry | None = None,
+        steps_per_invocation: StepsPerInvocation | None = None,
+        labels: Callable[[Event[D]], Sequence[str]] | None = None,
+    ) -> _Decorator[D]: ...
+    @overload
+    def function(
+        self,
+        id: str,
+        triggers: Sequence[Trigger[Any]] = (),
+        *,
+        retry: Retry | None = None,
+        steps_per_invocation: StepsPerInvocation | None = None,
+        labels: Callable[[Event[Any]], Sequence[str]] | None = None,
+    ) -> _OpenDecorator: ...
+    def function(
+        self,
+        id: str,
+        triggers: Trigger[Any] | Sequence[Trigger[Any]] = (),
+        *,
+        retry: Retry | None = None,
+        steps_per_invocation: StepsPerInvocation | None = None,
+        labels: Callable[[Event[Any]], Sequence[str]] | None = None,
+    ) -> Any:
+        """Make a handler a durable function, started by any of its triggers (at most 10).
+
+        With one trigger the event's data is what its model says; with several, what the handler's
+        `Context[...]` says; without one the function is only started or invoked. `labels` gives up to 3
+        strings to find a run by.
+        """
+        listed = [triggers] if isinstance(triggers, Trigger) else list(triggers)
+        _check_id(id, "a function")
+        if id in self._functions:
+            raise ConfigurationError(f"app {self.id!r} has two functions with the id {id!r}")
+        if len(listed) > 10:
+            raise ConfigurationError(f"function {id!r} has {len(listed)} triggers, and 10 are allowed")
+        for place, trigger in enumerate(listed):
+            if not isinstance(trigger, Trigger):
+                raise ConfigurationError(f"function {id!r}: {trigger!r} is no trigger; write on_event(...)")
+            if trigger in listed[:place]:
+                raise ConfigurationError(f"function {id!r} has the trigger {trigger!r} twice")
+
+        def register(handler: Callable[[Any], Any]) -> Function[Any, Any]:
+            function: Function[Any, Any] = Function(
+                id,
+                handler,
+                listed,
+                retry=retry if retry is not None else self.retry,
+                steps_per_invocation=check_steps_per_invocation(
+                    self.steps_per_invocation if steps_per_invocation is None else steps_per_invocation
+                ),
+                labels=labels,
+            )
+            self._functions[id] = function
+            return function
+
+        return register
+
+    @overload
+    def step(self, fn: Callable[P, R], /) -> Callable[P, R]: ...
+    @overload
+    def step(
+        self,
+        *,
+        id: str | None = None,
+        retry: Retry | None = None,
+        semantics: Semantics | None = None,
+        model: Any = None,
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+    def step(
+        self,
+        fn: Callable[..., Any] | None = None,
+        /,
+        *,
+        id: str | None = None,
+        retry: Retry | None = None,
+        semantics: Semantics | None = None,
+        model: Any = None,
+    ) -> Any:
+        """Make a plain function a step wherever a handler calls it; elsewhere it stays what it is."""
+        options = calls.with_options(Options(), retry=retry, semantics=semantics, model=model)
+
+        def decorate(plain: Callable[..., Any]) -> Callable[..., Any]:
+            return _durable(DurableStep(plain, id or plain.__name__, options))
+
+        return decorate if fn is None else decorate(fn)
+
+
+def _durable(step: DurableStep) -> Callable[..., Any]:
+    @functools.wraps(step.plain)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        scope = current_scope.get(None)
+        if scope is None:
+            return step.plain(*args, **kwargs)
+        if not isinstance(scope.replay, AsyncReplay):
+            return Step().run(step.id, call, *args, **kwargs)
+        if not calls.is_async(step.plain):
+            raise ConfigurationError(
+                f"step {step.id!r} is a plain function, which an async handler can't wait for by calling it; write "
+                f"`await ctx.step.run({step.id!r}, {step.plain.__name__}, ...)`, or make it `async def`"
+            )
+        return AsyncStep().run(step.id, call, *args, **kwargs)
+
+    call.__durable_step__ = step  # type: ignore[attr-defined]
+    return call
+
+
+def _check_id(id: object, what: str) -> str:
+    if not isinstance(id, str) or not _ID.fullmatch(id):
+        raise ConfigurationError(
+            f"the id of {what} has 1 to 128 letters, digits, dots, dashes and underscores, and this is {id!r}"
+        )
+    return id

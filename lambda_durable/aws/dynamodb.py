@@ -1,0 +1,348 @@
+"""The state on DynamoDB: every write is one conditional PutItem or UpdateItem.
+
+A failed condition answers with the item that is there (ReturnValuesOnConditionCheckFailure), so a conflict
+costs no read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from heapq import merge
+from typing import TYPE_CHECKING, cast
+
+from botocore.exceptions import ClientError
+
+from ..engine.journal import Failure, Header, LogEntry, Partition, Record, RunStatus, State
+from ..engine.paths import parent
+from ..errors import RunNotFoundError
+from ..ports import Clock, Lane, StoredEvent
+from . import items, keys, lanes
+from .items import number, text
+from .table import RUNS_INDEX, SHARDS, index_partition, index_range
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.literals import ReturnValueType
+    from mypy_boto3_dynamodb.type_defs import PutItemInputTypeDef, QueryInputTypeDef, UpdateItemInputTypeDef
+
+    from .items import Item
+    from .lanes import Move
+
+GRACE = timedelta(days=7)
+"""What items live beyond the retention: the longest that a run may take without stamping them again."""
+
+_LIST_PAGE = 100
+
+# What has to be there for a write to happen.
+NOTHING_IS_THERE = "attribute_not_exists(pk)"
+NOT_FINAL = "attribute_not_exists(t)"
+FEWER_ATTEMPTS = "(attribute_not_exists(n) OR n < :n)"
+SEEN_BEFORE_THE_WINDOW = "a <= :dedupe_after"
+RUNNING = "s = :running"
+RUNNING_OR_CANCELLING = "s IN (:running, :cancelling)"
+
+
+class DynamoStore:
+    """The `Store` port, on one table (table.py).
+
+    Each method is one call of DynamoDB, but for pages: those of `load_run` and `load_scope` beyond 1 MB, and
+    `runs`, which reads them as they are asked for.
+    """
+
+    def __init__(self, client: DynamoDBClient, table: str, *, retention: timedelta, clock: Clock) -> None:
+        self._client = client
+        self._table = table
+        self._life = retention + GRACE
+        self._clock = clock
+
+    # Events
+
+    def add_event(self, event: StoredEvent, *, dedupe_after: int) -> StoredEvent:
+        found = self._put(
+            items.event_item(event, self._expiry()),
+            f"{NOTHING_IS_THERE} OR {SEEN_BEFORE_THE_WINDOW}",
+            {":dedupe_after": number(dedupe_after)},
+        )
+        return event if found is None else items.event(found)
+
+    def get_event(self, event_id: str) -> StoredEvent | None:
+        found = self._get(keys.event(event_id), keys.EVENT)
+        return items.event(found) if found else None
+
+    # Runs
+
+    def create_run(self, header: Header) -> Header | None:
+        found = self._put(items.header_item(header, self._expiry()), NOTHING_IS_THERE)
+        return None if found is None else items.header(found)
+
+    def load_run(self, run_id: str) -> tuple[Header, Partition] | None:
+        found = self._partition(keys.run(run_id))
+        top = next(found, None)
+        if top is None or top["sk"]["S"] != keys.HEADER:
+            return None
+        return items.header(top), items.partition(found, "")
+
+    def get_header(self, run_id: str) -> Header | None:
+        found = self._get(keys.run(run_id), keys.HEADER)
+        return items.header(found) if found else None
+
+    def end_run(self, header: Header) -> Header | None:
+        end = items.ending(header)
+        values = {f":{name}": value for name, value in end.items()}
+        values[":running"] = text(RunStatus.RUNNING.value)
+        condition = RUNNING
+        if header.status is RunStatus.CANCELLED:
+            values[":cancelling"] = text(RunStatus.CANCELLING.value)
+            condition = RUNNING_OR_CANCELLING
+        ended, found = self._update(
+            keys.run(header.run_id),
+            keys.HEADER,
+            "SET " + ", ".join(f"{name} = :{name}" for name in end),
+            values,
+            condition=condition,
+        )
+        if ended:
+            return None
+        if not found:
+            raise RunNotFoundError(f"run {header.run_id!r} cannot end as {header.status}: it has no header")
+        return items.header(found)
+
+    def begin_cancel(self, run_id: str) -> Header | None:
+        _, found = self._update(
+            keys.run(run_id),
+            keys.HEADER,
+            "SET s = :cancelling",
+            {":running": text(RunStatus.RUNNING.value), ":cancelling": text(RunStatus.CANCELLING.value)},
+            condition=RUNNING,
+            returning="ALL_OLD",
+        )
+        return items.header(found) if found else None
+
+    def runs(
+        self,
+        function_ids: Sequence[str],
+        *,
+        status: str | None = None,
+        label: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+    ) -> Iterator[Header]:
+        first, last = index_range(since, until)
+        if first > last:  # DynamoDB refuses such a BETWEEN
+            return iter(())
+        values: Item = {":first": text(first), ":last": text(last)}
+        wanted = []
+        if status is not None:
+            wanted.append("s = :status")
+            values[":status"] = text(status)
+        if label is not None:
+            wanted.append("contains(L, :label)")
+            values[":label"] = text(label)
+
+        def listed(key: str) -> Iterator[Item]:
+            request: QueryInputTypeDef = {
+                "TableName": self._table,
+                "IndexName": RUNS_INDEX,
+                "KeyConditionExpression": "gp = :gp AND gs BETWEEN :first AND :last",
+                "ExpressionAttributeValues": {**values, ":gp": text(key)},
+                "ScanIndexForward": False,
+                "Limit": _LIST_PAGE,
+            }
+            if wanted:
+                request["FilterExpression"] = " AND ".join(wanted)
+            return self._query(request)
+
+        shards = [index_partition(id, shard) for id in dict.fromkeys(function_ids) for shard in range(SHARDS)]
+        newest_first = merge(*map(listed, shards), key=lambda item: item["gs"]["S"], reverse=True)
+        return map(items.header, newest_first)
+
+    # Journals
+
+    def load_scope(self, run_id: str, scope: str) -> Partition:
+        return items.partition(self._partition(keys.scope(run_id, scope)), scope)
+
+    def get_record(self, run_id: str, path: str) -> Record | None:
+        found = self._get(*keys.record(run_id, path))
+        return items.record(found, parent(path)) if found else None
+
+    def register(self, run_id: str, record: Record) -> Record | None:
+        return self._write(run_id, record, NOTHING_IS_THERE)
+
+    def commit(self, run_id: str, record: Record) -> Record | None:
+        if record.state is State.RETRYING:
+            return self._write(
+                run_id, record, f"{NOT_FINAL} AND {FEWER_ATTEMPTS}", {":n": number(record.attempts)}
+            )
+        return self._write(run_id, record, NOT_FINAL)
+
+    def claim(self, run_id: str, record: Record, seen: Record | None) -> Record | None:
+        if seen is None:
+            return self._write(run_id, record, NOTHING_IS_THERE)
+        # The attempts of a record that has none are left out of its item.
+        values: Item = {":m": text(str(seen.author)), ":n": number(seen.attempts)}
+        same_attempts = "n = :n" if seen.attempts else "(attribute_not_exists(n) OR n = :n)"
+        same_claim = "attribute_not_exists(c)"
+        if seen.claim:
+            same_claim = "c = :c"
+            values[":c"] = items.claim_text(seen.claim)
+        return self._write(
+            run_id, record, f"{NOT_FINAL} AND m = :m AND {same_attempts} AND {same_claim}", values
+        )
+
+    def append(self, run_id: str, scope: str, entry: LogEntry) -> LogEntry | None:
+        found = self._put(items.log_item(run_id, scope, entry, self._expiry()), NOTHING_IS_THERE)
+        return None if found is None else items.log_entry(found)
+
+    def save_failure(self, run_id: str, failure: Failure) -> None:
+        self._put(items.failure_item(run_id, failure, self._expiry()))
+
+    # Fan-outs
+
+    def next_in_lane(
+        self,
+        run_id: str,
+        path: str,
+        pool: int,
+        lane: int,
+        *,
+        after: int | None,
+        first: int,
+        limit: int,
+        tag: str,
+    ) -> tuple[bool, Lane]:
+        move = lanes.next_turn(lane, after=after, first=first, limit=limit, tag=tag)
+        moved, found = self._move(run_id, path, pool, move)
+        return moved, lanes.read(found, lane, first=first)
+
+    def close_lane(
+        self,
+        run_id: str,
+        path: str,
+        pool: int,
+        lane: int,
+        *,
+        after: int | None,
+        first: int,
+        tag: str,
+        failed: bool,
+    ) -> tuple[bool, Lane]:
+        move = lanes.close(lane, after=after, tag=tag, failed=failed)
+        moved, found = self._move(run_id, path, pool, move)
+        return moved, lanes.read(found, lane, first=first)
+
+    def fail_pool(self, run_id: str, path: str, pool: int) -> None:
+        self._update(
+            keys.scope(run_id, path),
+            keys.pool(pool),
+            "SET f = :one, x = :x",
+            {":one": number(1), ":x": number(self._expiry())},
+        )
+
+    def finish_pool(self, run_id: str, path: str, pool: int) -> int:
+        _, found = self._update(
+            keys.scope(run_id, path),
+            keys.POOLS,
+            "ADD p :pool SET x = :x",
+            {":pool": {"NS": [str(pool)]}, ":x": number(self._expiry())},
+            returning="ALL_NEW",
+        )
+        return len(found["p"]["NS"])
+
+    def _move(self, run_id: str, path: str, pool: int, move: Move) -> tuple[bool, Item]:
+        return self._update(
+            keys.scope(run_id, path),
+            keys.pool(pool),
+            f"{move.change}, x = :x",
+            {**move.values, ":x": number(self._expiry())},
+            condition=move.condition,
+            returning="ALL_NEW",
+        )
+
+    # Calls
+
+    def _expiry(self) -> int:
+        return int((self._clock.now() + self._life).timestamp())
+
+    def _write(
+        self, run_id: str, record: Record, condition: str, values: Item | None = None
+    ) -> Record | None:
+        """Write a record over what is there. None: it is written. Otherwise the one that is there instead."""
+        found = self._put(items.record_item(run_id, record, self._expiry()), condition, values)
+        if found is None:
+            return None
+        if not found:
+            # Only a claim meets this, when its record was deleted since. Done again, it sees that.
+            raise LookupError(f"run {run_id!r}: the record at {record.path!r} was there, and is gone")
+        return items.record(found, parent(record.path))
+
+    def _get(self, pk: str, sk: str) -> Item | None:
+        answer = self._client.get_item(
+            TableName=self._table, Key={"pk": text(pk), "sk": text(sk)}, ConsistentRead=True
+        )
+        return answer.get("Item")
+
+    def _partition(self, pk: str) -> Iterator[Item]:
+        return self._query(
+            {
+                "TableName": self._table,
+                "KeyConditionExpression": "pk = :pk",
+                "ExpressionAttributeValues": {":pk": text(pk)},
+                "ConsistentRead": True,
+            }
+        )
+
+    def _query(self, request: QueryInputTypeDef) -> Iterator[Item]:
+        while True:
+            page = self._client.query(**request)
+            yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _put(self, item: Item, condition: str = "", values: Item | None = None) -> Item | None:
+        """None: it is written. Otherwise what is there instead, empty for nothing."""
+        request: PutItemInputTypeDef = {"TableName": self._table, "Item": item}
+        if condition:
+            request["ConditionExpression"] = condition
+            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        if values:
+            request["ExpressionAttributeValues"] = values
+        try:
+            self._client.put_item(**request)
+        except ClientError as error:
+            return _there_instead(error)
+        return None
+
+    def _update(
+        self,
+        pk: str,
+        sk: str,
+        change: str,
+        values: Item,
+        *,
+        condition: str = "",
+        returning: ReturnValueType = "NONE",
+    ) -> tuple[bool, Item]:
+        """Whether it was done, and the item: as `returning` says, or what is there instead."""
+        request: UpdateItemInputTypeDef = {
+            "TableName": self._table,
+            "Key": {"pk": text(pk), "sk": text(sk)},
+            "UpdateExpression": change,
+            "ExpressionAttributeValues": values,
+            "ReturnValues": returning,
+        }
+        if condition:
+            request["ConditionExpression"] = condition
+            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        try:
+            return True, self._client.update_item(**request).get("Attributes", {})
+        except ClientError as error:
+            return False, _there_instead(error)
+
+
+def _there_instead(error: ClientError) -> Item:
+    """The item on which a condition failed, empty for none. Any other error is raised again."""
+    if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+        raise error
+    return cast("Item", error.response.get("Item", {}))

@@ -1,0 +1,361 @@
+"""What is kept, as items of the table and back.
+
+Attribute names are short: a step with 900 characters of output and its keys are to fit one write unit
+(DynamoDB: 1 KiB). Values are readable: ids, words, JSON. In every item:
+
+    pk sk   the key (keys.py)          m   who wrote it: "generation.tag"
+    u       id or path, where the key  x   when it expires, in epoch seconds
+            does not show it
+
+and then:
+
+    record    k kind   s state, unless evident   b began   t ended: there once it is final   o, O output, the
+              key of its object   e error   n attempts, unless evident   w wakes at   q plan
+              c claim: "attempt:deadline:tag"
+    header    f function   s status   i event's id   v, V event, the key of its object   c created   t ended
+              z who ended it   o, O, e as in a record   L labels   gp, gs key in the index of runs
+    log       o order   d dispatched
+    failure   n attempts   j outcomes seen   e error   w wakes at
+    event     n name   t time   a seen   f functions   v, V event, the key of its object
+    pools     p the numbers of those that are done
+    lanes     see lanes.py
+
+Times are epoch milliseconds unless it says otherwise. Unknown attributes are ignored: a newer release's.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ..engine.journal import (
+    Author,
+    Claim,
+    Failure,
+    FanPlan,
+    Header,
+    Kind,
+    LogEntry,
+    Partition,
+    Payload,
+    Record,
+    RunStatus,
+    State,
+)
+from ..errors import ErrorInfo
+from ..ports import StoredEvent
+from . import keys
+from .table import index_partition, index_sort, shard_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+    Item = dict[str, AttributeValueTypeDef]
+
+# The index of runs leaves out who started a run: no protocol decision reads an index.
+_NOBODY = Author(0, "")
+
+
+def text(value: str) -> AttributeValueTypeDef:
+    return {"S": value}
+
+
+def number(value: int) -> AttributeValueTypeDef:
+    return {"N": str(value)}
+
+
+def to_json(value: object) -> AttributeValueTypeDef:
+    return {"S": json.dumps(value, ensure_ascii=False, separators=(",", ":"))}
+
+
+def _text(item: Item, name: str, default: str = "") -> str:
+    return item[name]["S"] if name in item else default
+
+
+def integer(item: Item, name: str) -> int | None:
+    return int(item[name]["N"]) if name in item else None
+
+
+def _from_json(item: Item, name: str, default: Any) -> Any:
+    return json.loads(item[name]["S"]) if name in item else default
+
+
+def _put_payload(item: Item, payload: Payload | None, inline: str, blob: str) -> None:
+    if payload is None:
+        return
+    if payload.key is not None:
+        item[blob] = text(payload.key)
+    if payload.text is not None:
+        item[inline] = text(payload.text)
+
+
+def _payload(item: Item, inline: str, blob: str) -> Payload | None:
+    if inline in item:
+        return Payload(text=item[inline]["S"])
+    return Payload(key=item[blob]["S"]) if blob in item else None
+
+
+def _error_json(error: ErrorInfo) -> AttributeValueTypeDef:
+    return {"S": error.model_dump_json(exclude_defaults=True)}
+
+
+def _error(item: Item) -> ErrorInfo | None:
+    return ErrorInfo.model_validate_json(item["e"]["S"]) if "e" in item else None
+
+
+def _author(item: Item, name: str = "m") -> Author:
+    return Author.parse(item[name]["S"])
+
+
+# Records. Unless it says otherwise, a final one was over at the first attempt, and failed if it has an error;
+# one that is not final has no failed attempt yet.
+
+
+def record_item(run_id: str, record: Record, expiry: int) -> Item:
+    pk, sk = keys.record(run_id, record.path)
+    item: Item = {
+        "pk": text(pk),
+        "sk": text(sk),
+        "k": text(record.kind.value),
+        "m": text(str(record.author)),
+        "b": number(record.began),
+        "x": number(expiry),
+    }
+    if sk[0] == keys.HASHED_RECORD:
+        item["u"] = text(record.path)
+    if record.ended is not None:
+        item["t"] = number(record.ended)
+    if not record.final or record.state is not _evident_state(record.error):
+        item["s"] = text(record.state.value)
+    if record.attempts != _evident_attempts(record.ended):
+        item["n"] = number(record.attempts)
+    _put_payload(item, record.output, "o", "O")
+    if record.error is not None:
+        item["e"] = _error_json(record.error)
+    if record.wake_at is not None:
+        item["w"] = number(record.wake_at)
+    if record.claim is not None:
+        item["c"] = claim_text(record.claim)
+    if record.plan is not None:
+        item["q"] = _plan_json(record.plan)
+    return item
+
+
+def record(item: Item, scope: str) -> Record:
+    """The record of an item that lies in the partition of `scope`."""
+    ended, error, attempts = integer(item, "t"), _error(item), integer(item, "n")
+    return Record(
+        path=item["u"]["S"] if "u" in item else keys.path(scope, item["sk"]["S"]),
+        kind=Kind(item["k"]["S"]),
+        state=State(item["s"]["S"]) if "s" in item else _evident_state(error),
+        author=_author(item),
+        began=int(item["b"]["N"]),
+        ended=ended,
+        attempts=_evident_attempts(ended) if attempts is None else attempts,
+        output=_payload(item, "o", "O"),
+        error=error,
+        wake_at=integer(item, "w"),
+        claim=_claim(item["c"]["S"]) if "c" in item else None,
+        plan=_plan(_from_json(item, "q", None)),
+    )
+
+
+def _evident_state(error: ErrorInfo | None) -> State:
+    return State.FAILED if error else State.COMPLETED
+
+
+def _evident_attempts(ended: int | None) -> int:
+    return 0 if ended is None else 1
+
+
+def claim_text(claim: Claim) -> AttributeValueTypeDef:
+    return {"S": f"{claim.attempt}:{claim.deadline}:{claim.tag}"}
+
+
+def _claim(kept: str) -> Claim:
+    attempt, deadline, tag = kept.split(":", 2)
+    return Claim(int(attempt), int(deadline), tag)
+
+
+def _plan_json(plan: FanPlan) -> AttributeValueTypeDef:
+    kept: dict[str, object] = {"lanes": plan.lanes}
+    if plan.keys == _counted(len(plan.keys)):
+        kept["count"] = len(plan.keys)  # every load of the scope reads this: ten thousand keys are 70 KB
+    else:
+        kept["keys"] = plan.keys
+    if plan.fingerprint:
+        kept["fingerprint"] = plan.fingerprint
+    return to_json(kept)
+
+
+def _plan(kept: dict[str, Any] | None) -> FanPlan | None:
+    if kept is None:
+        return None
+    branches = tuple(kept["keys"]) if "keys" in kept else _counted(kept["count"])
+    return FanPlan(branches, kept["lanes"], kept.get("fingerprint", ""))
+
+
+def _counted(count: int) -> tuple[str, ...]:
+    return tuple(map(str, range(count)))
+
+
+# Headers
+
+
+def header_item(header: Header, expiry: int) -> Item:
+    pk = keys.run(header.run_id)
+    item: Item = {
+        "pk": text(pk),
+        "sk": text(keys.HEADER),
+        "f": text(header.function_id),
+        "c": number(header.created),
+        "m": text(str(header.author)),
+        "x": number(expiry),
+        "gp": text(index_partition(header.function_id, shard_of(header.run_id))),
+        "gs": text(index_sort(header.created, header.run_id)),
+        **ending(header),
+    }
+    if pk != header.run_id:
+        item["u"] = text(header.run_id)
+    _put_payload(item, header.event, "v", "V")
+    if header.event_id:
+        item["i"] = text(header.event_id)
+    if header.labels:
+        item["L"] = _texts(header.labels)
+    return item
+
+
+def ending(header: Header) -> Item:
+    """The attributes of a header that its end sets."""
+    item: Item = {"s": text(header.status.value)}
+    if header.ended is not None:
+        item["t"] = number(header.ended)
+    if header.ended_by is not None:
+        item["z"] = text(str(header.ended_by))
+    _put_payload(item, header.output, "o", "O")
+    if header.error is not None:
+        item["e"] = _error_json(header.error)
+    return item
+
+
+def header(item: Item) -> Header:
+    return Header(
+        run_id=_text(item, "u", item["pk"]["S"]),
+        function_id=item["f"]["S"],
+        status=RunStatus(item["s"]["S"]),
+        event=_payload(item, "v", "V") or Payload(),
+        author=_author(item) if "m" in item else _NOBODY,
+        created=int(item["c"]["N"]),
+        ended=integer(item, "t"),
+        ended_by=_author(item, "z") if "z" in item else None,
+        output=_payload(item, "o", "O"),
+        error=_error(item),
+        labels=_read_texts(item, "L"),
+        event_id=_text(item, "i"),
+    )
+
+
+def _texts(values: Iterable[str]) -> AttributeValueTypeDef:
+    return {"L": [text(value) for value in values]}
+
+
+def _read_texts(item: Item, name: str) -> tuple[str, ...]:
+    return tuple(value["S"] for value in item[name]["L"]) if name in item else ()
+
+
+# Log entries and failures
+
+
+def log_item(run_id: str, scope: str, entry: LogEntry, expiry: int) -> Item:
+    item: Item = {
+        "pk": text(keys.scope(run_id, scope)),
+        "sk": text(keys.log(entry.position)),
+        "m": text(str(entry.author)),
+        "x": number(expiry),
+    }
+    if entry.order:
+        item["o"] = to_json(entry.order)
+    if entry.dispatched:
+        item["d"] = to_json(list(entry.dispatched))
+    return item
+
+
+def log_entry(item: Item) -> LogEntry:
+    return LogEntry(
+        position=int(item["sk"]["S"][len(keys.LOG) :]),
+        author=_author(item),
+        order=_from_json(item, "o", {}),
+        dispatched=tuple(_from_json(item, "d", ())),
+    )
+
+
+def failure_item(run_id: str, failure: Failure, expiry: int) -> Item:
+    return {
+        "pk": text(keys.run(run_id)),
+        "sk": text(keys.FAILURE),
+        "n": number(failure.attempts),
+        "j": number(failure.seen),
+        "e": _error_json(failure.error),
+        "w": number(failure.wake_at),
+        "m": text(str(failure.author)),
+        "x": number(expiry),
+    }
+
+
+def failure(item: Item) -> Failure:
+    return Failure(
+        attempts=int(item["n"]["N"]),
+        seen=int(item["j"]["N"]),
+        error=ErrorInfo.model_validate_json(item["e"]["S"]),
+        wake_at=int(item["w"]["N"]),
+        author=_author(item),
+    )
+
+
+def partition(items: Iterable[Item], scope: str) -> Partition:
+    """What a scope's items hold. Lanes are not for the journal, nor what a newer release put beside them."""
+    found = Partition(scope)
+    for item in items:
+        sort = item["sk"]["S"]
+        if sort[0] in (keys.RECORD, keys.HASHED_RECORD):
+            read = record(item, scope)
+            found.records[read.path] = read
+        elif sort.startswith(keys.LOG):
+            found.log.append(log_entry(item))
+        elif sort == keys.FAILURE:
+            found.failure = failure(item)
+    return found
+
+
+# Events
+
+
+def event_item(event: StoredEvent, expiry: int) -> Item:
+    item: Item = {
+        "pk": text(keys.event(event.id)),
+        "sk": text(keys.EVENT),
+        "n": text(event.name),
+        "t": number(event.time),
+        "a": number(event.seen),
+        "f": _texts(event.functions),
+        "m": text(str(event.author)),
+        "x": number(expiry),
+    }
+    if keys.event_id(item["pk"]["S"]) != event.id:
+        item["u"] = text(event.id)
+    _put_payload(item, event.payload, "v", "V")
+    return item
+
+
+def event(item: Item) -> StoredEvent:
+    return StoredEvent(
+        id=_text(item, "u", keys.event_id(item["pk"]["S"])),
+        name=item["n"]["S"],
+        time=int(item["t"]["N"]),
+        seen=int(item["a"]["N"]),
+        payload=_payload(item, "v", "V") or Payload(),
+        functions=_read_texts(item, "f"),
+        author=_author(item),
+    )

@@ -1,0 +1,67 @@
+"""The table's definition, and the index that lists of runs come from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+from . import keys
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import CreateTableInputTypeDef
+
+RUNS_INDEX = "runs"
+EXPIRY = "x"  # the attribute to name in TimeToLiveSpecification: epoch seconds
+
+SHARDS = 32
+"""Index keys of one function. A run is written to the index when it is created and when it ends (and when it
+is cancelled), so 10,000 starts a second are 20,000 writes a second, and a key takes 1,000 (DynamoDB: one
+partition). 20 would be the bare minimum; a list costs one Query for each."""
+
+_LAST_MILLISECOND = 10**13 - 1  # in the year 2286
+
+
+def table_definition(name: str) -> CreateTableInputTypeDef:
+    """What `create_table` takes. Time to live, on `EXPIRY`, is a call of its own."""
+    return {
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [
+            {"AttributeName": attribute, "AttributeType": "S"} for attribute in ("pk", "sk", "gp", "gs")
+        ],
+        "KeySchema": [
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ],
+        "GlobalSecondaryIndexes": [
+            {
+                "IndexName": RUNS_INDEX,
+                "KeySchema": [
+                    {"AttributeName": "gp", "KeyType": "HASH"},
+                    {"AttributeName": "gs", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": [*"fsctLu"]},
+            }
+        ],
+    }
+
+
+def shard_of(run_id: str) -> int:
+    return crc32(run_id.encode()) % SHARDS
+
+
+def index_partition(function_id: str, shard: int) -> str:
+    return f"{function_id}#{shard}"
+
+
+def index_sort(created: int, run_id: str) -> str:
+    """By time first: a run's id need not sort by it, since users may choose one."""
+    key = f"{created:013d}#{run_id}"
+    return key if keys.fits(key, keys.LONGEST_SORT) else f"{created:013d}#{keys.digest(run_id)}"
+
+
+def index_range(since: int | None, until: int | None) -> tuple[str, str]:
+    """The sort keys between which lie the runs created from `since` to `until`, both included."""
+    first = max(since or 0, 0)
+    last = _LAST_MILLISECOND if until is None else min(until, _LAST_MILLISECOND)
+    return f"{first:013d}", f"{last:013d}$"  # "$" is what follows "#"

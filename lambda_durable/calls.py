@@ -1,0 +1,231 @@
+"""What sync and async steps share: from a call's arguments to an operation."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from contextvars import copy_context
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from .config import Retry
+from .durations import Duration, parse_duration, require_aware, to_millis
+from .engine import paths
+from .engine.journal import Kind
+from .engine.operations import FanOut, Group, Sleep, StepCall
+from .engine.scope import scope_here
+from .errors import ConfigurationError
+from .serialization import Codec, codec, codec_of, fingerprint
+
+Semantics = Literal["at_least_once", "at_most_once"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a step is run, where the function's and the app's defaults don't say."""
+
+    retry: Retry | None = None
+    semantics: Semantics = "at_least_once"
+    model: Any = None
+
+    def __post_init__(self) -> None:
+        if self.retry is not None and not isinstance(self.retry, Retry):
+            raise ConfigurationError(f"retry= takes a Retry, and this is {self.retry!r}")
+        if self.semantics not in ("at_least_once", "at_most_once"):
+            raise ConfigurationError(
+                f'semantics= is "at_least_once" or "at_most_once", and this is {self.semantics!r}'
+            )
+
+    def policy(self, default: Retry) -> Retry:
+        if self.semantics == "at_most_once":
+            return self.retry or Retry.never()
+        return self.retry or default
+
+    def codec(self, fn: Callable[..., Any]) -> Codec:
+        return codec_of(fn) if self.model is None else codec(self.model)
+
+
+@dataclass(frozen=True, slots=True)
+class DurableStep:
+    """What `@app.step` knows of a function."""
+
+    plain: Callable[..., Any]
+    id: str
+    options: Options
+
+
+def plain_function(fn: Callable[..., Any], options: Options) -> tuple[Callable[..., Any], Options]:
+    """The function to run, and how: one that `@app.step` made durable brings its own options along."""
+    step = getattr(fn, "__durable_step__", None)
+    if not isinstance(step, DurableStep):
+        return fn, options
+    own = step.options
+    merged = Options(
+        retry=options.retry or own.retry,
+        semantics=own.semantics if options.semantics == "at_least_once" else options.semantics,
+        model=own.model if options.model is None else options.model,
+    )
+    return step.plain, merged
+
+
+def step_call(
+    options: Options, id: object, fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], *, sync: bool
+) -> StepCall:
+    fn, options = plain_function(_callable(id, fn), options)
+    if sync:
+        _refuse_async(id, fn)
+    scope = scope_here()
+    path, index = scope.name(id, Kind.RUN)
+    return StepCall(
+        path=path,
+        kind=Kind.RUN,
+        scope=scope,
+        index=index,
+        call=functools.partial(fn, *args, **kwargs),
+        retry=options.policy(scope.replay.retry),
+        codec=options.codec(fn),
+        at_most_once=options.semantics == "at_most_once",
+    )
+
+
+def sleep(id: object, duration: Duration) -> Sleep:
+    millis = round(parse_duration(duration, f"step.sleep({id!r})").total_seconds() * 1000)
+    return _sleep(id, lambda now: now + millis)
+
+
+def sleep_until(id: object, when: datetime) -> Sleep:
+    at = to_millis(require_aware(when, f"step.sleep_until({id!r})"))
+    return _sleep(id, lambda _: at)
+
+
+def _sleep(id: object, wake_at: Callable[[int], int]) -> Sleep:
+    scope = scope_here()
+    path, index = scope.name(id, Kind.SLEEP)
+    return Sleep(path=path, kind=Kind.SLEEP, scope=scope, index=index, wake_at=wake_at)
+
+
+def group(options: Options, id: object, fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Group:
+    _callable(id, fn)
+    scope = scope_here()
+    path, index = scope.name(id, Kind.GROUP)
+    return Group(
+        path=path,
+        kind=Kind.GROUP,
+        scope=scope,
+        index=index,
+        body=functools.partial(fn, *args, **kwargs),
+        retry=options.retry or scope.replay.retry,
+        codec=options.codec(fn),
+        context=copy_context(),
+    )
+
+
+def parallel(id: object, bodies: Sequence[Callable[[], Any]], max_concurrency: int | None) -> FanOut:
+    for body in bodies:
+        _callable(id, body)
+        _refuse_async(id, body)
+    keys = [str(index) for index in range(len(bodies))]
+    options = Options()
+    return _fan_out(Kind.PARALLEL, options, id, keys, bodies, bodies, max_concurrency)
+
+
+def fan_out(
+    kind: Kind,
+    options: Options,
+    id: object,
+    fn: Callable[..., Any],
+    items: Iterable[Any],
+    *,
+    key: Callable[[Any], str] | None,
+    max_concurrency: int | None,
+    return_exceptions: bool,
+    sync: bool,
+) -> FanOut:
+    """A map or map_group."""
+    fn, options = plain_function(_callable(id, fn), options) if kind is Kind.MAP else (_callable(id, fn), options)
+    if sync:
+        _refuse_async(id, fn)
+    listed = list(items)
+    keys = _keys(id, listed, key)
+    bodies = [functools.partial(fn, item) for item in listed]
+    op = _fan_out(kind, options, id, keys, bodies, [fn] * len(listed), max_concurrency)
+    op.return_exceptions = return_exceptions
+    if key is None:
+        op.fingerprint = fingerprint(listed)
+        if op.record is not None:
+            op.check(op.record)
+    return op
+
+
+def _fan_out(
+    kind: Kind,
+    options: Options,
+    id: object,
+    keys: Sequence[str],
+    bodies: Sequence[Callable[[], Any]],
+    functions: Sequence[Callable[..., Any]],
+    max_concurrency: int | None,
+) -> FanOut:
+    if max_concurrency is not None and (
+        not isinstance(max_concurrency, int) or isinstance(max_concurrency, bool) or max_concurrency < 1
+    ):
+        raise ConfigurationError(f"max_concurrency= of {id!r} is a whole number from 1, and this is {max_concurrency!r}")
+    scope = scope_here()
+    path, index = scope.name(id, kind)
+    retry = options.policy(scope.replay.retry)
+    return FanOut(
+        path=path,
+        kind=kind,
+        scope=scope,
+        index=index,
+        keys=keys,
+        bodies=bodies,
+        codecs=[options.codec(fn) for fn in functions],
+        retries=[retry] * len(keys),
+        contexts=[copy_context() for _ in keys] if kind is not Kind.MAP else (),
+        max_concurrency=max_concurrency,
+        at_most_once=options.semantics == "at_most_once",
+    )
+
+
+def _keys(id: object, items: Sequence[Any], key: Callable[[Any], str] | None) -> list[str]:
+    if key is None:
+        return [str(index) for index in range(len(items))]
+    keys = []
+    for item in items:
+        name = key(item)
+        if not isinstance(name, str) or not name:
+            raise ConfigurationError(f"key= of {id!r} gave {name!r}; it must give each item a string that names it")
+        keys.append(paths.check_id(name))
+    if len(set(keys)) < len(keys):
+        twice = next(name for name in keys if keys.count(name) > 1)
+        raise ConfigurationError(f"key= of {id!r} gave two items the same name, {twice!r}")
+    return keys
+
+
+def _callable(id: object, fn: Any) -> Callable[..., Any]:
+    if not callable(fn):
+        hint = "; pass the function itself and its arguments after it" if fn is not None else ""
+        raise ConfigurationError(f"step {id!r} takes a function, and this is {fn!r}{hint}")
+    return fn  # type: ignore[no-any-return]
+
+
+def is_async(fn: Callable[..., Any]) -> bool:
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004
+
+
+def _refuse_async(id: object, fn: Callable[..., Any]) -> None:
+    if is_async(fn):
+        raise ConfigurationError(
+            f"step {id!r} got an async function in a sync handler, which cannot await it; make the handler "
+            "`async def` with an AsyncContext, or hand in a plain function"
+        )
+
+
+def with_options(options: Options, **changes: Any) -> Options:
+    return replace(options, **{name: value for name, value in changes.items() if value is not None})
+

@@ -1,0 +1,203 @@
+"""The client: what can be done with runs from outside a handler."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
+
+from .durations import Duration, parse_duration, require_aware, to_millis
+from .engine.journal import RunStatus
+from .errors import (
+    ConfigurationError,
+    RunCancelledError,
+    RunFailedError,
+    RunNotFoundError,
+    RunSkippedError,
+    RunTimeoutError,
+)
+from .events import Event, to_eventbridge_entry
+from .function import Function
+from .ports import Outgoing, World
+from .runs import Run, RunSummary, Status
+from .runtime import payloads
+from .runtime.event_json import dump_event
+from .runtime.ingress import invoked_event
+from .runtime.messages import Continuation, Start
+from .runtime.run_ids import run_id as make_run_id
+from .runtime.views import run_of, summary_of
+from .serialization import codec
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+D = TypeVar("D")
+R = TypeVar("R")
+
+LARGEST_MESSAGE = 900 * 1024
+"""Bytes of JSON up to which an event travels in its message. SQS: at most 1 MiB in all."""
+
+POLL = 0.5
+"""Seconds between two looks at a run that is waited for."""
+
+LONGEST_RUN_ID = 256
+
+
+class App(Protocol):
+    @property
+    def functions(self) -> Mapping[str, Function[Any, Any]]: ...
+    @property
+    def max_output(self) -> int: ...
+
+
+class Client:
+    """Sends events, starts, reads and cancels runs.
+
+    With `app`, outputs are decoded to their functions' return types; without it they are plain values.
+    """
+
+    def __init__(self, app: App | None = None, *, world: World) -> None:
+        self._app = app
+        self._world = world
+
+    def send(self, *events: Event[Any]) -> list[str]:
+        """Publish events on the app's bus; returns their ids. An id that was sent in the last 24 hours
+        starts nothing again. Raises SerializationError or PayloadTooLargeError before anything is sent."""
+        entries = [to_eventbridge_entry(event, self._encode) for event in events]
+        self._world.bus.put(entries)
+        return [event.id for event in events]
+
+    @overload
+    def start(self, function: Function[D, R], data: D | None = None, *, run_id: str | None = None) -> Run[R]: ...
+    @overload
+    def start(self, function: str, data: Any = None, *, run_id: str | None = None) -> Run[Any]: ...
+    def start(
+        self, function: Function[Any, Any] | str, data: Any = None, *, run_id: str | None = None
+    ) -> Run[Any]:
+        """Start a function directly, whatever its triggers. With a `run_id` of your own, doing it again
+        starts nothing twice. The run is `queued` until a worker takes it."""
+        id = function if isinstance(function, str) else function.id
+        if self._app is not None and id not in self._app.functions:
+            known = ", ".join(map(repr, self._app.functions)) or "none"
+            raise ConfigurationError(f"the app has no function {id!r}; it has {known}")
+        now = self._world.clock.now()
+        run = _check_run_id(run_id) if run_id is not None else make_run_id(to_millis(now), Event("x").id)
+        event = invoked_event(self._plain({} if data is None else data), run, now)
+        text = dump_event(event)
+        payloads.check_size(text, self._limit, f"the data of function {id!r}")
+        if len(text.encode()) <= LARGEST_MESSAGE:
+            message = Start(function=id, run=run, event=text)
+        else:
+            key = f"inbox/{hashlib.sha256(text.encode()).hexdigest()}"
+            self._world.blobs.put(key, text)
+            message = Start(function=id, run=run, key=key)
+        self._world.queue.send([Outgoing(message.body())])
+        return Run(run_id=run, function_id=id, status="queued", event=event, created_at=now)
+
+    def get(self, run_id: str) -> Run[Any]:
+        """A run with all its steps. Raises RunNotFoundError."""
+        loaded = self._world.store.load_run(run_id)
+        if loaded is None:
+            raise RunNotFoundError(f"there is no run {run_id!r} (one that was just started may not be there yet)")
+        header, top = loaded
+        function = self._app.functions.get(header.function_id) if self._app is not None else None
+        return run_of(self._world, header, top, function)
+
+    def result(self, run_id: str, *, timeout: Duration) -> Any:
+        """Wait for a run and return its output. Raises RunFailedError, RunCancelledError or RunSkippedError
+        as it ended, and RunTimeoutError if it did not end in time."""
+        deadline = self._world.clock.monotonic() + parse_duration(timeout, "result(timeout=)").total_seconds()
+        while True:
+            header = self._world.store.get_header(run_id)
+            if header is not None and header.status.ended:
+                return self._outcome(self.get(run_id))
+            if self._world.clock.monotonic() >= deadline:
+                status = header.status if header is not None else "queued"
+                raise RunTimeoutError(f"run {run_id} is still {status} after {timeout}")
+            time.sleep(POLL)
+
+    def _outcome(self, run: Run[Any]) -> Any:
+        if run.status == "completed":
+            return run.output
+        if run.status == "cancelled":
+            raise RunCancelledError(f"run {run.run_id} of {run.function_id!r} was cancelled")
+        if run.status == "skipped":
+            raise RunSkippedError(f"run {run.run_id} of {run.function_id!r} was skipped: {run.skipped_reason}")
+        why = f"{run.error.type}: {run.error.message}" if run.error is not None else "no reason is known"
+        raise RunFailedError(
+            f"run {run.run_id} of {run.function_id!r} failed: {why}", run_id=run.run_id, error=run.error
+        )
+
+    def runs(
+        self,
+        function: Function[Any, Any] | str | None = None,
+        status: Status | None = None,
+        label: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = None,
+    ) -> Iterator[RunSummary]:
+        """Runs, newest first; read as far as they are asked for. Without `function`, those of the app's."""
+        if status is not None and status not in list(RunStatus):
+            raise ConfigurationError(f"status= is one of {', '.join(RunStatus)}, and this is {status!r}")
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+            raise ConfigurationError(f"limit= is a whole number from 1, and this is {limit!r}")
+        headers = self._world.store.runs(
+            self._function_ids(function),
+            status=status,
+            label=label,
+            since=to_millis(require_aware(since, "runs(since=)")) if since is not None else None,
+            until=to_millis(require_aware(until, "runs(until=)")) if until is not None else None,
+        )
+        for count, header in enumerate(headers):
+            if limit is not None and count >= limit:
+                return
+            yield summary_of(header)
+
+    def cancel(self, run_id: str) -> bool:
+        """Cancel a run: it starts no further step. True if this call did it, False if it was already
+        cancelled or over. Raises RunNotFoundError."""
+        found = self._world.store.begin_cancel(run_id)
+        if found is None:
+            raise RunNotFoundError(f"there is no run {run_id!r} to cancel")
+        if found.status.ended:
+            return False
+        message = Continuation(run=run_id, forced=True)
+        self._world.queue.send([Outgoing(message.body())])
+        return found.status is not RunStatus.CANCELLING
+
+    # -- helpers -------------------------------------------------------------------------------------
+
+    @property
+    def _limit(self) -> int:
+        return self._app.max_output if self._app is not None else payloads.MAX_OUTPUT
+
+    def _encode(self, value: Any) -> str:
+        text = codec().encode(value)
+        payloads.check_size(text, self._limit, "the data of the event")
+        return text
+
+    def _plain(self, data: Any) -> Any:
+        """An event's data as JSON values."""
+        if hasattr(data, "model_dump"):
+            return cast("BaseModel", data).model_dump(mode="json", by_alias=True)
+        from .serialization import to_plain
+
+        return to_plain(codec().encode(data))
+
+    def _function_ids(self, function: Function[Any, Any] | str | None) -> list[str]:
+        if function is None:
+            if self._app is None:
+                raise ConfigurationError("runs() without a function needs a Client(app)")
+            return list(self._app.functions)
+        return [function if isinstance(function, str) else function.id]
+
+
+def _check_run_id(run_id: object) -> str:
+    if not isinstance(run_id, str) or not 1 <= len(run_id) <= LONGEST_RUN_ID or "/" in run_id or "#" in run_id:
+        raise ConfigurationError(
+            f"a run id has 1 to {LONGEST_RUN_ID} characters, without `/` and `#`, and this is {run_id!r}"
+        )
+    return run_id

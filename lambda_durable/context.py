@@ -1,0 +1,65 @@
+"""What a handler gets: its event, its steps, and what is the same on every replay."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from .durations import from_millis
+from .engine.scope import scope_here
+from .events import Event
+from .steps import AsyncStep, Step
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+
+Data = TypeVar("Data")
+
+
+@dataclass(frozen=True)
+class _Base(Generic[Data]):
+    event: Event[Data]
+    run_id: str
+    function_id: str
+    attempt: int
+    """Which attempt of the code between steps this is, since the last new outcome; 1 is the first."""
+    started_at: datetime
+    _logger: Any
+
+    @property
+    def events(self) -> Sequence[Event[Data]]:
+        """The events of a batch; without one, the event."""
+        return [self.event]
+
+    def now(self) -> datetime:
+        """The time of the newest outcome that was seen: the same on every replay."""
+        return from_millis(scope_here().now)
+
+    @property
+    def random(self) -> random.Random:
+        """Random numbers, seeded by the run's id: the same on every replay."""
+        return scope_here().random
+
+    @property
+    def logger(self) -> Logger:
+        """A Powertools Logger that writes each line once, however often the handler is replayed."""
+        return self._logger()  # type: ignore[no-any-return]
+
+
+class Context(_Base[Data]):
+    """The context of a `def` handler."""
+
+    @property
+    def step(self) -> Step:
+        return Step()
+
+
+class AsyncContext(_Base[Data]):
+    """The context of an `async def` handler."""
+
+    @property
+    def step(self) -> AsyncStep:
+        return AsyncStep()

@@ -1,0 +1,64 @@
+"""Durations and points in time as users write them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from .errors import ConfigurationError
+
+Duration = timedelta | str
+"""A timedelta, or text such as "90s", "15m", "2h", "3d", "1h30m"."""
+
+_UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds", "ms": "milliseconds"}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|w|d|h|m|s)", re.ASCII)
+_WHOLE = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
+_LONGEST = timedelta(days=3660)
+
+
+def parse_duration(value: object, what: str) -> timedelta:
+    """A Duration as a timedelta. `what` names the argument in the error.
+
+    Raises ConfigurationError for anything else: bare numbers (seconds or milliseconds?), negative or
+    endless durations.
+    """
+    if isinstance(value, timedelta):
+        duration = value
+    elif isinstance(value, str):
+        if not _WHOLE.fullmatch(value):
+            raise ConfigurationError(f'{what}: {value!r} is no duration; write "90s", "15m", "1h30m" or "3d"')
+        try:
+            parts = (timedelta(**{_UNITS[unit]: float(number)}) for number, unit in _PART.findall(value))
+            duration = sum(parts, timedelta())
+        except OverflowError:
+            duration = timedelta.max
+    else:
+        raise ConfigurationError(
+            f'{what}: {value!r} is no duration; a number says nothing of its unit: write "90s" or a timedelta'
+        )
+    if duration < timedelta():
+        raise ConfigurationError(f"{what}: a duration cannot be negative, and this is {value!r}")
+    if duration > _LONGEST:
+        raise ConfigurationError(f"{what}: {value!r} is more than ten years")
+    return duration
+
+
+def require_aware(value: object, what: str) -> datetime:
+    """The datetime in UTC. Raises ConfigurationError when it is naive, or no datetime at all."""
+    if not isinstance(value, datetime):
+        raise ConfigurationError(f"{what}: expected a datetime, got {value!r}")
+    if value.utcoffset() is None:
+        raise ConfigurationError(f"{what}: {value!r} has no time zone; use datetime(..., tzinfo=UTC)")
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ConfigurationError(f"{what}: {value!r} lies outside the years 1 to 9999 in UTC") from None
+
+
+def to_millis(value: datetime) -> int:
+    """Whole milliseconds since the epoch: how times are stored."""
+    return round(value.timestamp() * 1000)
+
+
+def from_millis(value: int) -> datetime:
+    return datetime.fromtimestamp(value / 1000, UTC)

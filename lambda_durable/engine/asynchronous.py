@@ -1,0 +1,140 @@
+"""Async handlers: outcomes are delivered when the handler is quiescent, one at a time, each to quiescence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from .loop import HandlerLoop, HandlerTask, refuse
+from .operations import Group, Operation
+from .replay import Replay
+from .scope import Scope, current_scope
+
+
+class AsyncReplay(Replay):
+    """Replays an `async def` handler."""
+
+    _loop: HandlerLoop
+    _waiting = 0  # tasks that wait for an operation
+
+    def run(self, handler: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        self._loop = HandlerLoop(self._on_idle)
+        self._groups: dict[str, asyncio.Task[Any]] = {}
+        self._ended: list[tuple[Group, Any, Exception | None]] = []
+        token = current_scope.set(self.top)
+        try:
+            return self._loop.run_until_complete(handler())
+        finally:
+            current_scope.reset(token)
+            self.closed = True
+            self._close_tasks()
+            self._loop.close()
+
+    def _close_tasks(self) -> None:
+        """Close what is still suspended. What the handler does on its way out (`finally`) starts nothing."""
+        for task in asyncio.all_tasks(self._loop):
+            coro = task.get_coro()
+            try:
+                coro.close()  # type: ignore[union-attr]
+            except BaseException:
+                continue
+
+    async def call(self, op: Operation) -> Any:
+        """The outcome of an operation."""
+        scope = op.scope
+        if op.at_hand and op.ended_at() is not None and not scope.pending and self._loop.alive - self._waiting == 1:
+            self.deliver(op)  # nothing else could come first
+            return op.value()
+        op.task = asyncio.current_task()
+        op.future = self._loop.create_future()
+        scope.pending[op.path] = op
+        self._waiting += 1
+        try:
+            await op.future
+        except asyncio.CancelledError:
+            self._abandon(op)
+            raise
+        finally:
+            self._waiting -= 1
+        return op.value()
+
+    def _abandon(self, op: Operation) -> None:
+        op.abandoned = True
+        op.scope.pending.pop(op.path, None)
+        if op.path in self._groups:
+            self._groups[op.path].cancel()
+
+    # -- at quiescence -------------------------------------------------------------------------------
+
+    def _on_idle(self) -> None:
+        while True:
+            ended, self._ended = self._ended, []
+            for op, result, error in ended:
+                self.finish(op, result, error)
+            if self._deliver_next() or self._start_groups():
+                return
+            if not any(scope.pending for scope in self.scopes.values()):
+                refuse("waits for something that is no step")
+            self.advance()
+
+    def _deliver_next(self) -> bool:
+        for scope in list(self.scopes.values()):
+            op = self._next(scope)
+            if op is None:
+                continue
+            self.deliver(op)
+            assert op.future is not None
+            if not op.future.done():
+                op.future.set_result(None)
+            return True
+        return False
+
+    def _next(self, scope: Scope) -> Operation | None:
+        candidates = [op for op in scope.pending.values() if op.future is not None]
+        if len(candidates) > 1 and _are_joined(candidates):
+            ended = [op for op in candidates if op.ended_at() is not None]
+            if not any(op.record.error for op in ended if op.record):
+                if len(ended) == len(candidates):
+                    return min(ended, key=lambda op: op.index)
+                if not scope.remembers(candidates):
+                    return None  # the join shows nothing before the last one has ended
+        return scope.choose(candidates) if candidates else None
+
+    def _start_groups(self) -> bool:
+        """Run the code of groups that were entered since the handler was last quiescent."""
+        started = False
+        for op in list(self.entered.values()):
+            if isinstance(op, Group) and op.ended_at() is None and not op.abandoned and op.path not in self._groups:
+                task = self._loop.create_task(self._run_group(op), context=op.context.copy())
+                self._groups[op.path] = task
+                started = True
+        return started
+
+    async def _run_group(self, op: Group) -> None:
+        current_scope.set(self.scope(op.path, op.scope.now))
+        result, error = None, None
+        try:
+            result = await op.body()
+        except asyncio.CancelledError:
+            if op.abandoned:
+                raise
+            error = RuntimeError("the group was cancelled from inside")
+        except Exception as raised:
+            error = raised
+        self._ended.append((op, result, error))
+
+    def leave(self, op: Any) -> None:
+        super().leave(op)
+        self._groups.pop(op.path, None)
+
+
+def _are_joined(candidates: list[Operation]) -> bool:
+    """Whether all are tasks of one gather or TaskGroup, which shows their successes only as a whole."""
+    joins = []
+    for op in candidates:
+        task = op.task
+        if not isinstance(task, HandlerTask) or task.get_coro() is not op.awaitable:
+            return False
+        joins.append(task.joined_by())
+    return joins[0] is not None and all(join is joins[0] for join in joins)

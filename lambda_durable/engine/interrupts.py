@@ -1,0 +1,27 @@
+"""What leaves a handler before it has ended. None of it is an Exception, so `except Exception` lets it by."""
+
+from __future__ import annotations
+
+
+class Interrupt(BaseException):
+    """The handler is left where it stands; a later replay brings it back there."""
+
+
+class Suspend(Interrupt):
+    """Nothing more can be done in this invocation, and whatever brings the run back is durable."""
+
+
+class Stale(Interrupt):
+    """Another message has taken this one's place: acknowledge it and do nothing."""
+
+
+class Reload(Interrupt):
+    """The journal has changed since it was loaded: load it and replay again."""
+
+
+class Blocked(Interrupt):
+    """A branch of a sync fan-out can't go on; the others may."""
+
+
+class Broken(Interrupt):
+    """Something outside failed (its error is the cause). No business of the handler: the invocation fails."""

@@ -1,0 +1,210 @@
+"""The journal: what is remembered of one run. Plain data, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ..errors import ErrorInfo
+
+
+class Kind(StrEnum):
+    """What a step is. A step's kind never changes under its id."""
+
+    RUN = "run"
+    SLEEP = "sleep"
+    GROUP = "group"
+    MAP = "map"
+    PARALLEL = "parallel"
+    MAP_GROUP = "map_group"
+
+    @property
+    def fans_out(self) -> bool:
+        """Whether it is a set of branches, each with an outcome of its own."""
+        return self in (Kind.MAP, Kind.PARALLEL, Kind.MAP_GROUP)
+
+
+class State(StrEnum):
+    """How far a step has come."""
+
+    RUNNING = "running"  # begun: a group or fan-out in progress, or an attempt that was claimed
+    RETRYING = "retrying"  # an attempt failed; `wake_at` is when the next is due
+    WAITING = "waiting"  # a sleep; over at `wake_at`
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """The message whose invocation wrote something.
+
+    `generation` counts the messages of a chain: a continuation's is one more than that of the message
+    whose invocation sent it. `tag` is a digest of the id that SQS gave the message, so a resent message
+    has another.
+    """
+
+    generation: int
+    tag: str
+
+    def __str__(self) -> str:
+        return f"{self.generation}.{self.tag}"
+
+    @classmethod
+    def parse(cls, text: str) -> Author:
+        generation, _, tag = text.partition(".")
+        return cls(int(generation), tag)
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A value as JSON: inline, or the key of the object that holds it."""
+
+    text: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Says that an attempt was about to begin, and by when its Lambda is gone (milliseconds)."""
+
+    attempt: int
+    deadline: int
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class FanPlan:
+    """The shape of a map or parallel, fixed when it begins.
+
+    `keys` are the branches' names, in order; `lanes` how many run at once in invocations of their own (0:
+    all run in the invocation of who waits for them); `fingerprint` is a digest of the list where it has no
+    keys, by which a list that changed between replays is noticed; with `tolerant`, a branch that fails does
+    not keep the others from beginning.
+    """
+
+    keys: tuple[str, ...]
+    lanes: int
+    fingerprint: str = ""
+    tolerant: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What the journal holds under one path. Final once `ended` is set, and then it never changes."""
+
+    path: str
+    kind: Kind
+    state: State
+    author: Author
+    began: int
+    ended: int | None = None
+    attempts: int = 0
+    output: Payload | None = None
+    error: ErrorInfo | None = None
+    wake_at: int | None = None
+    claim: Claim | None = None
+    plan: FanPlan | None = None
+
+    @property
+    def final(self) -> bool:
+        return self.ended is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEntry:
+    """One entry of a chain's log: taken before the handler acts while other things pend.
+
+    `order` has, for each scope, the paths of the outcomes that the handler saw since the last entry, in
+    the order in which it saw them (`:path` where it asked whether one was there, and it was not).
+    `dispatched` are the paths that were handed to messages of their own.
+    """
+
+    position: int
+    author: Author
+    order: dict[str, list[str]] = field(default_factory=dict)
+    dispatched: Sequence[str] = ()
+
+
+class RunStatus(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    COMPENSATING = "compensating"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+    @property
+    def ended(self) -> bool:
+        return self in (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.SKIPPED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """A run as a whole. Written when it starts and when it ends, and in between only to cancel it."""
+
+    run_id: str
+    function_id: str
+    status: RunStatus
+    event: Payload  # the Event, whole
+    author: Author  # who started it
+    created: int
+    ended: int | None = None
+    ended_by: Author | None = None
+    output: Payload | None = None
+    error: ErrorInfo | None = None
+    labels: tuple[str, ...] = ()
+    event_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A failed attempt of the handler's own code: what runs between steps.
+
+    `seen` is the number of outcomes the journal held; with more of them the count starts anew.
+    """
+
+    attempts: int
+    seen: int
+    error: ErrorInfo
+    wake_at: int
+    author: Author
+
+
+@dataclass(slots=True)
+class Partition:
+    """What one scope holds: its records, and the log of the chain that begins there."""
+
+    scope: str
+    records: dict[str, Record] = field(default_factory=dict)
+    log: list[LogEntry] = field(default_factory=list)
+    failure: Failure | None = None
+
+
+class Journal:
+    """The partitions of a run that an invocation has loaded."""
+
+    def __init__(self, partitions: Iterable[Partition] = ()) -> None:
+        self.partitions: dict[str, Partition] = {}
+        self.order: dict[str, list[str]] = {}
+        self.dispatched: dict[str, LogEntry] = {}
+        for partition in partitions:
+            self.add(partition)
+
+    def add(self, partition: Partition) -> None:
+        self.partitions[partition.scope] = partition
+        for entry in partition.log:
+            self.note(entry)
+
+    def note(self, entry: LogEntry) -> None:
+        """Take a log entry into account."""
+        for scope, paths in entry.order.items():
+            self.order.setdefault(scope, []).extend(paths)
+        for path in entry.dispatched:
+            self.dispatched[path] = entry
+
+    def records(self) -> Iterable[Record]:
+        for partition in self.partitions.values():
+            yield from partition.records.values()

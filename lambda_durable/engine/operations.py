@@ -1,0 +1,202 @@
+"""Operations: what a handler asks for. Each has a path, and its outcome is a Record under that path."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine, Sequence
+from contextvars import Context
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..config import Retry
+from ..errors import DeterminismError, ErrorInfo, SerializationError
+from ..serialization import Codec, codec
+from . import paths
+from .failures import rebuild, step_error
+from .journal import FanPlan, Kind, Payload, Record
+
+if TYPE_CHECKING:
+    from .scope import Scope
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Operation:
+    """Something with a memoized outcome, as one replay sees it."""
+
+    path: str
+    kind: Kind
+    scope: Scope
+    index: int = 0  # the order in which the scope's operations were called
+    abandoned: bool = False
+    delivered: bool = False
+    text: str | None = None  # the output's JSON, once fetched
+    future: asyncio.Future[None] | None = None
+    task: asyncio.Task[Any] | None = None
+    awaitable: Coroutine[Any, Any, Any] | None = None
+
+    @property
+    def record(self) -> Record | None:
+        return self.scope.replay.journal.partitions[self.scope.path].records.get(self.path)
+
+    def ended_at(self) -> int | None:
+        """When it ended (milliseconds), or None while it has no outcome."""
+        record = self.record
+        return record.ended if record is not None else None
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether its value can be had without asking the outside."""
+        record = self.record
+        return record is not None and (record.output is None or record.output.text is not None)
+
+    def fetch(self) -> None:
+        """Read the output, wherever it is kept."""
+        record = self.record
+        if record is not None and record.output is not None and self.text is None:
+            self.text = self.scope.replay.driver.read(record.output)
+
+    def value(self) -> Any:
+        """The outcome's value, or the error raised. Only once it was delivered."""
+        record = self.record
+        assert record is not None
+        if record.error is not None:
+            raise self.failure(record)
+        assert self.text is not None
+        try:
+            return self.decode(self.text)
+        except SerializationError as error:
+            message = f"the journal's output no longer fits the code: {error.message}"
+            raise SerializationError(message, step_id=self.path) from None
+
+    def decode(self, text: str) -> Any:
+        raise NotImplementedError
+
+    def failure(self, record: Record) -> BaseException:
+        assert record.error is not None
+        return rebuild(record.error)
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class StepCall(Operation):
+    """One call of a step's function."""
+
+    call: Callable[[], Any]
+    retry: Retry
+    codec: Codec
+    at_most_once: bool = False
+
+    def decode(self, text: str) -> Any:
+        return self.codec.decode(text)
+
+    def failure(self, record: Record) -> BaseException:
+        assert record.error is not None
+        return step_error(record.error, self.path)
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Sleep(Operation):
+    """Over at a time that its record fixes; `wake_at(now)` says which, the first time."""
+
+    wake_at: Callable[[int], int]
+    known_over: bool = False  # the log says so, whatever this host's clock does
+
+    def ended_at(self) -> int | None:
+        record = self.record
+        if record is None or record.wake_at is None:
+            return None
+        if self.known_over or record.wake_at <= self.scope.replay.driver.now():
+            return record.wake_at
+        return None
+
+    def value(self) -> None:
+        return None
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Group(Operation):
+    """Handler code with a scope of its own: a group, or a branch of a parallel or map_group."""
+
+    body: Callable[[], Any]
+    retry: Retry
+    codec: Codec
+    context: Context
+
+    def decode(self, text: str) -> Any:
+        return self.codec.decode(text)
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class FanOut(Operation):
+    """A map, map_group or parallel: branches `path[key]`, joined when all that began have ended."""
+
+    keys: Sequence[str]
+    bodies: Sequence[Callable[[], Any]]
+    codecs: Sequence[Codec]
+    retries: Sequence[Retry]
+    contexts: Sequence[Context] = ()
+    fingerprint: str = ""
+    max_concurrency: int | None = None
+    return_exceptions: bool = False
+    at_most_once: bool = False
+    branches: dict[int, StepCall | Group] = field(default_factory=dict)
+
+    def check(self, record: Record) -> None:
+        """Raises DeterminismError if the list is not the one that the journal knows."""
+        plan = record.plan
+        if plan is None or not self.fingerprint:
+            return
+        if plan.fingerprint != self.fingerprint:
+            was, now = len(plan.keys), len(self.keys)
+            raise DeterminismError(
+                f"{self.kind} {self.path!r}: its list changed between replays"
+                + (f" ({was} items then, {now} now)" if was != now else "")
+                + "; make the list in a step, or name its items with key=, so that outcomes are found by key"
+            )
+
+    def plan(self, lanes: int) -> FanPlan:
+        return FanPlan(tuple(self.keys), lanes, self.fingerprint, self.return_exceptions)
+
+    @property
+    def width(self) -> int:
+        """How many branches may run at once."""
+        return min(self.max_concurrency or len(self.keys), len(self.keys))
+
+    def branch_path(self, index: int) -> str:
+        return paths.branch(self.path, self.keys[index])
+
+    def halted_by(self, record: Record | None) -> bool:
+        """Whether a branch's record keeps further branches from beginning."""
+        return record is not None and record.final and record.error is not None and not self.return_exceptions
+
+    def join(self, records: dict[str, Record], read: Callable[[Payload], str]) -> str | ErrorInfo:
+        """The whole's outcome from its branches': JSON, or the error of the lowest failed branch."""
+        outcomes = []
+        for index in range(len(self.keys)):
+            record = records.get(self.branch_path(index))
+            if record is None or not record.final:
+                continue  # never began, since another failed
+            if record.error is None:
+                assert record.output is not None
+                outcomes.append(read(record.output))
+            elif self.return_exceptions:
+                error = record.error.model_copy(update={"step_id": record.error.step_id or record.path})
+                outcomes.append('{"$":"error","v":' + error.model_dump_json() + "}")
+            else:
+                error = record.error
+                if self.kind is Kind.MAP:
+                    error = error.model_copy(update={"step_id": record.path})
+                return error
+        return "[" + ",".join(outcomes) + "]"
+
+    def decode(self, text: str) -> Any:
+        values: list[Any] = []
+        for index, part in enumerate(json.loads(text)):
+            if isinstance(part, dict) and part.get("$") == "error":
+                values.append(step_error(ErrorInfo.model_validate(part["v"]), self.branch_path(index)))
+            else:
+                values.append(self.codecs[index].decode(json.dumps(part, ensure_ascii=False)))
+        return tuple(values) if self.kind is Kind.PARALLEL else values
+
+
+NOTHING = codec(type(None))

@@ -1,0 +1,205 @@
+"""Replay: a handler and its journal in, what it wants next out.
+
+The engine knows no I/O and no clock. When the handler can't go on with what the journal holds, the replay
+asks its Driver to `advance`: to make the outcome of something open known, or to leave the handler by an
+Interrupt. Sync and async handlers differ only in who notices that: a blocked call (`sync.py`) or an idle
+event loop (`loop.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from ..config import Retry
+from . import paths
+from .interrupts import Broken
+from .journal import Journal, Kind, Payload
+from .operations import FanOut, Group, Operation, StepCall
+from .scope import Scope
+
+
+class Driver(Protocol):
+    """What a replay needs of whoever runs it."""
+
+    def now(self) -> int:
+        """The run's time, in milliseconds: never behind an outcome that the journal holds."""
+        ...
+
+    def read(self, payload: Payload) -> str: ...
+
+    def advance(self, replay: Replay) -> None:
+        """Start what may be started; return once something has ended or was entered, or raise an
+        Interrupt."""
+        ...
+
+    def finish(self, op: Group | FanOut, result: Any, error: Exception | None) -> None:
+        """Commit how an entered group or fan-out ended. Afterwards it has an outcome, or is to be entered
+        again."""
+        ...
+
+
+class Replay:
+    """One pass of a handler over its journal.
+
+    `focus` is the path of the branch or step that this invocation is about, if it is not the whole run:
+    what encloses it is replayed, and nothing beside it is touched.
+    """
+
+    def __init__(self, *, run_id: str, journal: Journal, driver: Driver, started: int, retry: Retry, focus: str) -> None:
+        self.run_id = run_id
+        self.journal = journal
+        self.driver = driver
+        self.retry = retry
+        self.focus = focus
+        self.closed = False
+        self.entered: dict[str, Group | FanOut] = {}
+        self.scopes: dict[str, Scope] = {}
+        self.top = self.scope("", started)
+
+    # -- scopes and operations -----------------------------------------------------------------------
+
+    def scope(self, path: str, now: int) -> Scope:
+        """A fresh scope: its code begins from the top."""
+        self.scopes[path] = scope = Scope(self, path, now)
+        return scope
+
+    def decides(self, scope: Scope) -> bool:
+        """Whether this invocation may decide an order in a scope: not in those around its focus."""
+        return not self.focus or (self._in_focus(scope.path))
+
+    def _in_focus(self, path: str) -> bool:
+        return paths.within(path, self.focus)
+
+    def encloses_focus(self, path: str) -> bool:
+        return bool(self.focus) and self.focus != path and paths.within(self.focus, path)
+
+    def concerns(self, op: Operation) -> bool:
+        """Whether this invocation may work on an operation."""
+        return not self.focus or self._in_focus(op.path)
+
+    def open(self) -> list[Operation]:
+        """What waits for an outcome and could be worked on here, in the order of the calls: steps and
+        sleeps, and groups and fan-outs that are not entered."""
+        return [
+            op
+            for scope in list(self.scopes.values())
+            for op in scope.open()
+            if op.path not in self.entered and self.concerns(op) and not self._cut_off(scope)
+        ]
+
+    def pump(self) -> bool:
+        """Begin the branches that may begin; join fan-outs whose branches are over. Whether one was."""
+        joined = False
+        for op in list(self.entered.values()):
+            if isinstance(op, FanOut) and not op.abandoned and op.ended_at() is None:
+                joined = self._pump(op) or joined
+        return joined
+
+    def _cut_off(self, scope: Scope) -> bool:
+        """Whether the scope belongs to a group that was abandoned or is over."""
+        return any(
+            op.abandoned or op.ended_at() is not None
+            for path, op in self.entered.items()
+            if paths.within(scope.path, path)
+        )
+
+    def to_enter(self) -> list[Group | FanOut]:
+        """Groups and fan-outs that enclose the focus, and are reached but not entered."""
+        return [
+            op
+            for scope in self.scopes.values()
+            for op in scope.open()
+            if isinstance(op, (Group, FanOut)) and op.path not in self.entered and self.encloses_focus(op.path)
+        ]
+
+    def enter(self, op: Group | FanOut) -> None:
+        """Run an operation's own code in this replay."""
+        self.entered[op.path] = op
+
+    def leave(self, op: Group | FanOut) -> None:
+        self.entered.pop(op.path, None)
+
+    def _pump(self, op: FanOut) -> bool:
+        scope = self.scopes.get(op.path) or self.scope(op.path, op.scope.now)
+        records = self.journal.partitions[op.path].records
+        if self.encloses_focus(op.path):
+            for index in range(len(op.keys)):
+                if paths.within(self.focus, op.branch_path(index)):
+                    self._begin_branch(op, index, scope)
+            return False
+        running, halted, waiting = 0, False, []
+        for index in range(len(op.keys)):
+            record = records.get(op.branch_path(index))
+            if record is not None and record.final:
+                halted = halted or op.halted_by(record)
+                scope.pending.pop(record.path, None)
+            elif record is not None or index in op.branches:
+                running += 1
+                self._begin_branch(op, index, scope)
+            else:
+                waiting.append(index)
+        if not halted:
+            for index in waiting[: max(op.width - running, 0)]:
+                self._begin_branch(op, index, scope)
+                running += 1
+        if running:
+            return False
+        self.finish(op, None, None)
+        return True
+
+    def _begin_branch(self, op: FanOut, index: int, scope: Scope) -> None:
+        if index in op.branches:
+            return
+        common: dict[str, Any] = {"path": op.branch_path(index), "scope": scope, "index": index}
+        branch: StepCall | Group
+        if op.kind is Kind.MAP:
+            branch = StepCall(
+                kind=Kind.RUN, call=op.bodies[index], retry=op.retries[index], codec=op.codecs[index],
+                at_most_once=op.at_most_once, **common,
+            )  # fmt: skip
+        else:
+            branch = Group(
+                kind=Kind.GROUP, body=op.bodies[index], retry=op.retries[index], codec=op.codecs[index],
+                context=op.contexts[index], **common,
+            )  # fmt: skip
+        op.branches[index] = branch
+        scope.pending[branch.path] = branch
+
+    # -- what the handler has decided, and nobody has written down -----------------------------------
+
+    def undecided(self) -> dict[str, list[str]]:
+        return {
+            scope.path: list(scope.undecided)
+            for scope in self.scopes.values()
+            if scope.undecided and self.decides(scope)
+        }
+
+    def decided(self) -> None:
+        for scope in self.scopes.values():
+            scope.decided()
+
+    # -- the driver's side ---------------------------------------------------------------------------
+
+    def advance(self) -> None:
+        """Let the driver go on. Once it interrupts, nothing more is done in this replay."""
+        self._outside(lambda: self.driver.advance(self))
+
+    def finish(self, op: Group | FanOut, result: Any, error: Exception | None) -> None:
+        self._outside(lambda: self.driver.finish(op, result, error))
+
+    def deliver(self, op: Operation) -> None:
+        """Let the handler see an outcome."""
+        self._outside(op.fetch)
+        op.scope.deliver(op)
+
+    def _outside(self, work: Callable[[], None]) -> None:
+        """Do what may fail for reasons that are none of the handler's: it must not be able to catch them."""
+        try:
+            work()
+        except Exception as error:
+            self.closed = True
+            raise Broken from error
+        except BaseException:
+            self.closed = True
+            raise

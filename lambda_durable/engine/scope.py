@@ -1,0 +1,155 @@
+"""A scope: the handler, a group or a branch, in which step ids are unique and outcomes have an order."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigurationError, DeterminismError, DuplicateStepError, NestedStepError
+from ..step_info import running_step
+from . import paths
+from .interrupts import Reload, Suspend
+from .journal import Kind, Partition
+from .operations import Operation, Sleep
+
+if TYPE_CHECKING:
+    from .replay import Replay
+
+current_scope: ContextVar[Scope] = ContextVar("lambda_durable.scope")
+"""The scope whose code runs: an asyncio task inherits that of its creator."""
+
+
+class Scope:
+    """What one replay knows of a scope."""
+
+    def __init__(self, replay: Replay, path: str, now: int) -> None:
+        self.replay = replay
+        self.path = path
+        self.now = now
+        self.random = random.Random(f"{replay.run_id}/{path}")  # noqa: S311
+        self.pending: dict[str, Operation] = {}
+        self.undecided: list[str] = []
+        self._counts: dict[str, int] = {}
+        self._owners: dict[str, object] = {}
+        self._called = 0
+        self._ranks: dict[str, int] = {}
+        self._misses: dict[str, int] = {}
+        self.replay.journal.partitions.setdefault(path, Partition(path))
+        for rank, seen in enumerate(self.replay.journal.order.get(path, ())):
+            if seen.startswith(":"):
+                self._misses[seen[1:]] = self._misses.get(seen[1:], 0) + 1
+            else:
+                self._ranks.setdefault(seen, rank)
+
+    def name(self, id: object, kind: Kind) -> tuple[str, int]:
+        """The path of a step that is called now, and its place among the scope's calls.
+
+        Raises the error that a bad call deserves: see API.md, 'Ids'.
+        """
+        if self.replay.closed:
+            raise Suspend  # on the way out of the handler (`finally`), nothing new begins
+        outer = running_step.get()
+        if outer is not None:
+            raise NestedStepError(
+                f"step {id!r} was called inside step {outer.step_id!r}; call it from the handler, or make the outer one a "
+                f"step.group"
+            )
+        name = paths.check_id(id)
+        task = _current_task()
+        owner = self._owners.setdefault(name, task)
+        if owner is not task:
+            raise DuplicateStepError(
+                f"step id {id!r} is used by two tasks of one scope; give each task its own scope with step.group, "
+                f"or its own id"
+            )
+        count = self._counts.get(name, 0)
+        self._counts[name] = count + 1
+        path = paths.join(self.path, f"{name}:{count}" if count else name)
+        record = self.replay.journal.partitions[self.path].records.get(path)
+        if record is not None and record.kind is not kind:
+            raise DeterminismError(
+                f"step {path!r} is a {kind} in the code and a {record.kind} in the journal of run "
+                f"{self.replay.run_id}; give the new step another id, or deploy the old code until its runs are over"
+            )
+        self._called += 1
+        return path, self._called
+
+    def choose(self, candidates: Sequence[Operation]) -> Operation | None:
+        """Which candidate's outcome the handler sees next, if one is there: as remembered, else as it came.
+
+        A choice that is not yet remembered goes to `undecided`, which is written down before the handler
+        acts on it.
+        """
+        ranked = [op for op in candidates if op.path in self._ranks]
+        if ranked:
+            first = min(ranked, key=lambda op: self._ranks[op.path])
+            if isinstance(first, Sleep):
+                first.known_over = True
+            if first.ended_at() is None:
+                raise Reload  # written after the page that should have held it was read
+            return first
+        there = [(ended, op.index, op) for op in candidates if (ended := op.ended_at()) is not None]
+        if not there or (len(candidates) > 1 and not self.replay.decides(self)):
+            return None
+        chosen = min(there, key=lambda found: found[:2])[2]
+        if len(candidates) > 1:
+            self.undecided.append(chosen.path)
+        return chosen
+
+    def remembers(self, ops: Sequence[Operation]) -> bool:
+        """Whether the log has the place of one of these."""
+        return any(op.path in self._ranks for op in ops)
+
+    def asks(self, op: Operation) -> bool:
+        """Whether the handler is told, now that it asks, that an outcome is there."""
+        if op.path in self._ranks:
+            if self._misses.get(op.path, 0) > 0:
+                self._misses[op.path] -= 1
+                return False
+            return True
+        if self._misses.get(op.path, 0) > 0:
+            self._misses[op.path] -= 1
+            return False
+        there = op.ended_at() is not None
+        self.undecided.append(op.path if there else f":{op.path}")
+        return there
+
+    def deliver(self, op: Operation) -> None:
+        """Note that the handler has seen an outcome."""
+        op.delivered = True
+        self.pending.pop(op.path, None)
+        self.now = max(self.now, op.ended_at() or 0)
+        if op.path in self.replay.journal.dispatched and op.path not in self._ranks and op.path not in self.undecided:
+            # Several messages may be about to act on what this joins: the log decides which of them does.
+            self.undecided.append(op.path)
+
+    def decided(self) -> None:
+        """The undecided choices are written down."""
+        for path in self.undecided:
+            if not path.startswith(":"):
+                self._ranks.setdefault(path, len(self._ranks))
+        self.undecided.clear()
+
+    def open(self) -> Iterable[Operation]:
+        """What was called and awaited, and has no outcome yet."""
+        return [op for op in self.pending.values() if op.ended_at() is None]
+
+
+def scope_here() -> Scope:
+    """The scope of the code that is running. Raises ConfigurationError outside a handler."""
+    try:
+        return current_scope.get()
+    except LookupError:
+        raise ConfigurationError(
+            "a step was called where no handler runs (a thread of the handler's own?); call it from the handler itself"
+        ) from None
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None

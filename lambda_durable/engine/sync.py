@@ -1,0 +1,134 @@
+"""Sync handlers: a call that has no outcome yet asks the driver to go on, in the handler's own stack.
+
+The branches of a fan-out share that one stack. Each is run until it can't go on, left by `Blocked`, and run
+again from its top once something has ended; its finished steps are memoized, so nothing is done twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..errors import ConfigurationError
+from .interrupts import Blocked, Interrupt
+from .operations import FanOut, Group, Operation
+from .replay import Replay
+from .scope import Scope, current_scope
+
+
+class SyncReplay(Replay):
+    """Replays a `def` handler."""
+
+    _depth = 0  # how many branches of fan-outs are on the stack
+    _blocked = False
+
+    def run(self, handler: Callable[[], Any]) -> Any:
+        token = current_scope.set(self.top)
+        try:
+            result = handler()
+        except Interrupt:
+            raise
+        except Exception:
+            self._check_swallowed()
+            raise
+        finally:
+            current_scope.reset(token)
+        self._check_swallowed()
+        return result
+
+    def call(self, op: Operation) -> Any:
+        """The outcome of an operation; blocks until it is there."""
+        op.scope.pending[op.path] = op
+        while op.ended_at() is None:
+            self._step([op])
+        self.deliver(op)
+        return op.value()
+
+    def join(self, ops: Sequence[Operation]) -> None:
+        """Deliver all outcomes; in which order makes no difference to the handler."""
+        for op in ops:
+            while not op.delivered and op.ended_at() is None:
+                self._step(ops)
+            if not op.delivered:
+                self.deliver(op)
+
+    def wait(self, scope: Scope, ops: Sequence[Operation], satisfied: Callable[[], bool]) -> None:
+        """Deliver outcomes one at a time, as remembered, until the handler's condition is met."""
+        while not satisfied():
+            chosen = scope.choose([op for op in ops if not op.delivered])
+            if chosen is not None:
+                self.deliver(chosen)
+            else:
+                self._step(ops)
+
+    def _step(self, ops: Sequence[Operation]) -> None:
+        """Bring what the handler waits for closer."""
+        for op in ops:
+            entered = self.entered.get(op.path)
+            if entered is None or op.ended_at() is not None:
+                continue
+            if isinstance(entered, Group):
+                self._run_group(entered)
+            else:
+                self._run_branches(entered)
+            return
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._depth:
+            self._blocked = True
+            raise Blocked
+        self.advance()
+
+    def _run_group(self, op: Group) -> None:
+        scope = self.scope(op.path, op.scope.now)
+        token = current_scope.set(scope)
+        result, error = None, None
+        try:
+            result = op.body()
+        except Interrupt:
+            raise
+        except Exception as raised:
+            error = raised
+        finally:
+            current_scope.reset(token)
+        self._check_swallowed()
+        self.finish(op, result, error)
+
+    def _run_branches(self, op: FanOut) -> None:
+        """Run each branch as far as it goes; then let the driver go on with them all."""
+        if self.pump():
+            return
+        ran = False
+        for branch in list(op.branches.values()):
+            if isinstance(branch, Group) and branch.path in self.entered and branch.ended_at() is None:
+                ran = self._run_branch(branch) or ran
+        if not ran:
+            self._go_on()
+
+    def _run_branch(self, branch: Group) -> bool:
+        """Whether the branch came to its end (or is to be tried again)."""
+        self._depth += 1
+        try:
+            self._run_group(branch)
+            return True
+        except Blocked:
+            self._blocked = False
+            return False
+        finally:
+            self._depth -= 1
+
+    def _check_swallowed(self) -> None:
+        if self.closed or self._blocked:
+            self.closed = True
+            raise Swallowed
+
+
+class Swallowed(Interrupt):
+    """The handler caught what was to leave it."""
+
+    def error(self) -> ConfigurationError:
+        return ConfigurationError(
+            "the handler caught the exception that suspends it (a bare `except:` or `except BaseException`), so it "
+            "went on with a step that had not ended; catch Exception, which lets the suspension by"
+        )

@@ -1,0 +1,133 @@
+"""A durable function: a handler, what starts it, and how it is run."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from .calls import is_async
+from .config import Retry, StepsPerInvocation
+from .context import AsyncContext, Context
+from .errors import ConfigurationError, EventDataError
+from .events import Event, Trigger
+from .serialization import Codec, codec_of
+
+Data = TypeVar("Data")
+Result = TypeVar("Result")
+
+LABELS = 3
+LONGEST_LABEL = 256
+
+
+class Function(Generic[Data, Result]):
+    """What `@app.function` makes of a handler. It is called by the runtime, never directly."""
+
+    def __init__(
+        self,
+        id: str,
+        handler: Callable[[Any], Any],
+        triggers: Sequence[Trigger[Any]],
+        *,
+        retry: Retry,
+        steps_per_invocation: StepsPerInvocation,
+        labels: Callable[[Event[Data]], Sequence[str]] | None,
+    ) -> None:
+        self.id = id
+        self.handler = handler
+        self.triggers = tuple(triggers)
+        self.retry = retry
+        self.steps_per_invocation = steps_per_invocation
+        self.is_async = is_async(handler)
+        self.codec: Codec = codec_of(handler)
+        self._labels = labels
+        annotation = _context_annotation(handler)
+        self._check_context(annotation)
+        self._data = _adapter(self._data_type(annotation))
+        self.__name__ = getattr(handler, "__name__", id)
+        self.__doc__ = getattr(handler, "__doc__", None)
+
+    def _check_context(self, annotation: Any) -> None:
+        kind = get_origin(annotation) or annotation
+        if self.is_async and kind is Context:
+            raise ConfigurationError(f"function {self.id!r} is `async def`, so its context is an AsyncContext")
+        if not self.is_async and kind is AsyncContext:
+            raise ConfigurationError(
+                f"function {self.id!r} is a plain `def`, so its context is a Context; or make it `async def`"
+            )
+
+    def _data_type(self, annotation: Any) -> Any:
+        models = [trigger.model for trigger in self.triggers if trigger.model is not None]
+        if len(self.triggers) == 1 and models:
+            return models[0]
+        said = get_args(annotation)
+        return said[0] if said and not isinstance(said[0], TypeVar) else None
+
+    def wants(self, event: Event[Any]) -> bool:
+        """Whether one of its triggers takes the event."""
+        return any(trigger.accepts(event) for trigger in self.triggers)
+
+    def validate(self, event: Event[Any]) -> Event[Data]:
+        """The event with its data as the function's model. Raises EventDataError naming the field."""
+        if self._data is None:
+            return event
+        try:
+            data = self._data.validate_python(event.data)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(["data", *map(str, first["loc"])])
+            more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+            raise EventDataError(
+                f"event {event.name!r} ({event.id}) does not fit {error.title}: {where}: {first['msg']}{more}"
+            ) from None
+        return Event(name=event.name, data=data, id=event.id, time=event.time, source=event.source)
+
+    def labels(self, event: Event[Any]) -> tuple[str, ...]:
+        """What to find its runs by."""
+        if self._labels is None:
+            return ()
+        found = self._labels(self.validate(event))
+        labels = tuple(found)[:LABELS]
+        if isinstance(found, str) or not all(isinstance(label, str) for label in labels):
+            raise ConfigurationError(f"labels= of function {self.id!r} gives up to {LABELS} strings, not {found!r}")
+        return tuple(label[:LONGEST_LABEL] for label in labels if label)
+
+    def call(self, **context: Any) -> Any:
+        """Run the handler on a context."""
+        kind: Any = AsyncContext if self.is_async else Context
+        return self.handler(kind(**context))
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        raise ConfigurationError(
+            f"function {self.id!r} is durable and is not called directly: send an event, use client.start(...), "
+            "or LocalRuntime.run(...) in a test"
+        )
+
+    def __repr__(self) -> str:
+        return f"Function({self.id!r})"
+
+
+def _context_annotation(handler: Callable[..., Any]) -> Any:
+    """What the handler says of its first parameter."""
+    parameters = list(inspect.signature(handler).parameters.values())
+    if not parameters:
+        raise ConfigurationError(f"handler {handler!r} takes no context; write `def handler(ctx: Context[Data])`")
+    try:
+        hints = typing.get_type_hints(handler)
+    except Exception:
+        return None
+    return hints.get(parameters[0].name)
+
+
+def _adapter(type_: Any) -> TypeAdapter[Any] | None:
+    if type_ is None or type_ is Any:
+        return None
+    if isinstance(type_, type) and issubclass(type_, BaseModel):
+        return TypeAdapter(type_)
+    try:
+        return TypeAdapter(type_)
+    except Exception as error:
+        raise ConfigurationError(f"{type_!r} cannot be the type of an event's data: {error}") from None

@@ -1,0 +1,234 @@
+"""What the runtime needs of the world. The docstrings are the contract that every implementation keeps.
+
+Any call may raise: the invocation then fails, its message comes back, and everything is done again. Any
+write may have been applied although its call raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from .engine.journal import Author, Failure, Header, LogEntry, Partition, Payload, Record
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The host's time, aware, in UTC. Hosts disagree by up to 5 seconds."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since some point; never goes back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEvent:
+    """An event as it is kept. `functions` are the ids of those it starts, fixed when it came first."""
+
+    id: str
+    name: str
+    time: int
+    seen: int
+    payload: Payload
+    functions: tuple[str, ...]
+    author: Author
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """A fan-out's lane, as `Store.next_in_lane` and `Store.close_lane` found or left it.
+
+    `turn` is None in a lane that never moved, and in one that is no longer `open`. `by` is the tag of who
+    moved or closed it last ("" for nobody). `next` is the pool's next turn, `closed` counts the closed
+    lanes of the pool, and `failed` says whether the pool starts nothing new.
+    """
+
+    turn: int | None
+    open: bool
+    by: str
+    next: int
+    closed: int
+    failed: bool
+
+
+class Store(Protocol):
+    """The state. Reads are strongly consistent unless they say otherwise; each write is atomic."""
+
+    def add_event(self, event: StoredEvent, *, dedupe_after: int) -> StoredEvent:
+        """Keep an event. If one with its id was first seen after `dedupe_after` (milliseconds), that one
+        stays and is returned; otherwise `event` is written and returned."""
+        ...
+
+    def get_event(self, event_id: str) -> StoredEvent | None: ...
+
+    def create_run(self, header: Header) -> Header | None:
+        """Write the header unless the run exists: then its header is returned, and nothing changes."""
+        ...
+
+    def load_run(self, run_id: str) -> tuple[Header, Partition] | None:
+        """A run's header and top-level partition (scope ""); None if there is no such run."""
+        ...
+
+    def get_header(self, run_id: str) -> Header | None: ...
+
+    def load_scope(self, run_id: str, scope: str) -> Partition:
+        """Another scope's partition; empty if nothing was written there."""
+        ...
+
+    def get_record(self, run_id: str, path: str) -> Record | None: ...
+
+    def register(self, run_id: str, record: Record) -> Record | None:
+        """Write a record where there is none. Otherwise nothing changes and the one there is returned."""
+        ...
+
+    def commit(self, run_id: str, record: Record) -> Record | None:
+        """Write a record unless a final one is there, or, where `record` is RETRYING, one with as many
+        attempts. Otherwise nothing changes and the one there is returned."""
+        ...
+
+    def claim(self, run_id: str, record: Record, seen: Record | None) -> Record | None:
+        """Write a record with a claim if what is there is still `seen` (None: nothing): not final, with
+        the same author, attempts and claim. Otherwise nothing changes and the one there is returned."""
+        ...
+
+    def append(self, run_id: str, scope: str, entry: LogEntry) -> LogEntry | None:
+        """Write a log entry unless one has its position: then that one is returned."""
+        ...
+
+    def save_failure(self, run_id: str, failure: Failure) -> None:
+        """Keep the newest failed attempt of the handler's code; replaces an earlier one."""
+        ...
+
+    def end_run(self, header: Header) -> Header | None:
+        """Write the ended header if the stored one is running. Otherwise nothing changes and the stored
+        one is returned. Of a CANCELLED header: if the stored one is running or cancelling."""
+        ...
+
+    def begin_cancel(self, run_id: str) -> Header | None:
+        """Make a running run `cancelling`. Returns the header as found, None if there is no such run."""
+        ...
+
+    def next_in_lane(
+        self, run_id: str, path: str, pool: int, lane: int, *, after: int | None, first: int, limit: int, tag: str
+    ) -> tuple[bool, Lane]:
+        """Give the lane its pool's next turn, if its turn is `after` (None: its first, never moved), the
+        pool has a turn below `limit` left (they start at `first`), has not failed, and the lane is open.
+
+        Returns whether it did, and the lane as it is now. Done again it does nothing: the lane's `by` is
+        then `tag`, and its `turn` the one that was given."""
+        ...
+
+    def close_lane(
+        self, run_id: str, path: str, pool: int, lane: int, *, after: int | None, first: int, tag: str, failed: bool
+    ) -> tuple[bool, Lane]:
+        """Close the lane if it is open and its turn is `after`; with `failed`, the pool then starts nothing
+        new. Returns whether it did, and the lane as it is now. Done again it does nothing: the lane is
+        then closed, `by` `tag`, and counted once."""
+        ...
+
+    def fail_pool(self, run_id: str, path: str, pool: int) -> None:
+        """The pool starts nothing new. Idempotent."""
+        ...
+
+    def finish_pool(self, run_id: str, path: str, pool: int) -> int:
+        """Note that all lanes of a pool are closed; returns how many pools are. Idempotent."""
+        ...
+
+    def runs(
+        self,
+        function_ids: Sequence[str],
+        *,
+        status: str | None = None,
+        label: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+    ) -> Iterator[Header]:
+        """Headers without event, output and error, newest first; eventually consistent. Lazy."""
+        ...
+
+
+class Blobs(Protocol):
+    """Objects too large for the store."""
+
+    def put(self, key: str, text: str) -> None: ...
+
+    def get(self, key: str) -> str:
+        """Raises KeyError when there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to the app's own queue. SQS: `delay` is 0 to 900 whole seconds, and a message and a
+    batch are at most 1 MiB."""
+
+    body: str
+    delay: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message as it was received. SQS delivers at least once, in any order; `receive_count` is a hint."""
+
+    body: str
+    message_id: str
+    receive_count: int = 1
+
+
+class Queue(Protocol):
+    def send(self, messages: Sequence[Outgoing]) -> None:
+        """Make all messages durable; on return they are. When it raises, any of them may be."""
+        ...
+
+    def dead_letter(self, delivery: Delivery, reason: str) -> None:
+        """Put a message that cannot be worked on aside, with the reason."""
+        ...
+
+
+class Scheduler(Protocol):
+    def schedule(self, name: str, at: datetime, body: str) -> None:
+        """Send `body` to the app's own queue, once, within the minute that `at` lies in; then forget the
+        schedule. One with the same name and time is the same schedule; with another time, an error."""
+        ...
+
+
+class EventBus(Protocol):
+    def put(self, entries: Sequence[dict[str, str]]) -> None:
+        """Publish entries of PutEvents (DetailType, Detail, Source). On return all are accepted."""
+        ...
+
+
+class Executor(Protocol):
+    """Runs steps' functions, of this invocation, side by side."""
+
+    def start(self, name: str, call: Callable[[], Any]) -> None:
+        """Begin a call under a name. A call that returns an awaitable goes on, on the loop of steps."""
+        ...
+
+    def wait(self, timeout: float | None) -> tuple[str, Any, BaseException | None] | None:
+        """The next call to end: its name, result and error. None if none does in `timeout` seconds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything outside, together."""
+
+    clock: Clock
+    store: Store
+    blobs: Blobs
+    queue: Queue
+    scheduler: Scheduler
+    bus: EventBus
+    executor: Executor
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """The Lambda invocation that works on a delivery: `deadline` is when it is killed (monotonic)."""
+
+    deadline: float
+    timeout: float = 60.0

@@ -1,0 +1,74 @@
+"""Runs as they are seen from outside."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from .errors import ErrorInfo
+
+Result = TypeVar("Result")
+
+Status = Literal["queued", "running", "cancelling", "compensating", "completed", "failed", "cancelled", "skipped"]
+StepStatus = Literal["pending", "running", "retrying", "waiting", "completed", "failed", "cancelled"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+
+class WaitingFor(_Frozen):
+    """What a step waits for. `match` is the value that an event must have; `deadline` when it gives up."""
+
+    kind: Literal["event", "signal", "callback", "run", "time"]
+    names: tuple[str, ...] = ()
+    token: str | None = None
+    match: Any = None
+    deadline: datetime | None = None
+
+
+class StepRecord(_Frozen):
+    """One step of a run. `output` is plain JSON values."""
+
+    id: str
+    kind: str
+    status: StepStatus
+    output: Any = None
+    error: ErrorInfo | None = None
+    attempts: int = 0
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    wake_at: datetime | None = None
+    waiting_for: WaitingFor | None = None
+
+
+class Run(_Frozen, Generic[Result]):
+    """A run and its steps, as they were when it was read."""
+
+    run_id: str
+    function_id: str
+    status: Status
+    paused: bool = False
+    output: Result | None = None
+    error: ErrorInfo | None = None
+    event: Any = None
+    labels: tuple[str, ...] = ()
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    skipped_reason: str | None = None
+    duplicate_of: str | None = None
+    steps: dict[str, StepRecord] = {}
+
+
+class RunSummary(_Frozen):
+    """A run in a list."""
+
+    run_id: str
+    function_id: str
+    status: Status
+    labels: tuple[str, ...] = ()
+    created_at: datetime
+    ended_at: datetime | None = None

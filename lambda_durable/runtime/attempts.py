@@ -1,0 +1,184 @@
+"""Attempts: what a step's function did becomes a record. Claims, retries and failures are decided here."""
+
+from __future__ import annotations
+
+from contextvars import copy_context
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from ..config import Retry
+from ..durations import to_millis
+from ..engine.journal import Claim, Payload, Record, State
+from ..engine.operations import Group, Operation, StepCall
+from ..errors import (
+    ErrorInfo,
+    PayloadTooLargeError,
+    RetryAfterError,
+    SerializationError,
+    StepInterruptedError,
+)
+from ..serialization import Codec
+from ..step_info import StepInfo, running_step
+from .chain import SKEW, Chain
+
+
+@dataclass(slots=True)
+class Attempts:
+    """Runs the steps of one chain, as long as a message works on it."""
+
+    chain: Chain
+    max_output: int
+    running: dict[str, tuple[StepCall, int]] = field(default_factory=dict)  # and when they began
+    _claims: bool = False
+
+    def __post_init__(self) -> None:
+        # The first delivery claims nothing, which is what makes a step cost one write; an attempt that
+        # dies in it is not charged. From the second on, each claims what it starts with.
+        self._claims = self.chain.delivery.receive_count > 1
+
+    # -- before --------------------------------------------------------------------------------------
+
+    def begin(self, op: StepCall) -> None:
+        """Start a step's function, unless it turns out to have an outcome, or another worker may be at it."""
+        chain, record = self.chain, op.record
+        charged = self.charged(record)
+        claimed = record is not None and record.claim is not None
+        if record is not None and claimed and charged >= op.retry.max_attempts:
+            chain.commit(self._given_up(op, record, charged))
+            return
+        now = chain.now()
+        began = record.began if record is not None else now
+        if (op.at_most_once or self._claims or claimed) and not self._claim(op, record, charged, now):
+            return
+        self.running[op.path] = (op, began)
+        info = StepInfo(chain.run_id, op.path, charged + 1, chain.invocation.deadline, chain.world.clock.monotonic)
+        copy_context().run(self._start, op, info)
+
+    def _start(self, op: StepCall, info: StepInfo) -> None:
+        running_step.set(info)
+        self.chain.world.executor.start(op.path, op.call)
+
+    def settled(self) -> None:
+        """What was started first in this delivery has ended: it did not kill the worker, so the next step
+        needs no claim."""
+        self._claims = False
+
+    def charged(self, record: Record | None) -> int:
+        """How many attempts count: those that failed, and those that were claimed and never heard of."""
+        if record is None:
+            return 0
+        return max(record.attempts, record.claim.attempt if record.claim is not None else 0)
+
+    def free_at(self, record: Record) -> int | None:
+        """When another worker's claim is over: not before its Lambda is surely gone."""
+        return record.claim.deadline + SKEW if record.claim is not None else None
+
+    def _claim(self, op: StepCall, record: Record | None, charged: int, now: int) -> bool:
+        chain = self.chain
+        deadline = now + round(chain.remaining() * 1000)
+        wanted = Record(
+            path=op.path,
+            kind=op.kind,
+            state=State.RUNNING,
+            author=chain.author,
+            began=record.began if record is not None else now,
+            attempts=charged,
+            claim=Claim(charged + 1, deadline, chain.tag),
+        )
+        return chain.claim(wanted, record) is wanted
+
+    def _given_up(self, op: StepCall, record: Record, charged: int) -> Record:
+        unknown = "; whether its effect happened is not known" if op.at_most_once else ""
+        error = StepInterruptedError(
+            f"attempt {charged} of step {op.path!r} began and was never heard of again: its Lambda was killed, ran "
+            f"out of memory or out of time{unknown}. It is not tried again"
+        )
+        return self._final(record, charged, error=ErrorInfo.of(error, attempts=charged))
+
+    # -- after ---------------------------------------------------------------------------------------
+
+    def end(self, op: StepCall, result: Any, error: BaseException | None) -> Record:
+        """Commit how a step's function ended; the record that counts (the first outcome stays)."""
+        _, began = self.running.pop(op.path)
+        attempt = self.charged(op.record) + (0 if self._is_mine(op.record) else 1)
+        base = self._blank(op, began)
+        if error is None:
+            base = self._completed(base, op.codec, result, attempt)
+        else:
+            base = self._failed(base, op.retry, error, attempt)
+        self.settled()
+        return self.chain.commit(base)
+
+    def end_group(self, op: Group, result: Any, error: Exception | None) -> Record:
+        """Commit how a group's code ended."""
+        record = op.record
+        began = record.began if record is not None else self.chain.now()
+        attempt = (record.attempts if record is not None else 0) + 1
+        base = self._blank(op, began)
+        if error is None:
+            return self.chain.commit(self._completed(base, op.codec, result, attempt))
+        return self.chain.commit(self._failed(base, op.retry, error, attempt))
+
+    def _is_mine(self, record: Record | None) -> bool:
+        return record is not None and record.claim is not None and record.claim.tag == self.chain.tag
+
+    def _blank(self, op: Operation, began: int) -> Record:
+        return Record(path=op.path, kind=op.kind, state=State.RUNNING, author=self.chain.author, began=began)
+
+    def _completed(self, base: Record, codec: Codec, result: Any, attempt: int) -> Record:
+        try:
+            text = codec.encode(result)
+            output = self.chain.keep(text, f"the output of step {base.path!r}", limit=self.max_output)
+        except (SerializationError, PayloadTooLargeError) as error:
+            return self._final(base, attempt, error=ErrorInfo.of(_at(error, base.path), attempts=attempt))
+        return self._final(base, attempt, output=output)
+
+    def _failed(self, base: Record, retry: Retry, error: BaseException, attempt: int) -> Record:
+        info = ErrorInfo.of(error)
+        if info.step_id is None:
+            info = info.model_copy(update={"attempts": attempt})
+        if attempt >= retry.max_attempts or not retry.wants(error):
+            return self._final(base, attempt, error=info)
+        wake_at = self.retry_at(retry, error, attempt, base.path)
+        return replace(base, state=State.RETRYING, attempts=attempt, error=info, wake_at=wake_at)
+
+    def _final(
+        self, base: Record, attempts: int, *, output: Payload | None = None, error: ErrorInfo | None = None
+    ) -> Record:
+        state = State.FAILED if error is not None else State.COMPLETED
+        return replace(
+            base,
+            state=state,
+            author=self.chain.author,
+            ended=self.chain.now(),
+            attempts=attempts,
+            output=output,
+            error=error,
+            claim=None,
+            wake_at=None,
+        )
+
+    def joined(self, base: Record, outcome: str | ErrorInfo) -> Record:
+        """The final record of a fan-out. Its parts were small enough one by one, so the whole has no limit."""
+        if isinstance(outcome, ErrorInfo):
+            return self._final(base, 1, error=outcome)
+        return self._final(base, 1, output=self.chain.keep(outcome, base.path))
+
+    def retry_at(self, retry: Retry, error: BaseException, attempt: int, path: str) -> int:
+        """When the next attempt is due."""
+        now = self.chain.now()
+        if isinstance(error, RetryAfterError):
+            after = error.after
+            return to_millis(after) if isinstance(after, datetime) else now + _millis(after)
+        # Seeded, so that doing it again sets the same time.
+        return now + _millis(retry.delay(attempt, f"{self.chain.run_id}/{path}/{attempt}"))
+
+
+def _millis(delay: Any) -> int:
+    return round(delay.total_seconds() * 1000)
+
+
+def _at(error: SerializationError | PayloadTooLargeError, path: str) -> SerializationError | PayloadTooLargeError:
+    error.step_id = error.step_id or path
+    return error

@@ -1,0 +1,136 @@
+"""Handing out: branches and steps that go on in invocations of their own, and how they come back.
+
+The branches of a map or parallel run in *lanes*, as many as may run at once. A lane's branch that has ended
+makes the lane take the next one; the last lane to find none wakes whoever waits, once. Lanes are kept in
+*pools* of a few dozen, an item each, so that a branch costs one small write however many there are. Moving a
+lane is conditional on where it stands and leaves the mover's tag, so doing it again changes nothing and is
+recognized.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..engine import paths
+from ..engine.journal import FanPlan, Kind, Record
+from ..engine.operations import FanOut, Operation, Sleep, StepCall
+from .chain import Chain
+from .messages import Continuation
+
+if TYPE_CHECKING:
+    from .turn import Turn
+
+POOL = 48
+"""Lanes in a pool: with them its item stays below 1 KB, one write unit."""
+
+
+def hand_out(turn: Turn, ops: Sequence[Operation]) -> None:
+    """Give each operation a driver of its own."""
+    chain = turn.chain
+    messages: list[Continuation] = []
+    for op in ops:
+        if op.path in turn.attempts.running:
+            continue  # the message in hand is at it
+        if isinstance(op, Sleep):
+            record = op.record or turn.register_sleep(op)
+            assert record.wake_at is not None
+            chain.wake(op.path, record.wake_at)
+        elif isinstance(op, FanOut):
+            messages += _open_lanes(turn, op)
+        else:
+            if isinstance(op, StepCall):
+                message = chain.next(leaf=op.path, idle=0)
+            else:
+                if op.record is None and not paths.is_branch(op.path):
+                    assert not isinstance(op, FanOut | Sleep)
+                    turn.register(op)  # type: ignore[arg-type]
+                message = chain.next(chain=chain.below(op.path), idle=0)
+            at = turn.due(op.record) if op.record is not None else None
+            if at is None:
+                messages.append(message)
+            else:
+                chain.wake(op.path, at, message=message)
+    chain.send(messages)
+
+
+def _open_lanes(turn: Turn, op: FanOut) -> list[Continuation]:
+    chain = turn.chain
+    begun: set[str] = set()
+    if op.record is None:
+        turn.register(op, op.width)
+    if op.record is not None and chain.repeats:
+        begun = set(chain.world.store.load_scope(chain.run_id, op.path).records)
+    assert op.record is not None
+    assert op.record.plan is not None
+    plan = op.record.plan
+    return [
+        _in_lane(chain, op.record, lane, lane)
+        for lane in range(plan.lanes)
+        if paths.branch(op.path, plan.keys[lane]) not in begun
+    ]
+
+
+def _in_lane(chain: Chain, fan: Record, index: int, lane: int) -> Continuation:
+    """The message that runs a branch."""
+    assert fan.plan is not None
+    path = paths.branch(fan.path, fan.plan.keys[index])
+    if fan.kind is Kind.MAP:
+        return chain.next(leaf=path, lane=lane, idle=0)
+    return chain.next(chain=chain.below(path, lane), idle=0)
+
+
+def after(chain: Chain, record: Record) -> Continuation | None:
+    """A branch or step that was handed out has its outcome. What goes on now in this invocation, if
+    anything does."""
+    message = chain.message
+    leaf = message.leaf is not None
+    home = message.chain if leaf else message.chain[:-1]
+    lane = message.lane if leaf else message.chain[-1].lane
+    if lane is None:
+        entry = chain.journal.dispatched[record.path]
+        return Continuation(run=chain.run_id, generation=entry.author.generation + 1, chain=home)
+    fan_path = paths.parent(record.path)
+    fan = chain.world.store.get_record(chain.run_id, fan_path)
+    if fan is None or fan.plan is None:
+        return None
+    chain.message = message.model_copy(update={"chain": home})
+    if not _lane_ended(chain, fan, fan.plan, record, lane):
+        return None
+    return Continuation(run=chain.run_id, generation=fan.author.generation + 1, chain=home, joined=fan_path)
+
+
+def _lane_ended(chain: Chain, fan: Record, plan: FanPlan, record: Record, lane: int) -> bool:
+    """Move a lane on after its branch has ended. Whether all lanes of the fan-out are closed now."""
+    store, run_id = chain.world.store, chain.run_id
+    pools = math.ceil(plan.lanes / POOL)
+    pool = lane % pools
+    first = len(range(pool, plan.lanes, pools))
+    limit = len(range(pool, len(plan.keys), pools))
+    index = plan.keys.index(paths.branch_key(record.path))
+    turn = index // pools
+    after = None if index == lane else turn
+    failed = record.error is not None and not plan.tolerant
+
+    state = None
+    if limit > first and not failed:
+        moved, state = store.next_in_lane(
+            run_id, fan.path, pool, lane, after=after, first=first, limit=limit, tag=chain.tag
+        )
+        if moved or (state.by == chain.tag and state.open and state.turn not in (None, turn)):
+            assert state.turn is not None
+            chain.send([_in_lane(chain, fan, state.turn * pools + pool, lane)])
+            return False
+    closed, state = store.close_lane(
+        run_id, fan.path, pool, lane, after=after, first=first, tag=chain.tag, failed=failed
+    )
+    if not closed and state.by != chain.tag:
+        return False
+    if failed:
+        for other in range(pools):
+            if other != pool:
+                store.fail_pool(run_id, fan.path, other)
+    if state.closed < first:
+        return False
+    return pools == 1 or store.finish_pool(run_id, fan.path, pool) == pools

@@ -1,0 +1,226 @@
+"""A chain: one thread of a run's work, as a message drives it on.
+
+A run begins with one chain. A branch or step that is handed to a message of its own is a chain too. The
+rules that keep a chain single under duplicates, crashes and late messages are all here:
+
+- Every record names its author: the message that wrote it, and the generation of that message in its
+  chain. A message that finds something written by *another* message of its own generation or a later one
+  has been overtaken: it is a *follower*, and starts nothing (`Stale`). What an earlier generation wrote, or
+  the message itself in an earlier delivery, it builds upon. So the newest generation always goes on, and a
+  duplicate dies at the first outcome it loses.
+- Where several messages may act at once (outcomes of handed-out work came back), an entry of the chain's
+  log decides who does: it is written only at the position that nobody has taken.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from ..durations import from_millis, to_millis
+from ..engine import paths
+from ..engine.interrupts import Reload, Stale
+from ..engine.journal import Author, Header, Journal, LogEntry, Partition, Payload, Record
+from ..ports import Delivery, Invocation, Outgoing, World
+from . import payloads
+from .messages import Continuation, Due, Level, tag
+
+LONGEST_DELAY = 900
+"""Seconds. SQS: DelaySeconds is at most 900; what is due later goes through a schedule."""
+
+SKEW = 5_000
+"""Milliseconds by which two hosts' clocks may differ."""
+
+
+@dataclass(slots=True)
+class Chain:
+    world: World
+    header: Header
+    journal: Journal
+    message: Continuation
+    delivery: Delivery
+    invocation: Invocation
+    tag: str = ""
+    generation: int = 0
+    follower: bool = False
+    progressed: bool = False  # wrote something since the journal was loaded
+    again: bool = False  # this invocation has loaded the run before, so what it finds of its own is no news
+    repeats: bool = False  # an earlier delivery of this message may have got this far
+    items_loaded: int = 0
+    loaded: set[str] = field(default_factory=set)
+    sent_again: set[str] = field(default_factory=set)
+    _newest: int = 0
+    _latest: int = 0
+
+    def __post_init__(self) -> None:
+        self.tag = tag(self.delivery.message_id)
+        self.generation = self.message.generation
+        self.repeats = self.delivery.receive_count > 1
+        for scope, partition in self.journal.partitions.items():
+            self.loaded.add(scope)
+            self._look_at(partition)
+        if self.message.forced:
+            self.generation, self.follower = self._latest + 1, False
+
+    # -- reading -------------------------------------------------------------------------------------
+
+    @property
+    def run_id(self) -> str:
+        return self.header.run_id
+
+    @property
+    def scope(self) -> str:
+        return self.message.scope
+
+    @property
+    def author(self) -> Author:
+        return Author(self.generation, self.tag)
+
+    def now(self) -> int:
+        """Milliseconds; never behind what the journal holds, whatever this host's clock says."""
+        return max(to_millis(self.world.clock.now()), self._newest)
+
+    def remaining(self) -> float:
+        """Seconds until this invocation is killed."""
+        return self.invocation.deadline - self.world.clock.monotonic()
+
+    def read(self, payload: Payload) -> str:
+        return payloads.read(self.world.blobs, payload)
+
+    def keep(self, text: str, what: str, *, limit: int | None = None) -> Payload:
+        """Keep a JSON text, here or in S3. Raises PayloadTooLargeError."""
+        if limit is not None:
+            payloads.check_size(text, limit, what)
+        return payloads.store(self.world.blobs, self.run_id, text, inline=payloads.INLINE_OUTPUT)
+
+    def load(self, scope: str, *, new: bool = False) -> None:
+        """Bring a nested scope's partition into the journal; a new one is empty, and costs no read."""
+        if scope in self.loaded:
+            return
+        self.loaded.add(scope)
+        partition = Partition(scope) if new else self.world.store.load_scope(self.run_id, scope)
+        self.journal.add(partition)
+        self._look_at(partition)
+
+    def _look_at(self, partition: Partition) -> None:
+        """See whether this message was overtaken."""
+        self.items_loaded += len(partition.records)
+        ours = paths.within(partition.scope, self.scope)
+        for record in partition.records.values():
+            if record.ended is not None:
+                self._newest = max(self._newest, record.ended)
+            if ours and not self._handed_out(record.path):
+                self._meet(record.author)
+        for entry in partition.log:
+            if ours:
+                self._meet(entry.author)
+        if partition.failure is not None and ours:
+            self._meet(partition.failure.author)
+
+    def _handed_out(self, path: str) -> bool:
+        """Whether a path is, or lies in, something that has a chain of its own."""
+        while path:
+            if path in self.journal.dispatched or path.endswith("]"):
+                return path != self.scope
+            path = paths.parent(path)
+        return False
+
+    def _meet(self, author: Author) -> None:
+        self._latest = max(self._latest, author.generation)
+        if author.tag == self.tag:
+            self.repeats = self.repeats or not self.again
+        elif author.generation >= self.generation:
+            self.follower = True
+
+    # -- writing -------------------------------------------------------------------------------------
+
+    def register(self, record: Record) -> Record:
+        """Write a record where there is none; what is there now."""
+        return self._written(record, self.world.store.register(self.run_id, record))
+
+    def commit(self, record: Record) -> Record:
+        """Write an outcome, or a failed attempt; what is there now. The first outcome stays."""
+        return self._written(record, self.world.store.commit(self.run_id, record))
+
+    def claim(self, record: Record, seen: Record | None) -> Record:
+        return self._written(record, self.world.store.claim(self.run_id, record, seen))
+
+    def _written(self, record: Record, found: Record | None) -> Record:
+        self.progressed = True
+        if found is None:
+            found = record
+        elif found.author.tag != self.tag and found.author.generation >= self.generation:
+            self.follower = True
+        self.note(found)
+        return found
+
+    def note(self, record: Record) -> None:
+        """Take a record into the journal."""
+        scope = paths.parent(record.path)
+        partition = self.journal.partitions.setdefault(scope, Partition(scope))
+        partition.records[record.path] = record
+        self._newest = max(self._newest, record.ended or 0)
+        self._latest = max(self._latest, record.author.generation)
+
+    def lead(self, order: dict[str, list[str]], dispatched: Sequence[str] = ()) -> None:
+        """Make sure that it is this message that acts next: what the handler has seen, and what is handed
+        out, is written down first where several might act. Raises Stale or Reload when another does."""
+        if not order and not dispatched:
+            if self.follower:
+                raise Stale
+            return
+        log = self.journal.partitions[self.scope].log
+        generation = max(self.generation, self._latest + 1) if self.follower else self.generation
+        entry = LogEntry(
+            position=len(log), author=Author(generation, self.tag), order=order, dispatched=tuple(dispatched)
+        )
+        found = self.world.store.append(self.run_id, self.scope, entry)
+        if found is not None and not _same(found, entry):
+            raise Reload
+        log.append(entry)
+        self.journal.note(entry)
+        self.generation, self.follower, self.progressed = generation, False, True
+        self._latest = max(self._latest, generation)
+
+    # -- what brings the run back --------------------------------------------------------------------
+
+    def next(self, **changes: object) -> Continuation:
+        """The message that follows the one in hand."""
+        idle = 0 if self.progressed else self.message.idle + 1
+        plain = Continuation(run=self.run_id, generation=self.generation + 1, chain=self.message.chain, idle=idle)
+        return plain.model_copy(update=changes)
+
+    def below(self, scope: str, lane: int | None = None) -> tuple[Level, ...]:
+        """The chain of a branch that is handed out from this one."""
+        return (*self.message.chain, Level(scope=scope, lane=lane))
+
+    def send(self, messages: Iterable[Continuation]) -> None:
+        bodies = [Outgoing(message.body()) for message in messages]
+        if bodies:
+            self.world.queue.send(bodies)
+
+    def wake(self, path: str, at: int, *, message: Continuation | None = None) -> None:
+        """Have a message delivered when the record at `path` is due.
+
+        An earlier delivery of the message in hand may have sent it already. Then this one comes when the
+        other has surely done its work, finds itself overtaken, and ends there.
+        """
+        due = (message or self.next()).model_copy(update={"due": Due(path=path, at=at)})
+        grace = self.invocation.timeout + SKEW / 1000 if self.repeats else 0.0
+        seconds = max(math.ceil((at - self.now()) / 1000), 0) + math.ceil(grace)
+        if seconds <= LONGEST_DELAY:
+            self.world.queue.send([Outgoing(due.body(), seconds)])
+            return
+        # at() fires anywhere within its minute, so it is set to the minute before; the rest is a delay.
+        early = from_millis(at).replace(second=0, microsecond=0) - timedelta(minutes=1)
+        name = hashlib.sha256(f"{self.run_id}/{path}/{at}/{due.leaf}/{due.generation}".encode()).hexdigest()[:48]
+        self.world.scheduler.schedule(name, early, due.body())
+
+
+
+def _same(one: LogEntry, other: LogEntry) -> bool:
+    """Whether an entry is the one that an earlier delivery of the message wrote."""
+    return one.author == other.author and one.order == other.order and tuple(one.dispatched) == tuple(other.dispatched)

@@ -1,0 +1,118 @@
+"""Ingress: an event becomes runs.
+
+Everything is derived from the event as it was stored first, so doing it again finishes what was begun and
+starts nothing twice: which functions it starts, the runs' ids, their headers. A run's first message is sent
+by whoever wrote its header, again if that one comes again.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+from ..durations import to_millis
+from ..engine.journal import Author, Header, RunStatus
+from ..errors import ConfigurationError, EventDataError
+from ..events import Event, MalformedEventError, from_eventbridge
+from ..ports import Delivery, Outgoing, StoredEvent, World
+from . import payloads
+from .event_json import dump_event, load_event
+from .messages import Continuation, PoisonError, Start, tag
+from .run_ids import run_id
+
+DEDUPE = 24 * 60 * 60 * 1000
+"""Milliseconds from the first event with an id in which a second one starts nothing."""
+
+logger = logging.getLogger(__name__)
+
+
+def event(world: World, app: Any, record: dict[str, Any], delivery: Delivery) -> None:
+    """An event that came over the bus: start every function that wants it. Raises PoisonError."""
+    try:
+        arrived = from_eventbridge(record)
+    except MalformedEventError as error:
+        raise PoisonError(f"the message is no EventBridge event: {error}") from None
+    now = to_millis(world.clock.now())
+    author = Author(0, tag(delivery.message_id))
+    text = dump_event(arrived)
+    payloads.check_size(text, app.max_output, f"event {arrived.name!r}")
+    stored = world.store.add_event(
+        StoredEvent(
+            id=arrived.id,
+            name=arrived.name,
+            time=to_millis(arrived.time),
+            seen=now,
+            payload=payloads.store(
+                world.blobs, f"events/{tag(arrived.id)}", text, inline=payloads.INLINE_OUTPUT
+            ),
+            functions=tuple(id for id, function in app.functions.items() if function.wants(arrived)),
+            author=author,
+        ),
+        dedupe_after=now - DEDUPE,
+    )
+    first = load_event(payloads.read(world.blobs, stored.payload))
+    messages = []
+    for id in stored.functions:
+        run = run_id(stored.time, first.id, str(stored.seen), id)
+        message = _begin(world, app, run, id, first, author)
+        if message is not None:
+            messages.append(message)
+    world.queue.send(messages)
+
+
+def start(world: World, app: Any, message: Start, delivery: Delivery) -> None:
+    """A function that was started directly."""
+    text = message.event
+    if text is None:
+        if message.key is None:
+            raise PoisonError("the message starts a function, and has no event")
+        text = world.blobs.get(message.key)
+    try:
+        invoked = load_event(text)
+    except (ValueError, TypeError, KeyError, ConfigurationError) as error:
+        raise PoisonError(f"the message starts a function with what is no event: {error}") from None
+    author = Author(0, tag(delivery.message_id))
+    first = _begin(world, app, message.run, message.function, invoked, author)
+    if first is not None:
+        world.queue.send([first])
+
+
+def _begin(
+    world: World, app: Any, run: str, function_id: str, event: Event[Any], author: Author
+) -> Outgoing | None:
+    """Write a run's header; its first message, unless another message saw to that."""
+    text = dump_event(event)
+    header = Header(
+        run_id=run,
+        function_id=function_id,
+        status=RunStatus.RUNNING,
+        event=payloads.store(world.blobs, run, text, inline=payloads.INLINE_EVENT),
+        author=author,
+        created=to_millis(world.clock.now()),
+        labels=_labels(app, function_id, event),
+        event_id=event.id,
+    )
+    found = world.store.create_run(header)
+    if found is not None and found.author.tag != author.tag:
+        return None
+    return Outgoing(Continuation(run=run, generation=1).body())
+
+
+def _labels(app: Any, function_id: str, event: Event[Any]) -> tuple[str, ...]:
+    function = app.functions.get(function_id)
+    if function is None:
+        return ()
+    try:
+        labels: tuple[str, ...] = function.labels(event)
+        return labels
+    except EventDataError:
+        return ()  # the run will say so
+    except Exception as error:
+        logger.warning("labels= of function %r failed: %s", function_id, type(error).__name__)
+        return ()
+
+
+def invoked_event(data: Any, id: str, time: datetime) -> Event[Any]:
+    """The event of a run that was started directly."""
+    return Event(name="lambda_durable/invoked", data=data, id=id, time=time.astimezone(UTC))

@@ -1,0 +1,99 @@
+"""The messages of the app's own queue. They come from outside, so they are parsed as untrusted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+
+class PoisonError(Exception):
+    """A message that no retry can make sense of; its text is the reason."""
+
+
+class Level(BaseModel):
+    """One level of a chain: the scope that a message drives, and the lane that its end makes free."""
+
+    model_config = ConfigDict(frozen=True)
+    scope: str
+    lane: int | None = None
+
+
+class Due(BaseModel):
+    """What a delayed message waits for: the record at `path`, as long as it is due at this time."""
+
+    model_config = ConfigDict(frozen=True)
+    path: str
+    at: int
+
+
+class Continuation(BaseModel):
+    """Go on with a run.
+
+    `chain` leads from the run's own chain to the one that is meant; it is empty for the run's own. With
+    `leaf`, only that step is run, and then its chain goes on.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    kind: Literal["continue"] = "continue"
+    run: Annotated[str, Field(min_length=1, max_length=512)]
+    generation: Annotated[int, Field(ge=0)] = 0
+    chain: tuple[Level, ...] = ()
+    leaf: str | None = None
+    lane: int | None = None
+    due: Due | None = None
+    idle: Annotated[int, Field(ge=0)] = 0
+    forced: bool = False
+    joined: str | None = None
+
+    @property
+    def scope(self) -> str:
+        """The scope whose chain it drives."""
+        return self.chain[-1].scope if self.chain else ""
+
+    def body(self) -> str:
+        return self.model_dump_json(exclude_defaults=True, exclude={"kind"})[:-1] + ',"kind":"continue"}'
+
+
+class Start(BaseModel):
+    """Start a function directly. `event` is the Event as JSON, or `key` the object that holds it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    kind: Literal["start"] = "start"
+    function: Annotated[str, Field(min_length=1, max_length=256)]
+    run: Annotated[str, Field(min_length=1, max_length=512)]
+    event: str | None = None
+    key: Annotated[str, Field(pattern=r"^inbox/[0-9a-f]{64}$")] | None = None
+
+    def body(self) -> str:
+        return self.model_dump_json(exclude_none=True)
+
+
+_OURS: TypeAdapter[Continuation | Start] = TypeAdapter(
+    Annotated[Continuation | Start, Field(discriminator="kind")]
+)
+
+
+def parse(body: str) -> Continuation | Start | dict[str, Any]:
+    """A message of ours, or the EventBridge event that a rule put on the queue. Raises PoisonError."""
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise PoisonError(f"the message is no JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise PoisonError(f"the message is a JSON {type(content).__name__}, not an object")
+    if "detail-type" in content:
+        return content
+    try:
+        return _OURS.validate_python(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "kind"
+        raise PoisonError(f"the message is none of ours: {where}: {first['msg']}") from None
+
+
+def tag(message_id: str) -> str:
+    """A short digest of the id that SQS gave a message."""
+    return hashlib.blake2b(message_id.encode(), digest_size=6).hexdigest()[:8]

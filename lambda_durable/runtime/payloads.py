@@ -1,0 +1,45 @@
+"""Values too large for the table lie in S3, under their run's id, and are put there before the write that
+refers to them. Keys are digests of the content, so that an attempt done again can't change what an earlier
+one committed."""
+
+from __future__ import annotations
+
+import hashlib
+
+from ..engine.journal import Payload
+from ..errors import PayloadTooLargeError
+from ..ports import Blobs
+
+INLINE_OUTPUT = 32 * 1024
+"""Bytes up to which an output lies in its record: a write unit a KB is dearer than an S3 put from here on."""
+
+INLINE_EVENT = 4 * 1024
+"""Bytes up to which an event lies in a header, which is written twice and read in every invocation."""
+
+MAX_OUTPUT = 5 * 1024 * 1024
+"""`max_output` unless the app says otherwise: bytes of JSON in one output, event or payload."""
+
+
+def store(blobs: Blobs, prefix: str, text: str, *, inline: int) -> Payload:
+    if len(text) <= inline and len(text.encode()) <= inline:
+        return Payload(text=text)
+    key = f"{prefix}/{hashlib.sha256(text.encode()).hexdigest()}"
+    blobs.put(key, text)
+    return Payload(key=key)
+
+
+def read(blobs: Blobs, payload: Payload) -> str:
+    if payload.text is not None:
+        return payload.text
+    assert payload.key is not None
+    return blobs.get(payload.key)
+
+
+def check_size(text: str, limit: int, what: str) -> None:
+    """Raises PayloadTooLargeError when a JSON text has more bytes than it may."""
+    size = len(text) if text.isascii() else len(text.encode())
+    if size > limit:
+        raise PayloadTooLargeError(
+            f"{what} is {size:,} bytes of JSON, and {limit:,} are allowed; keep the data in S3 and pass its key, "
+            f"or raise max_output"
+        )

@@ -1,0 +1,341 @@
+"""A turn: what one message does for its chain. The driver of a replay.
+
+What the handler waits for is either *here* (run in this invocation) or *handed out* (to messages of its
+own). A single step is always here; several are, if `steps_per_invocation` has room for them all. As long as
+everything is here, the message in hand is the only one that acts for the chain. Once something is handed
+out, whoever brings an outcome back may act, and the chain's log decides who does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from ..config import StepsPerInvocation
+from ..engine import paths
+from ..engine.interrupts import Interrupt, Reload, Stale, Suspend
+from ..engine.journal import Kind, Payload, Record, RunStatus, State
+from ..engine.operations import FanOut, Group, Operation, Sleep, StepCall
+from ..engine.replay import Replay
+from ..function import Function
+from . import branches
+from .attempts import Attempts
+from .chain import Chain
+from .messages import Continuation
+
+WIDE = 8
+"""With "auto", more parallel steps than this run in one invocation: each invocation of their own would read
+the outcomes of all the others."""
+
+MARGIN = 0.1
+"""The part of an invocation's time that is kept for handing over. Nothing new starts in it."""
+
+CANCEL_CHECK = 1.0
+"""Seconds: how often a long invocation looks whether its run was cancelled."""
+
+
+class GoOn(Interrupt):
+    """The work of this message is done, and another chain's goes on from it in the same invocation."""
+
+    def __init__(self, message: Continuation) -> None:
+        super().__init__()
+        self.message = message
+
+
+class Cancelled(Interrupt):
+    """The run is to be cancelled."""
+
+    def __init__(self, chain: Chain) -> None:
+        super().__init__()
+        self.chain = chain
+
+
+class Turn:
+    """Drives one replay."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        function: Function[Any, Any],
+        max_output: int,
+        steps_per_invocation: StepsPerInvocation | None = None,
+    ) -> None:
+        self.chain = chain
+        self.attempts = Attempts(chain, max_output)
+        self.focus = chain.message.leaf or chain.scope
+        self._new: set[str] = set()  # scopes that this turn was the first to enter
+        self._looked = chain.world.clock.monotonic()
+        self._mode = function.steps_per_invocation if steps_per_invocation is None else steps_per_invocation
+        self._budget = self._allowance()
+
+    def _allowance(self) -> float:
+        if self._mode == "all":
+            return math.inf
+        if self._mode == "auto":
+            # In proportion to what was read for it, so that the sum of all reads is, too.
+            return max(1, self.chain.items_loaded // 4)
+        return self._mode
+
+    # -- Driver --------------------------------------------------------------------------------------
+
+    def now(self) -> int:
+        return self.chain.now()
+
+    def read(self, payload: Payload) -> str:
+        return self.chain.read(payload)
+
+    def advance(self, replay: Replay) -> None:
+        self._look_for_cancel()
+        if replay.pump():
+            return
+        enclosing = replay.to_enter()
+        if enclosing:
+            for op in enclosing:
+                self.chain.load(op.path, new=isinstance(op, FanOut))  # of the siblings, nothing is needed
+                replay.enter(op)
+            return
+        ops = replay.open()
+        todo = [op for op in ops if self._can_start(op)]
+        if todo and self._start(replay, ops, todo):
+            return
+        if self.attempts.running:
+            self._await(ops)
+        else:
+            self._pause(ops)
+
+    def finish(self, op: Group | FanOut, result: Any, error: Exception | None) -> None:
+        chain = self.chain
+        if isinstance(op, FanOut):
+            assert op.record is not None
+            outcome = op.join(chain.journal.partitions[op.path].records, self.read)
+            chain.commit(self.attempts.joined(op.record, outcome))
+            return
+        if error is None and op.path == self.focus:
+            chain.lead(op.scope.replay.undecided())
+        record = self.attempts.end_group(op, result, error)
+        if not record.final:
+            op.scope.replay.leave(op)
+        elif op.path == self.focus:
+            self._give_back(record)
+
+    # -- what can be started -------------------------------------------------------------------------
+
+    def _can_start(self, op: Operation) -> bool:
+        if op.path in self.attempts.running:
+            return False
+        if self._driven_elsewhere(op):
+            return op.path == self.chain.message.joined or self._to_send_again(op)
+        record = op.record
+        if record is None:
+            return True
+        at = self.due(record)
+        return at is None or (at <= self.now() and record.state is not State.WAITING)
+
+    def _driven_elsewhere(self, op: Operation) -> bool:
+        """Whether messages of its own drive it."""
+        if op.path == self.focus:
+            return False
+        record = op.record
+        in_lanes = record is not None and record.plan is not None and record.plan.lanes > 0
+        return in_lanes or op.path in self.chain.journal.dispatched
+
+    def _to_send_again(self, op: Operation) -> bool:
+        """Whether this message handed it out in an earlier delivery, perhaps without telling anybody."""
+        if op.path in self.chain.sent_again:
+            return False
+        author = op.record.author if op.record is not None else self.chain.journal.dispatched[op.path].author
+        return author.tag == self.chain.tag
+
+    def due(self, record: Record) -> int | None:
+        """When a record that has no outcome can be gone on with; None for at once."""
+        return record.wake_at if record.wake_at is not None else self.attempts.free_at(record)
+
+    # -- starting ------------------------------------------------------------------------------------
+
+    def _start(self, replay: Replay, ops: Sequence[Operation], todo: list[Operation]) -> bool:
+        """Start what can be. Whether something is here now that was not before."""
+        chain = self.chain
+        if chain.message.leaf is not None:
+            return self._begin(replay, todo[0])
+        for op in todo:
+            if op.path == chain.message.joined and isinstance(op, FanOut):
+                chain.lead(replay.undecided())
+                replay.decided()
+                chain.load(op.path)
+                self.finish(op, None, None)
+                return True
+        again = [op for op in todo if self._driven_elsewhere(op)]
+        self._hand_out(again)
+        todo = [op for op in todo if op not in again]
+        if not todo:
+            return False
+        if self._out_of_time():
+            if not self.attempts.running:
+                self._continue()
+            return False
+        if len(ops) == 1:
+            return self._start_alone(replay, todo[0])
+        if self._fits(ops, todo):
+            chain.lead(replay.undecided())
+            replay.decided()
+            for op in todo:
+                self._begin(replay, op)
+            return True
+        # From here on several messages act for the chain: all that is open gets a driver of its own.
+        mine = [op for op in ops if not self._driven_elsewhere(op)]
+        chain.lead(replay.undecided(), [op.path for op in mine])
+        replay.decided()
+        self._hand_out(mine)
+        return False
+
+    def _start_alone(self, replay: Replay, op: Operation) -> bool:
+        if isinstance(op, StepCall) and self._budget < 1:
+            self._continue()
+        self.chain.lead(replay.undecided())
+        replay.decided()
+        if isinstance(op, FanOut) and op.record is None and _cost(op) > self._budget:
+            self._hand_out([op])
+            return False
+        return self._begin(replay, op)
+
+    def _hand_out(self, ops: Sequence[Operation]) -> None:
+        self.chain.sent_again.update(op.path for op in ops)
+        branches.hand_out(self, ops)
+
+    def _fits(self, ops: Sequence[Operation], todo: Sequence[Operation]) -> bool:
+        """Whether all of it can run here."""
+        if any(self._driven_elsewhere(op) for op in ops):
+            return False
+        if self._mode == "auto" and len(todo) > WIDE and all(isinstance(op, StepCall) for op in todo):
+            return True
+        return sum(map(_cost, todo)) <= self._budget
+
+    def _begin(self, replay: Replay, op: Operation) -> bool:
+        """Begin an operation here."""
+        if isinstance(op, StepCall):
+            self._budget -= 1
+            self.attempts.begin(op)
+        elif isinstance(op, Sleep):
+            self.register_sleep(op)
+        else:
+            assert isinstance(op, Group | FanOut)
+            new = False
+            if op.record is None and not paths.is_branch(op.path):
+                new = self.register(op)
+            elif paths.is_branch(op.path) and op.path != self.focus:
+                new = op.scope.path in self._new
+            if new:
+                self._new.add(op.path)
+            self.chain.load(op.path, new=new)
+            replay.enter(op)
+        return True
+
+    def register(self, op: Group | FanOut, lanes: int = 0) -> bool:
+        """Announce a group or fan-out in its scope: so is its partition found, by a reader too. Whether it
+        was new."""
+        plan = op.plan(lanes) if isinstance(op, FanOut) else None
+        author = self.chain.author
+        record = Record(
+            path=op.path, kind=op.kind, state=State.RUNNING, author=author, began=self.now(), plan=plan
+        )  # fmt: skip
+        return self.chain.register(record) is record
+
+    def register_sleep(self, op: Sleep) -> Record:
+        now = self.now()
+        return self.chain.register(
+            Record(
+                path=op.path,
+                kind=Kind.SLEEP,
+                state=State.WAITING,
+                author=self.chain.author,
+                began=now,
+                wake_at=op.wake_at(now),
+            )
+        )
+
+    # -- waiting -------------------------------------------------------------------------------------
+
+    def _out_of_time(self) -> bool:
+        return self.chain.remaining() < self.chain.invocation.timeout * MARGIN
+
+    def _await(self, ops: Sequence[Operation]) -> None:
+        """Wait for a step that runs here, or for the time of something that sleeps meanwhile."""
+        chain = self.chain
+        times = [at for op in ops if (at := self._wake_time(op)) is not None]
+        timeout = max((min(times) - self.now()) / 1000, 0.0) if times else None
+        ended = chain.world.executor.wait(timeout)
+        if ended is None:
+            return
+        path, result, error = ended
+        op = self.attempts.running[path][0]
+        record = self.attempts.end(op, result, error)
+        if chain.message.leaf == path:
+            self._leaf_ended(record)
+        elif not record.final and self._driven_elsewhere(op):
+            self._hand_out([op])
+
+    def _wake_time(self, op: Operation) -> int | None:
+        record = op.record
+        if record is None or op.path in self.attempts.running or self._driven_elsewhere(op):
+            return None
+        return self.due(record)
+
+    def _pause(self, ops: Sequence[Operation]) -> None:
+        """Nothing more can be done now. Leave the handler, with a driver for what is open."""
+        chain = self.chain
+        if chain.progressed and any(op.path in chain.journal.dispatched and op.path != self.focus for op in ops):
+            # What was handed out may have ended meanwhile, and seen that this was not done yet.
+            raise Reload
+        times = [(at, op.path) for op in ops if (at := self._wake_time(op)) is not None]
+        if times:
+            if chain.follower:
+                raise Stale
+            at, path = min(times)
+            chain.wake(path, at, message=self._same_work())
+        raise Suspend
+
+    def _same_work(self) -> Continuation:
+        """The message that goes on with just what this one is about."""
+        return self.chain.next(leaf=self.chain.message.leaf, lane=self.chain.message.lane)
+
+    def _continue(self) -> None:
+        """Go on in another invocation."""
+        if self.chain.follower:
+            raise Stale
+        self.chain.send([self.chain.next()])
+        raise Suspend
+
+    # -- the end of what was handed out --------------------------------------------------------------
+
+    def _leaf_ended(self, record: Record) -> None:
+        if not record.final:
+            assert record.wake_at is not None
+            self.chain.wake(record.path, record.wake_at, message=self._same_work())
+            raise Suspend
+        self._give_back(record)
+
+    def _give_back(self, record: Record) -> None:
+        """A branch or leaf has its outcome: let those go on who wait for it."""
+        message = branches.after(self.chain, record)
+        if message is None:
+            raise Suspend
+        raise GoOn(message)
+
+    # -- cancelling ----------------------------------------------------------------------------------
+
+    def _look_for_cancel(self) -> None:
+        chain = self.chain
+        if chain.world.clock.monotonic() - self._looked < CANCEL_CHECK:
+            return
+        self._looked = chain.world.clock.monotonic()
+        header = chain.world.store.get_header(chain.run_id)
+        if header is not None and header.status is not RunStatus.RUNNING:
+            raise Cancelled(chain)
+
+
+def _cost(op: Operation) -> int:
+    """How many steps it is at least."""
+    if isinstance(op, Sleep):
+        return 0
+    return len(op.keys) if isinstance(op, FanOut) else 1

@@ -1,0 +1,111 @@
+"""What the state says, made readable: runs with all their steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ..durations import from_millis
+from ..engine import paths
+from ..engine.journal import Header, Kind, Partition, Record, State
+from ..function import Function
+from ..ports import World
+from ..runs import Run, RunSummary, StepRecord, WaitingFor
+from ..serialization import to_plain
+from . import payloads
+from .event_json import load_event
+
+
+def run_of(world: World, header: Header, top: Partition, function: Function[Any, Any] | None) -> Run[Any]:
+    """A run with its steps, groups and branches included."""
+    output = None
+    if header.output is not None:
+        text = payloads.read(world.blobs, header.output)
+        output = to_plain(text) if function is None else function.codec.decode(text)
+    return Run(
+        run_id=header.run_id,
+        function_id=header.function_id,
+        status=header.status.value,
+        output=output,
+        error=header.error,
+        event=load_event(payloads.read(world.blobs, header.event)),
+        labels=header.labels,
+        created_at=from_millis(header.created),
+        started_at=from_millis(header.created),
+        ended_at=_time(header.ended),
+        steps={step.id: step for step in _steps(world, header, top)},
+    )
+
+
+def summary_of(header: Header) -> RunSummary:
+    return RunSummary(
+        run_id=header.run_id,
+        function_id=header.function_id,
+        status=header.status.value,
+        labels=header.labels,
+        created_at=from_millis(header.created),
+        ended_at=_time(header.ended),
+    )
+
+
+def _steps(world: World, header: Header, partition: Partition) -> Iterator[StepRecord]:
+    dispatched = [path for entry in partition.log for path in entry.dispatched]
+    for path in dispatched:
+        if path not in partition.records and paths.parent(path) == partition.scope:
+            yield StepRecord(id=path, kind=Kind.RUN, status="cancelled" if header.ended else "pending")
+    for record in sorted(partition.records.values(), key=lambda record: record.began):
+        yield _step(world, header, record)
+        yield from _inside(world, header, record)
+
+
+def _inside(world: World, header: Header, record: Record) -> Iterable[StepRecord]:
+    """The steps of a group, and a fan-out's branches with theirs."""
+    if record.kind is Kind.RUN or record.kind is Kind.SLEEP:
+        return
+    inner = world.store.load_scope(header.run_id, record.path)
+    if not record.kind.fans_out:
+        yield from _steps(world, header, inner)
+        return
+    assert record.plan is not None
+    for key in record.plan.keys:
+        branch = inner.records.get(paths.branch(record.path, key))
+        if branch is not None:
+            yield _step(world, header, branch)
+        if record.kind is not Kind.MAP:
+            path = paths.branch(record.path, key)
+            yield from _steps(world, header, world.store.load_scope(header.run_id, path))
+
+
+def _step(world: World, header: Header, record: Record) -> StepRecord:
+    status = record.state.value
+    over = record.state is State.WAITING and _was_over(header, record)
+    if over:
+        status = "completed"
+    elif not record.final and header.ended is not None:
+        status = "cancelled"
+    waiting = None
+    if status == "waiting" and record.wake_at is not None:
+        waiting = WaitingFor(kind="time", deadline=from_millis(record.wake_at))
+    output = to_plain(payloads.read(world.blobs, record.output)) if record.output is not None else None
+    return StepRecord(
+        id=record.path,
+        kind=record.kind.value,
+        status=status,
+        output=output,
+        error=record.error,
+        attempts=record.attempts,
+        started_at=from_millis(record.began),
+        ended_at=from_millis(record.wake_at) if over and record.wake_at is not None else _time(record.ended),
+        wake_at=_time(record.wake_at),
+        waiting_for=waiting,
+    )
+
+
+def _was_over(header: Header, record: Record) -> bool:
+    """Whether a sleep had ended: it needs no write of its own for that."""
+    assert record.wake_at is not None
+    return header.ended is not None and header.ended >= record.wake_at
+
+
+def _time(millis: int | None) -> Any:
+    return None if millis is None else from_millis(millis)

@@ -1,0 +1,293 @@
+"""The worker: takes a message and does what it says. Returning acknowledges it; raising leaves it to come
+back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, Protocol
+
+from ..config import Retry, StepsPerInvocation
+from ..durations import from_millis
+from ..engine import paths
+from ..engine.asynchronous import AsyncReplay
+from ..engine.interrupts import Broken, Reload, Stale, Suspend
+from ..engine.journal import Author, Failure, Header, Journal, Record, RunStatus
+from ..engine.replay import Replay
+from ..engine.sync import Swallowed, SyncReplay
+from ..errors import ConfigurationError, DurableError, ErrorInfo, EventDataError, StepError
+from ..events import Event
+from ..function import Function
+from ..ports import Delivery, Invocation, World
+from . import branches, ingress
+from .chain import Chain
+from .event_json import load_event
+from .logs import HandlerLog
+from .messages import Continuation, Due, PoisonError, Start, parse
+from .turn import Cancelled, GoOn, Turn
+
+MOST_IDLE = 100
+"""Invocations in a row that got nowhere before a run is failed: an endless loop costs money."""
+
+MOST_RELOADS = 50
+
+FAILURE = "!a"
+"""The made-up path of the handler's own failed attempt, in a message's `due`."""
+
+logger = logging.getLogger(__name__)
+
+
+class App(Protocol):
+    """What the worker needs of an app."""
+
+    @property
+    def functions(self) -> Mapping[str, Function[Any, Any]]: ...
+    @property
+    def max_output(self) -> int: ...
+
+
+class Worker:
+    """Works on messages for one app."""
+
+    def __init__(self, app: App, world: World, *, steps_per_invocation: StepsPerInvocation | None = None) -> None:
+        self._app = app
+        self._world = world
+        self._steps_per_invocation = steps_per_invocation
+
+    def handle(self, delivery: Delivery, invocation: Invocation) -> None:
+        """Do what a message says."""
+        try:
+            message = parse(delivery.body)
+            if isinstance(message, Continuation):
+                self._go_on(message, delivery, invocation)
+            elif isinstance(message, Start):
+                ingress.start(self._world, self._app, message, delivery)
+            else:
+                ingress.event(self._world, self._app, message, delivery)
+        except PoisonError as error:
+            logger.error("a message is put aside: %s", error, extra={"message_id": delivery.message_id})
+            self._world.queue.dead_letter(delivery, str(error))
+
+    def _go_on(self, message: Continuation, delivery: Delivery, invocation: Invocation) -> None:
+        sent_again: set[str] = set()
+        again = False
+        for _ in range(MOST_RELOADS):
+            try:
+                chain = self._load(message, delivery, invocation, sent_again, again=again)
+                if chain is None:
+                    return
+                again = True
+                self._work(chain)
+                return
+            except GoOn as go_on:
+                message = go_on.message
+            except Reload:
+                continue
+            except (Suspend, Stale):
+                return
+            except Cancelled as cancelled:
+                self._end(cancelled.chain, RunStatus.CANCELLED)
+                return
+            except Broken as broken:
+                assert broken.__cause__ is not None
+                raise broken.__cause__
+        raise RuntimeError(f"run {message.run}: its journal changed {MOST_RELOADS} times during one invocation")
+
+    # -- loading -------------------------------------------------------------------------------------
+
+    def _load(
+        self,
+        message: Continuation,
+        delivery: Delivery,
+        invocation: Invocation,
+        sent_again: set[str],
+        *,
+        again: bool,
+    ) -> Chain | None:
+        """The run, as far as the message needs it. None if there is nothing to do."""
+        store = self._world.store
+        loaded = store.load_run(message.run)
+        if loaded is None:
+            raise PoisonError(f"there is no run {message.run!r}")
+        header, top = loaded
+        if header.status.ended:
+            return None
+        journal = Journal([top])
+        for scope in paths.ancestors(message.scope)[1:] if message.scope else ():
+            journal.add(store.load_scope(message.run, scope))
+        chain = Chain(
+            self._world, header, journal, message, delivery, invocation, again=again, sent_again=sent_again
+        )
+        if header.status is RunStatus.CANCELLING:
+            self._end(chain, RunStatus.CANCELLED)
+            return None
+        if message.idle >= MOST_IDLE:
+            self._fail(chain, f"{MOST_IDLE} invocations in a row made no progress; the last waited for {message.due}")
+            return None
+        return chain if self._is_due(chain) else None
+
+    def _is_due(self, chain: Chain) -> bool:
+        """Whether what the message is about still waits for it, and is due."""
+        message, due = chain.message, chain.message.due
+        target = message.leaf or message.scope
+        if target:
+            record = self._target(chain, target)
+            if record is not None and record.final:
+                self._already_ended(chain, record)
+                return False
+        if due is None:
+            return True
+        at = self._due_at(chain, due)
+        if at != due.at:
+            return False  # it was sent for something that is over
+        if at > chain.now():
+            follow = chain.next(leaf=message.leaf, lane=message.lane)
+            chain.repeats = False  # a wake that came early goes back, and is still the only one
+            chain.wake(due.path, at, message=follow)
+            return False
+        return True
+
+    def _target(self, chain: Chain, target: str) -> Record | None:
+        """The record of the branch or leaf that a message is about."""
+        scope = paths.parent(target)
+        partition = chain.journal.partitions.get(scope)
+        if partition is not None:
+            return partition.records.get(target)
+        record = self._world.store.get_record(chain.run_id, target)
+        if record is not None:
+            chain.note(record)
+        return record
+
+    def _due_at(self, chain: Chain, due: Due) -> int | None:
+        if due.path == FAILURE:
+            failure = chain.journal.partitions[""].failure
+            return failure.wake_at if failure is not None else None
+        record = self._target(chain, due.path)
+        if record is None or record.final:
+            return None
+        if record.wake_at is None and record.claim is not None:
+            return due.at
+        return record.wake_at
+
+    def _already_ended(self, chain: Chain, record: Record) -> None:
+        """A branch or leaf has its outcome. If this very message brought it, its work ends with what comes
+        after; if another one did, that one sees to it."""
+        if record.author.tag != chain.tag:
+            return
+        message = branches.after(chain, record)
+        if message is not None:
+            raise GoOn(message)
+
+    # -- working -------------------------------------------------------------------------------------
+
+    def _work(self, chain: Chain) -> None:
+        header = chain.header
+        function = self._app.functions.get(header.function_id)
+        if function is None:
+            self._fail(chain, f"this app has no function {header.function_id!r}; was it renamed or removed?")
+            return
+        try:
+            event = function.validate(load_event(chain.read(header.event)))
+        except EventDataError as error:
+            self._end(chain, RunStatus.FAILED, error=ErrorInfo.of(error))
+            return
+        turn = Turn(chain, function, self._app.max_output, self._steps_per_invocation)
+        kind: type[Replay] = AsyncReplay if function.is_async else SyncReplay
+        replay = kind(
+            run_id=header.run_id,
+            journal=chain.journal,
+            driver=turn,
+            started=header.created,
+            retry=function.retry,
+            focus=turn.focus,
+        )
+        self._replay(chain, function, replay, event)
+
+    def _replay(self, chain: Chain, function: Function[Any, Any], replay: Any, event: Event[Any]) -> None:
+        log = HandlerLog(replay, function.id)
+        attempt = self._attempt(chain)
+        call = partial(
+            function.call,
+            event=event,
+            run_id=chain.run_id,
+            function_id=function.id,
+            attempt=attempt,
+            started_at=from_millis(chain.header.created),
+            _logger=log.logger,
+        )
+        try:
+            result = replay.run(call)
+        except Swallowed as swallowed:
+            self._end(chain, RunStatus.FAILED, error=ErrorInfo.of(swallowed.error()))
+        except Exception as error:
+            log.flush()
+            if not replay.focus:
+                self._handler_failed(chain, replay, function.retry, error, attempt)
+        else:
+            log.flush()
+            if not replay.focus:
+                self._handler_ended(chain, replay, function, result)
+
+    def _attempt(self, chain: Chain) -> int:
+        failure = chain.journal.partitions[""].failure
+        return failure.attempts + 1 if failure is not None and failure.seen == _outcomes(chain) else 1
+
+    # -- the handler's end ---------------------------------------------------------------------------
+
+    def _handler_ended(self, chain: Chain, replay: Replay, function: Function[Any, Any], result: Any) -> None:
+        chain.follower = False  # how it ends is the same for whoever gets here, and is written once
+        chain.lead(replay.undecided())
+        try:
+            text = function.codec.encode(result)
+            output = chain.keep(text, f"the output of function {function.id!r}", limit=self._app.max_output)
+        except StepError as error:
+            self._end(chain, RunStatus.FAILED, error=ErrorInfo.of(error))
+            return
+        self._end(chain, RunStatus.COMPLETED, output=output)
+
+    def _handler_failed(
+        self, chain: Chain, replay: Replay, retry: Retry, error: Exception, attempt: int
+    ) -> None:
+        """Code between steps raised: it is tried again, unless the error says that this is useless."""
+        chain.follower = chain.follower and bool(replay.undecided())
+        chain.lead(replay.undecided())
+        if isinstance(error, DurableError) or attempt >= retry.max_attempts or not retry.wants(error):
+            info = ErrorInfo.of(error)
+            self._end(
+                chain,
+                RunStatus.FAILED,
+                error=info if info.step_id else info.model_copy(update={"attempts": attempt}),
+            )
+            return
+        delay = retry.delay(attempt, f"{chain.run_id}/{FAILURE}/{attempt}/{_outcomes(chain)}")
+        wake_at = chain.now() + round(delay.total_seconds() * 1000)
+        failure = Failure(
+            attempts=attempt,
+            seen=_outcomes(chain),
+            error=ErrorInfo.of(error),
+            wake_at=wake_at,
+            author=chain.author,
+        )
+        self._world.store.save_failure(chain.run_id, failure)
+        chain.progressed = True
+        chain.wake(FAILURE, wake_at)
+
+    def _fail(self, chain: Chain, message: str) -> None:
+        self._end(chain, RunStatus.FAILED, error=ErrorInfo.of(ConfigurationError(message)))
+
+    def _end(self, chain: Chain, status: RunStatus, **outcome: Any) -> None:
+        """Write how the run ended. Whoever comes first decides."""
+        author: Author = chain.author
+        ended = replace(chain.header, status=status, ended=chain.now(), ended_by=author, **outcome)
+        found: Header | None = self._world.store.end_run(ended)
+        if found is not None and found.status is RunStatus.CANCELLING and status is not RunStatus.CANCELLED:
+            cancelled = replace(chain.header, status=RunStatus.CANCELLED, ended=chain.now(), ended_by=author)
+            self._world.store.end_run(cancelled)
+
+
+def _outcomes(chain: Chain) -> int:
+    return sum(record.final for record in chain.journal.partitions[""].records.values())
+
+

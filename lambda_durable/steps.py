@@ -1,0 +1,366 @@
+"""`ctx.step`: what a handler can do durably. Signatures stand here twice, for sync and async; bodies once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from datetime import datetime
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
+
+from . import calls
+from .calls import Options, Semantics
+from .config import Retry
+from .durations import Duration
+from .engine.asynchronous import AsyncReplay
+from .engine.journal import Kind
+from .engine.operations import Operation
+from .engine.sync import SyncReplay
+from .errors import ConfigurationError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+R1 = TypeVar("R1")
+R2 = TypeVar("R2")
+R3 = TypeVar("R3")
+R4 = TypeVar("R4")
+
+ReturnWhen = Literal["ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION"]
+
+
+def _block(op: Operation) -> Any:
+    replay = op.scope.replay
+    if not isinstance(replay, SyncReplay):
+        raise ConfigurationError("a sync step was called in an async handler; its context is an AsyncContext")
+    return replay.call(op)
+
+
+def _await(op: Operation) -> Coroutine[Any, Any, Any]:
+    replay = op.scope.replay
+    if not isinstance(replay, AsyncReplay):
+        raise ConfigurationError("an async step was called in a sync handler; its context is a Context")
+    op.awaitable = replay.call(op)
+    return op.awaitable
+
+
+class StepFuture(Generic[R]):
+    """A step that `submit` started."""
+
+    def __init__(self, op: Operation) -> None:
+        self._op = op
+
+    @property
+    def step_id(self) -> str:
+        """Its path, as in `run.steps`."""
+        return self._op.path
+
+    def result(self) -> R:
+        """Its result; waits for it. Raises StepError if it failed for good."""
+        if not self._op.delivered:
+            return cast(R, _block(self._op))
+        return cast(R, self._op.value())
+
+    def done(self) -> bool:
+        """Whether it has ended. The answer is remembered, so that a replay gets the same."""
+        op = self._op
+        if not op.delivered and op.scope.asks(op):
+            op.scope.replay.deliver(op)
+        return op.delivered
+
+    def __repr__(self) -> str:
+        return f"StepFuture({self._op.path!r})"
+
+
+class Step:
+    """The steps of a sync handler."""
+
+    __slots__ = ("_options",)
+
+    def __init__(self, options: Options | None = None) -> None:
+        self._options = options or Options()
+
+    def run(self, id: str, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run `fn(*args, **kwargs)` once, durably: its result is kept, and every replay gets that.
+
+        An attempt that raises is retried as the policy says; the last one's error is raised as StepError.
+        """
+        return cast(R, _block(calls.step_call(self._options, id, fn, args, kwargs, sync=True)))
+
+    def submit(self, id: str, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> StepFuture[R]:
+        """Start a step that runs in parallel to what follows."""
+        op = calls.step_call(self._options, id, fn, args, kwargs, sync=True)
+        op.scope.pending[op.path] = op
+        return StepFuture(op)
+
+    def wait(
+        self, futures: Iterable[StepFuture[Any]], /, *, return_when: ReturnWhen = "ALL_COMPLETED"
+    ) -> tuple[tuple[StepFuture[Any], ...], tuple[StepFuture[Any], ...]]:
+        """Wait for submitted steps; returns those that have ended and those that have not, both in the
+        order in which they were given. Who came first is remembered."""
+        given = list(futures)
+        ops = [future._op for future in given]
+        conditions: dict[str, Callable[[], bool]] = {
+            "ALL_COMPLETED": lambda: all(op.delivered for op in ops),
+            "FIRST_COMPLETED": lambda: not ops or any(op.delivered for op in ops),
+            "FIRST_EXCEPTION": lambda: (
+                all(op.delivered for op in ops) or any(op.delivered and op.record and op.record.error for op in ops)
+            ),
+        }
+        if return_when not in conditions:
+            raise ConfigurationError(f"return_when= is one of {', '.join(conditions)}, and this is {return_when!r}")
+        if ops:
+            replay = ops[0].scope.replay
+            assert isinstance(replay, SyncReplay)
+            if return_when == "ALL_COMPLETED":
+                replay.join(ops)
+            else:
+                replay.wait(ops[0].scope, ops, conditions[return_when])
+        done = tuple(future for future in given if future._op.delivered)
+        return done, tuple(future for future in given if not future._op.delivered)
+
+    @overload
+    def parallel(self, id: str, b1: Callable[[], R1], /, *, max_concurrency: int | None = None) -> tuple[R1]: ...
+    @overload
+    def parallel(
+        self, id: str, b1: Callable[[], R1], b2: Callable[[], R2], /, *, max_concurrency: int | None = None
+    ) -> tuple[R1, R2]: ...
+    @overload
+    def parallel(
+        self,
+        id: str,
+        b1: Callable[[], R1],
+        b2: Callable[[], R2],
+        b3: Callable[[], R3],
+        /,
+        *,
+        max_concurrency: int | None = None,
+    ) -> tuple[R1, R2, R3]: ...
+    @overload
+    def parallel(
+        self,
+        id: str,
+        b1: Callable[[], R1],
+        b2: Callable[[], R2],
+        b3: Callable[[], R3],
+        b4: Callable[[], R4],
+        /,
+        *,
+        max_concurrency: int | None = None,
+    ) -> tuple[R1, R2, R3, R4]: ...
+    @overload
+    def parallel(
+        self, id: str, /, *branches: Callable[[], Any], max_concurrency: int | None = None
+    ) -> tuple[Any, ...]: ...
+    def parallel(
+        self, id: str, /, *branches: Callable[[], Any], max_concurrency: int | None = None
+    ) -> tuple[Any, ...]:
+        """Run branches side by side, each of which may call steps; those of the first are `id[0]/...`.
+
+        On a failure no further branch begins, those that run come to their end, and the lowest failed
+        branch's error is raised.
+        """
+        return cast(tuple[Any, ...], _block(calls.parallel(id, branches, max_concurrency)))
+
+    def map(
+        self,
+        id: str,
+        fn: Callable[[T], R],
+        items: Iterable[T],
+        /,
+        *,
+        key: Callable[[T], str] | None = None,
+        max_concurrency: int | None = None,
+        return_exceptions: bool = False,
+    ) -> list[R]:
+        """Run `fn(item)` for each item, a step each: `id[0]`, `id[1]`, ..., or `id[<key(item)>]`.
+
+        On a failure no further item begins, those that run come to their end, and the lowest failed item's
+        error is raised; with `return_exceptions` its StepError stands in the list. Raises DeterminismError
+        if a list without `key` is another one on a replay.
+        """
+        return cast(
+            list[R],
+            _block(
+                calls.fan_out(
+                    Kind.MAP,
+                    self._options,
+                    id,
+                    fn,
+                    items,
+                    key=key,
+                    max_concurrency=max_concurrency,
+                    return_exceptions=return_exceptions,
+                    sync=True,
+                )
+            ),
+        )
+
+    def map_group(
+        self,
+        id: str,
+        fn: Callable[[T], R],
+        items: Iterable[T],
+        /,
+        *,
+        key: Callable[[T], str] | None = None,
+        max_concurrency: int | None = None,
+        return_exceptions: bool = False,
+    ) -> list[R]:
+        """As `map`, but `fn` is handler code that calls steps: those of the first item are `id[0]/...`."""
+        return cast(
+            list[R],
+            _block(
+                calls.fan_out(
+                    Kind.MAP_GROUP,
+                    self._options,
+                    id,
+                    fn,
+                    items,
+                    key=key,
+                    max_concurrency=max_concurrency,
+                    return_exceptions=return_exceptions,
+                    sync=True,
+                )
+            ),
+        )
+
+    def group(self, id: str, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run `fn(*args, **kwargs)`, which calls steps, in a scope of its own: they are named `id/...`. Once
+        it is done a replay loads only its result. What fails inside is raised outside as it was."""
+        return cast(R, _block(calls.group(self._options, id, fn, args, kwargs)))
+
+    def sleep(self, id: str, duration: Duration) -> None:
+        """Sleep, for up to ten years, without anything running meanwhile."""
+        _block(calls.sleep(id, duration))
+
+    def sleep_until(self, id: str, when: datetime) -> None:
+        """Sleep until an aware datetime; one in the past is at once."""
+        _block(calls.sleep_until(id, when))
+
+    def options(
+        self, *, retry: Retry | None = None, semantics: Semantics | None = None, model: Any = None
+    ) -> Step:
+        """The same steps with other defaults: `ctx.step.options(retry=Retry.never()).run("charge", ...)`.
+
+        `semantics="at_most_once"`: one attempt ever, which fails if it dies without telling how it ended;
+        with `retry` beside it, at most once per attempt. `model`: the type of the result, instead of the
+        function's return annotation.
+        """
+        return Step(calls.with_options(self._options, retry=retry, semantics=semantics, model=model))
+
+
+class AsyncStep:
+    """The steps of an async handler. Each method returns a coroutine; run several at once with what Python
+    has: `asyncio.gather`, `TaskGroup`, `create_task`, `asyncio.wait`."""
+
+    __slots__ = ("_options",)
+
+    def __init__(self, options: Options | None = None) -> None:
+        self._options = options or Options()
+
+    @overload
+    def run(
+        self, id: str, fn: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, R]: ...
+    @overload
+    def run(self, id: str, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+    def run(self, id: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+        """As `Step.run`; `fn` may be async."""
+        return _await(calls.step_call(self._options, id, fn, args, kwargs, sync=False))
+
+    @overload
+    def map(
+        self,
+        id: str,
+        fn: Callable[[T], Awaitable[R]],
+        items: Iterable[T],
+        /,
+        *,
+        key: Callable[[T], str] | None = None,
+        max_concurrency: int | None = None,
+        return_exceptions: bool = False,
+    ) -> Coroutine[Any, Any, list[R]]: ...
+    @overload
+    def map(
+        self,
+        id: str,
+        fn: Callable[[T], R],
+        items: Iterable[T],
+        /,
+        *,
+        key: Callable[[T], str] | None = None,
+        max_concurrency: int | None = None,
+        return_exceptions: bool = False,
+    ) -> Coroutine[Any, Any, list[R]]: ...
+    def map(
+        self, id: str, fn: Callable[[Any], Any], items: Iterable[Any], /, **options: Any
+    ) -> Coroutine[Any, Any, list[Any]]:
+        """As `Step.map`; `fn` may be async."""
+        return self._fan_out(Kind.MAP, id, fn, items, **options)
+
+    def map_group(
+        self,
+        id: str,
+        fn: Callable[[T], Awaitable[R]],
+        items: Iterable[T],
+        /,
+        *,
+        key: Callable[[T], str] | None = None,
+        max_concurrency: int | None = None,
+        return_exceptions: bool = False,
+    ) -> Coroutine[Any, Any, list[R]]:
+        """As `Step.map_group`."""
+        return self._fan_out(
+            Kind.MAP_GROUP,
+            id,
+            fn,
+            items,
+            key=key,
+            max_concurrency=max_concurrency,
+            return_exceptions=return_exceptions,
+        )
+
+    def _fan_out(
+        self,
+        kind: Kind,
+        id: str,
+        fn: Callable[..., Any],
+        items: Iterable[Any],
+        *,
+        key: Callable[[Any], str] | None = None,
+        max_concurrency: int | None = None,
+        return_exceptions: bool = False,
+    ) -> Coroutine[Any, Any, list[Any]]:
+        return _await(
+            calls.fan_out(
+                kind,
+                self._options,
+                id,
+                fn,
+                items,
+                key=key,
+                max_concurrency=max_concurrency,
+                return_exceptions=return_exceptions,
+                sync=False,
+            )
+        )
+
+    def group(
+        self, id: str, fn: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, R]:
+        """As `Step.group`."""
+        return _await(calls.group(self._options, id, fn, args, kwargs))
+
+    def sleep(self, id: str, duration: Duration) -> Coroutine[Any, Any, None]:
+        """As `Step.sleep`."""
+        return _await(calls.sleep(id, duration))
+
+    def sleep_until(self, id: str, when: datetime) -> Coroutine[Any, Any, None]:
+        """As `Step.sleep_until`."""
+        return _await(calls.sleep_until(id, when))
+
+    def options(
+        self, *, retry: Retry | None = None, semantics: Semantics | None = None, model: Any = None
+    ) -> AsyncStep:
+        """As `Step.options`."""
+        return AsyncStep(calls.with_options(self._options, retry=retry, semantics=semantics, model=model))
+

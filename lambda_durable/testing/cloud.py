@@ -1,0 +1,176 @@
+"""DynamoDB and S3 on moto, without patching anything global: each runtime has an account of its own."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import boto3
+import botocore.session
+from botocore import UNSIGNED
+from botocore.client import BaseClient
+from botocore.config import Config
+from moto.core.base_backend import BackendDict
+from moto.core.botocore_stubber import BotocoreStubber
+from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models.dynamo_type import DynamoType, Item
+from moto.s3.models import FakeKey, s3_backends
+
+from .traffic import Traffic
+from .usage import Attributes, Meter, Usage
+
+REGION = "us-east-1"
+
+_accounts = itertools.count(900_000_000_000)
+_abandoned: list[str] = []
+_caller = threading.local()
+
+
+class Cloud:
+    """An AWS account. Its clients are boto3's; every call of theirs goes through `traffic`."""
+
+    def __init__(self, traffic: Traffic, usage: Usage) -> None:
+        _forget_abandoned()
+        self._account = str(next(_accounts))
+        self._traffic = traffic
+        self._meter = Meter(usage, self._peek)
+        self._clients: dict[str, Any] = {}
+        self._close = weakref.finalize(self, _abandoned.append, self._account)
+        _untyped(Item).instances_tracked = _Untracked()
+
+    def client(self, service: str) -> Any:
+        if service not in self._clients:
+            self._clients[service] = self._instrumented(service, _shared_client(service))
+        return self._clients[service]
+
+    def create_table(self, definition: Any) -> None:
+        _shared_call(self._account, _shared_client("dynamodb"), "CreateTable", dict(definition))
+        _read_by_partition(dynamodb_backends[self._account][REGION].tables[definition["TableName"]])
+
+    def create_bucket(self) -> str:
+        # Of all that there is, buckets alone share their names between accounts.
+        name = f"lambda-durable-{self._account}"
+        s3_backends[self._account]["aws"].create_bucket(name, REGION)
+        return name
+
+    def close(self) -> None:
+        self._close()
+        _forget_abandoned()
+
+    def _instrumented(self, service: str, shared: BaseClient) -> BaseClient:
+        """A client that is `shared` in all but one thing: how a call is made. Paginators and waiters make
+        their calls through the client they come from, so they are instrumented as well."""
+        client: Any = object.__new__(type(shared))
+        client.__dict__.update(shared.__dict__)
+        account, traffic, meter = self._account, self._traffic, self._meter
+
+        def call(operation: str, params: dict[str, Any]) -> Any:
+            def apply() -> Any:
+                return _shared_call(account, shared, operation, params)
+
+            if service != "dynamodb":
+                return traffic.call(f"{service}:{operation}", apply)
+            return traffic.call(f"dynamodb:{operation}", lambda: meter.call(operation, params, apply))
+
+        client._make_api_call = call
+        instrumented: BaseClient = client
+        return instrumented
+
+    def _peek(self, table_name: str, attributes: Attributes) -> Attributes | None:
+        table = dynamodb_backends[self._account][REGION].tables.get(table_name)
+        if table is None:
+            return None
+        hash_key, range_key = (
+            DynamoType(dict(attributes[name])) if name is not None and name in attributes else None
+            for name in (table.hash_key_attr, table.range_key_attr)
+        )
+        item = table.get_item(hash_key, range_key) if hash_key is not None else None
+        return None if item is None else item.to_json()["Attributes"]
+
+
+@cache
+def _shared_client(service: str) -> BaseClient:
+    """Creating a client takes 50 ms, so there is one, which sends each call to its caller's account.
+
+    Nothing of the machine's own configuration reaches it: no profile, no endpoint, no credentials.
+    """
+    isolated: Any = {"profile": (None, None, None, None), "config_file": (None, None, os.devnull, None)}
+    session = boto3.session.Session(
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+        region_name=REGION,
+        botocore_session=botocore.session.Session(session_vars=isolated),
+    )
+    options: dict[str, Any] = {"retries": {"total_max_attempts": 1}, "ignore_configured_endpoint_urls": True}
+    if service != "s3":
+        # A signature is a third of what a call costs. S3 keeps its own, for presigned URLs.
+        options["signature_version"] = UNSIGNED
+    create: Any = session.client
+    client: BaseClient = create(service, config=Config(**options))
+    moto: Any = BotocoreStubber()
+    moto.enabled = True
+    client.meta.events.register_first("before-send", moto)
+    client.meta.events.register("before-call", _address_to_account)
+    return client
+
+
+def _shared_call(account: str, client: BaseClient, operation: str, params: dict[str, Any]) -> Any:
+    _caller.account = account
+    return client._make_api_call(operation, params)  # type: ignore[attr-defined]
+
+
+def _address_to_account(params: dict[str, Any], **_: Any) -> None:
+    params["headers"]["x-moto-account-id"] = _caller.account
+
+
+def _read_by_partition(table: Any) -> None:
+    """moto sorts the whole table for each Query; show it the partition that is asked for, and no more."""
+    query: Callable[..., Any] = table.query
+
+    def query_partition(hash_key: DynamoType, *args: Any, **kwargs: Any) -> Any:
+        index = args[6] if len(args) > 6 else kwargs.get("index_name")
+        if index or hash_key is None:
+            return query(hash_key, *args, **kwargs)
+        everything = table.items
+        table.items = {hash_key: everything[hash_key]} if hash_key in everything else {}
+        try:
+            return query(hash_key, *args, **kwargs)
+        finally:
+            table.items = everything
+
+    table.query = query_partition
+
+
+def _untyped(thing: Any) -> Any:
+    """moto's own bookkeeping, which its types say nothing of."""
+    return thing
+
+
+class _Untracked(list[Any]):
+    """moto keeps each item it ever made, and a copy for every time it was read. Not here."""
+
+    def append(self, _: Any) -> None:
+        pass
+
+
+def _forget_abandoned() -> None:
+    """Let go of the state of runtimes that are gone. Not when they go: the collector runs at any time, so
+    perhaps in the middle of moto's own work."""
+    while _abandoned:
+        account = _abandoned.pop()
+        for buckets in s3_backends.pop(account, {}).values():
+            for bucket in buckets.buckets.values():
+                s3_backends.bucket_accounts.pop(bucket.name, None)
+                for key in bucket.keys.values():
+                    if isinstance(key, FakeKey):
+                        key.dispose()
+        tracked = _untyped(FakeKey).instances_tracked
+        tracked[:] = [key for key in tracked if not key.disposed]
+        backends: list[dict[str, Any]] = list(_untyped(BackendDict)._instances)
+        for backend in backends:
+            backend.pop(account, None)

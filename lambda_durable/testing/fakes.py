@@ -1,0 +1,248 @@
+"""Queue, scheduler and bus in virtual time, as strict as the services whose place they take."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+from uuid import UUID
+
+from ..ports import Delivery, Outgoing
+from .faults import Dice
+from .simulation import Simulation
+from .traffic import Traffic
+
+_MIB = 1024 * 1024
+_NOT_IN_SQS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SCHEDULE_NAME = re.compile(r"[0-9A-Za-z\-_.]{1,64}", re.ASCII)
+_NOTHING = timedelta()
+
+
+class Misuse(AssertionError):
+    """A call that AWS would refuse: a bug in the caller, so it ends the test, not just the invocation."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that was given up: by the worker, or received too often. `reason` says why."""
+
+    body: str
+    message_id: str
+    receive_count: int
+    reason: str
+
+
+class VirtualClock:
+    def __init__(self, simulation: Simulation, skew: timedelta = _NOTHING) -> None:
+        self._simulation = simulation
+        self._skew = skew
+
+    def now(self) -> datetime:
+        return self._simulation.now + self._skew
+
+    def monotonic(self) -> float:
+        return self._simulation.monotonic()
+
+
+@dataclass(slots=True)
+class _Message:
+    body: str
+    id: str
+    received: int = 0
+    deleted: bool = False
+    failure: str = ""
+
+
+class FakeQueue:
+    """SQS with a Lambda behind it: `deliver` starts an invocation with one message, and calls what it is
+    given when that has ended: with None to delete the message, or with why it failed."""
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        traffic: Traffic,
+        dice: Dice,
+        *,
+        visibility: timedelta,
+        deliver: Callable[[Delivery, Callable[[str | None], None]], None],
+        max_receive_count: int = 20,
+    ) -> None:
+        self.dead_letters: list[DeadLetter] = []
+        self._simulation = simulation
+        self._traffic = traffic
+        self._dice = dice
+        self._visibility = visibility
+        self._deliver = deliver
+        self._max_receive_count = max_receive_count
+        self._ids = simulation.random("message ids")
+
+    def send(self, messages: Sequence[Outgoing]) -> None:
+        for message in messages:
+            _check_message(message)
+        if len(messages) == 1:
+            self._traffic.call("sqs:SendMessage", lambda: self._accept(messages))
+            return
+        for batch in _batches(messages):
+            self._traffic.call("sqs:SendMessageBatch", lambda batch=batch: self._accept(batch))  # type: ignore[misc]
+
+    def dead_letter(self, delivery: Delivery, reason: str) -> None:
+        letter = DeadLetter(delivery.body, delivery.message_id, delivery.receive_count, reason)
+        self._traffic.call("sqs:SendMessage", lambda: self.dead_letters.append(letter))
+
+    def put(self, body: str) -> None:
+        """A message from another service, which sends at least once."""
+        self._accept([Outgoing(body)])
+        if (later := self._dice.copy_after()) is not None:
+            self._simulation.at(self._simulation.now + later, lambda: self._accept([Outgoing(body)]))
+
+    def _accept(self, messages: Sequence[Outgoing]) -> None:
+        for outgoing in messages:
+            message = _Message(outgoing.body, random_uuid(self._ids))
+            due = self._simulation.now + timedelta(seconds=outgoing.delay) + self._dice.lateness()
+            self._simulation.at(due, lambda message=message: self._receive(message))  # type: ignore[misc]
+            if (later := self._dice.copy_after()) is not None:
+                self._simulation.at(due + later, lambda message=message: self._receive_copy(message))  # type: ignore[misc]
+
+    def _receive(self, message: _Message) -> None:
+        if message.deleted:
+            return
+        if message.received >= self._max_receive_count:
+            message.deleted = True
+            reason = f"received {message.received} times; the last time, the invocation {message.failure}"
+            self.dead_letters.append(DeadLetter(message.body, message.id, message.received, reason))
+            return
+        visible_again = self._simulation.now + self._visibility
+
+        def done(failure: str | None) -> None:
+            if failure is None:
+                message.deleted = True
+            else:
+                message.failure = failure
+                self._simulation.at(visible_again, lambda: self._receive(message))
+
+        self._invoke(message, done)
+
+    def _receive_copy(self, message: _Message) -> None:
+        """SQS delivers twice, also what was just deleted. Should the copy's invocation fail, it is not the
+        copy that comes back: its original does, or was deleted."""
+
+        def done(failure: str | None) -> None:
+            message.deleted |= failure is None
+
+        self._invoke(message, done)
+
+    def _invoke(self, message: _Message, done: Callable[[str | None], None]) -> None:
+        message.received += 1
+        self._deliver(Delivery(message.body, message.id, message.received), done)
+
+
+class FakeScheduler:
+    """EventBridge Scheduler's one-time schedules, deleted once they have fired."""
+
+    def __init__(self, simulation: Simulation, traffic: Traffic, dice: Dice, queue: FakeQueue) -> None:
+        self._simulation = simulation
+        self._traffic = traffic
+        self._dice = dice
+        self._queue = queue
+        self._schedules: dict[str, datetime] = {}
+
+    def schedule(self, name: str, at: datetime, body: str) -> None:
+        if not _SCHEDULE_NAME.fullmatch(name):
+            raise Misuse(f"a schedule's name is 1 to 64 of [0-9A-Za-z-_.], and this is {name!r}")
+        if at.utcoffset() is None:
+            raise Misuse(f"schedule {name}: {at!r} has no time zone")
+        _check_message(Outgoing(body))
+        # `at(yyyy-mm-ddThh:mm:ss)` holds no fractions of a second.
+        time = at.astimezone(UTC).replace(microsecond=0)
+        self._traffic.call("scheduler:CreateSchedule", lambda: self._create(name, time, body))
+
+    def _create(self, name: str, at: datetime, body: str) -> None:
+        existing = self._schedules.get(name)
+        if existing == at:
+            return
+        if existing is not None:
+            raise ValueError(f"schedule {name} exists, for {existing.isoformat()} and not {at.isoformat()}")
+        minute = at.replace(second=0)
+        now = self._simulation.now
+        if minute + timedelta(minutes=1) <= now:
+            raise ValueError(f"schedule {name} would never fire: the minute of {at.isoformat()} is past")
+        self._schedules[name] = at
+        last = minute + timedelta(seconds=59)
+        due = max(now, min(last, max(now, minute) + self._dice.second_of_minute()))
+        self._simulation.at(due, lambda: self._fire(name, body))
+
+    def _fire(self, name: str, body: str) -> None:
+        del self._schedules[name]
+        self._queue.put(body)
+
+
+class FakeBus:
+    """EventBridge with one rule, which sends every event to the queue."""
+
+    def __init__(self, simulation: Simulation, traffic: Traffic, queue: FakeQueue) -> None:
+        self._simulation = simulation
+        self._traffic = traffic
+        self._queue = queue
+        self._ids = simulation.random("event ids")
+
+    def put(self, entries: Sequence[dict[str, str]]) -> None:
+        for entry in entries:
+            _check_entry(entry)
+        for start in range(0, len(entries), 10):
+            chunk = entries[start : start + 10]
+            self._traffic.call("events:PutEvents", lambda chunk=chunk: self._accept(chunk))  # type: ignore[misc]
+
+    def _accept(self, entries: Sequence[dict[str, str]]) -> None:
+        for entry in entries:
+            event = {
+                "version": "0",
+                "id": random_uuid(self._ids),
+                "detail-type": entry["DetailType"],
+                "source": entry["Source"],
+                "account": "123456789012",
+                "time": self._simulation.now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "region": "us-east-1",
+                "resources": [],
+                "detail": json.loads(entry["Detail"]),
+            }
+            self._queue.put(json.dumps(event))
+
+
+def random_uuid(random: Random) -> str:
+    return str(UUID(int=random.getrandbits(128), version=4))
+
+
+def _check_message(message: Outgoing) -> None:
+    if not isinstance(message.delay, int) or not 0 <= message.delay <= 900:
+        raise Misuse(f"SQS: DelaySeconds is 0 to 900 whole seconds, and this is {message.delay!r}")
+    if not message.body or _NOT_IN_SQS.search(message.body):
+        raise Misuse(f"SQS refuses an empty message, and characters that XML has not: {message.body[:200]!r}")
+    if (size := len(message.body.encode())) > _MIB:
+        raise Misuse(f"SQS: a message is at most 1 MiB, and this has {size} bytes: {message.body[:200]!r}")
+
+
+def _check_entry(entry: dict[str, str]) -> None:
+    if not all(entry.get(field) for field in ("DetailType", "Detail", "Source")):
+        raise Misuse(f"PutEvents: an entry has DetailType, Detail and Source, and this is {entry!r}")
+    if not isinstance(json.loads(entry["Detail"]), dict):
+        raise Misuse(f"PutEvents: Detail is a JSON object, and this is {entry['Detail'][:200]}")
+    if (size := sum(len(text.encode()) for text in entry.values())) > _MIB:
+        raise Misuse(f"PutEvents: an entry is at most 1 MiB, and {entry['DetailType']} has {size} bytes")
+
+
+def _batches(messages: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:
+    """SQS: at most 10 messages and 1 MiB a batch."""
+    batch: list[Outgoing] = []
+    size = 0
+    for message in messages:
+        bytes_ = len(message.body.encode())
+        if batch and (len(batch) == 10 or size + bytes_ > _MIB):
+            yield batch
+            batch, size = [], 0
+        batch.append(message)
+        size += bytes_
+    if batch:
+        yield batch

@@ -1,0 +1,231 @@
+"""Runs an app in this process: moto underneath, a virtual clock on top."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..config import StepsPerInvocation, check_steps_per_invocation
+from ..durations import Duration, parse_duration, require_aware, to_millis
+from ..function import Function
+from ..ports import Clock, Delivery, Executor, Invocation, World
+from ..runs import Run, RunSummary
+from ..runtime.run_ids import run_id as make_run_id
+from ..runtime.worker import Worker
+from .executor import NoExecutor, Stub, Stubs, VirtualExecutor
+from .fakes import DeadLetter, FakeBus, FakeQueue, FakeScheduler, Misuse, VirtualClock, random_uuid
+from .faults import Dice, Faults
+from .local_client import LocalClient
+from .simulation import Process, Simulation
+from .traffic import Traffic
+from .usage import Usage
+
+if TYPE_CHECKING:
+    from ..app import Durable
+    from ..events import Event
+
+D = TypeVar("D")
+R = TypeVar("R")
+
+_TABLE = "lambda-durable"
+_MOST_INVOCATIONS = 100_000
+_logger = logging.getLogger(__name__)
+_START = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+class LocalRuntime:
+    """An app, deployed to a cloud of its own, in virtual time: days of sleep take milliseconds.
+
+    `start` is the time it is at first. The same `seed` gives the same run, faults included. A Lambda's
+    timeout is `lambda_timeout`; the message of an invocation that failed comes back 60 seconds after it.
+    """
+
+    def __init__(
+        self,
+        app: Durable,
+        *,
+        start: datetime = _START,
+        steps_per_invocation: StepsPerInvocation | None = None,
+        faults: Faults | None = None,
+        seed: int | str = 0,
+        lambda_timeout: Duration = "900s",
+    ) -> None:
+        from .cloud import Cloud  # boto3 and moto: a second, and only for who makes a runtime
+
+        self._app = app
+        self._steps_per_invocation = (
+            None if steps_per_invocation is None else check_steps_per_invocation(steps_per_invocation)
+        )
+        self._timeout = parse_duration(lambda_timeout, "LocalRuntime(lambda_timeout=)")
+        self._simulation = Simulation(
+            seed,
+            require_aware(start, "LocalRuntime(start=)"),
+            interleave=faults is not None and faults.interleave,
+        )
+        self._dice = Dice(self._simulation, faults)
+        self._traffic = Traffic(self._simulation, self._dice)
+        self._stubs = Stubs()
+        self.usage = Usage()
+        self.invocations = 0
+        self._bound = _MOST_INVOCATIONS
+        self._latest: deque[str] = deque(maxlen=5)
+        self._usual_points = 16
+
+        self._cloud = Cloud(self._traffic, self.usage)
+        self._bucket = self._cloud.create_bucket()
+        self._queue = FakeQueue(
+            self._simulation,
+            self._traffic,
+            self._dice,
+            visibility=self._timeout + timedelta(seconds=60),
+            deliver=self._deliver,
+        )
+        self._scheduler = FakeScheduler(self._simulation, self._traffic, self._dice, self._queue)
+        self._bus = FakeBus(self._simulation, self._traffic, self._queue)
+        self._create_table()
+        self._client: LocalClient | None = None
+        self._run_ids = self._simulation.random("run ids")
+
+    # What a test does
+
+    def send(self, *events: Event[Any]) -> list[str]:
+        """Send events; returns their ids. What they start runs when time is advanced."""
+        return self.client.send(*events)
+
+    def start(self, function: Function[D, R], data: D | None = None, *, run_id: str | None = None) -> Run[R]:
+        """Start a run, which begins when time is advanced."""
+        if run_id is None:
+            # One that follows from the seed: retries' jitter and `ctx.random` follow from it in turn.
+            run_id = make_run_id(to_millis(self.now()), random_uuid(self._run_ids))
+        return self.client.start(function, data, run_id=run_id)
+
+    def run(self, function: Function[D, R], data: D | None = None) -> Run[R]:
+        """Start a run, do all that is ever due, and return the run as it is then."""
+        run_id = self.start(function, data).run_id
+        self.drain()
+        return self.get(run_id)
+
+    def advance(self, duration: Duration) -> None:
+        """Let time pass, and do what falls due; `advance("0s")` does what is due now."""
+        self._pass_time(parse_duration(duration, "advance()"))
+
+    def drain(self) -> None:
+        """Do all that is ever due, skipping the time between."""
+        self._bound = self.invocations + _MOST_INVOCATIONS
+        self._simulation.run_until_idle()
+
+    def stub(
+        self, step_id: str, fn: Callable[..., Any] | None = None, *, takes: Duration = timedelta()
+    ) -> None:
+        """Have `fn` called in the place of a step's function, with its arguments, and let the step take
+        time. `step_id` is a path (`m[1]`, `g/a`), or a map's id for all its items."""
+        self._stubs[step_id] = Stub(fn, parse_duration(takes, "stub(takes=)"))
+
+    def deploy(self, app: Durable) -> None:
+        """Go on with other code, and the same state."""
+        self._app = app
+        self._client = None
+
+    def close(self) -> None:
+        """Let go of everything. Also happens when the runtime is garbage."""
+        self._simulation.close()
+        self._cloud.close()
+
+    # What a test sees
+
+    def now(self) -> datetime:
+        return self._simulation.now
+
+    def get(self, run_id: str) -> Run[Any]:
+        return self.client.get(run_id)
+
+    def runs(self, function: Function[Any, Any] | str | None = None, **filters: Any) -> Iterator[RunSummary]:
+        """Newest first; `filters` as of `Client.runs`."""
+        return self.client.runs(function, **filters)
+
+    @property
+    def client(self) -> LocalClient:
+        if self._client is None:
+            world = self._world(VirtualClock(self._simulation), NoExecutor())
+            self._client = LocalClient(self._app, world=world, pass_time=self._pass_time)
+        return self._client
+
+    def aws(self, service: str) -> Any:
+        """A low-level boto3 client on the local cloud; its calls are counted and disturbed as our own."""
+        return self._cloud.client(service)
+
+    @property
+    def calls(self) -> Counter[str]:
+        """AWS calls so far: `calls["dynamodb:Query"]`. Lambda's own, receiving and deleting, are not ours."""
+        return self._traffic.calls
+
+    @property
+    def dead_letters(self) -> list[DeadLetter]:
+        return self._queue.dead_letters
+
+    # How it runs
+
+    def _pass_time(self, duration: timedelta, stop: Callable[[], bool] = lambda: False) -> None:
+        self._bound = self.invocations + _MOST_INVOCATIONS
+        self._simulation.run_until(self.now() + duration, stop=stop)
+
+    def _deliver(self, delivery: Delivery, done: Callable[[str | None], None]) -> None:
+        self._latest.append(delivery.body)
+        if self.invocations >= self._bound:
+            latest = "\n".join(body[:500] for body in self._latest)
+            raise RuntimeError(
+                f"{_MOST_INVOCATIONS:,} invocations, and no end; the latest messages:\n{latest}"
+            )
+        self.invocations += 1
+        invocation = Invocation(
+            deadline=self._simulation.monotonic() + self._timeout.total_seconds(),
+            timeout=self._timeout.total_seconds(),
+        )
+
+        def body(process: Process) -> None:
+            process.dies_at = self._dice.dies_at(self._usual_points)
+            executor = VirtualExecutor(self._simulation, process, self._traffic, self._stubs)
+            clock = VirtualClock(self._simulation, self._dice.skew())
+            try:
+                self._handle(self._world(clock, executor), delivery, invocation)
+            finally:
+                executor.close()
+                self._usual_points = max(process.points, 4)
+
+        def ended(error: BaseException | None) -> None:
+            if isinstance(error, Misuse):
+                raise error
+            if isinstance(error, Exception) and not self._dice.on:
+                _logger.warning(
+                    "an invocation failed; its message will come back: %s", delivery, exc_info=error
+                )
+            done(None if error is None else f"failed: {type(error).__name__}: {error}")
+
+        self._simulation.spawn(body, deadline=self._simulation.now + self._timeout, ended=ended)
+
+    def _handle(self, world: World, delivery: Delivery, invocation: Invocation) -> None:
+        """What the Lambda does with a message."""
+        worker = Worker(self._app, world, steps_per_invocation=self._steps_per_invocation)
+        worker.handle(delivery, invocation)
+
+    def _create_table(self) -> None:
+        from ..aws.table import table_definition
+
+        self._cloud.create_table(table_definition(_TABLE))
+
+    def _world(self, clock: Clock, executor: Executor) -> World:
+        from ..aws.dynamodb import DynamoStore
+        from ..aws.s3 import S3Blobs
+
+        return World(
+            clock=clock,
+            store=DynamoStore(self.aws("dynamodb"), _TABLE, retention=timedelta(days=30), clock=clock),
+            blobs=S3Blobs(self.aws("s3"), self._bucket),
+            queue=self._queue,
+            scheduler=self._scheduler,
+            bus=self._bus,
+            executor=executor,
+        )

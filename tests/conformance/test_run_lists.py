@@ -1,0 +1,108 @@
+"""The contract of `Store`: lists of runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from samples import NOW, ended, header
+
+from lambda_durable.engine.journal import Author, Header, Payload, RunStatus
+from lambda_durable.ports import Store
+
+
+def listed(header: Header) -> Header:
+    """What a list has of a run."""
+    return Header(
+        run_id=header.run_id,
+        function_id=header.function_id,
+        status=header.status,
+        event=Payload(),
+        author=Author(0, ""),
+        created=header.created,
+        ended=header.ended,
+        labels=header.labels,
+    )
+
+
+def ids(store: Store, *functions: str, **filters: object) -> list[str]:
+    return [found.run_id for found in store.runs(functions or ["checkout"], **filters)]  # type: ignore[arg-type]
+
+
+def start(store: Store, *run_ids: str, **changes: object) -> None:
+    """One a millisecond."""
+    for offset, run_id in enumerate(run_ids):
+        store.create_run(header(run_id, **{"created": NOW + offset} | changes))
+
+
+def test_a_list_is_newest_first_whatever_the_ids(store: Store) -> None:
+    names = [f"{i * 7919 % 60:02d}" for i in range(60)]
+    start(store, *names)
+    assert ids(store) == names[::-1]
+
+
+def test_a_list_is_of_the_functions_asked_for(store: Store) -> None:
+    start(store, "a", "c", function_id="checkout")
+    start(store, "b", function_id="audit", created=NOW + 1)
+    start(store, "d", function_id="refund")
+    assert ids(store, "audit", "checkout", "checkout") == ["c", "b", "a"]
+    assert ids(store, "audit") == ["b"]
+    assert ids(store, "nothing") == []
+    assert list(store.runs([])) == []
+
+
+def test_function_ids_do_not_run_into_each_other(store: Store) -> None:
+    start(store, "a", function_id="f#1")
+    start(store, "b", function_id="f")
+    assert ids(store, "f#1") == ["a"]
+    assert ids(store, "f") == ["b"]
+
+
+def test_a_list_has_headers_without_event_output_and_error(store: Store) -> None:
+    start(store, "a", labels=("o-1", "o-2"), event_id="e1")
+    assert list(store.runs(["checkout"])) == [listed(header("a", labels=("o-1", "o-2")))]
+    store.end_run(ended("a", output=Payload(text="1")))
+    assert list(store.runs(["checkout"])) == [listed(ended("a", labels=("o-1", "o-2")))]
+
+
+def test_a_list_can_be_of_one_status(store: Store) -> None:
+    start(store, "a", "b", "c", "d")
+    store.end_run(ended("a"))
+    store.end_run(ended("b", RunStatus.FAILED))
+    store.begin_cancel("c")
+    assert ids(store, status="completed") == ["a"]
+    assert ids(store, status="failed") == ["b"]
+    assert ids(store, status="cancelling") == ["c"]
+    assert ids(store, status="running") == ["d"]
+
+
+def test_a_list_can_be_of_one_label_which_is_whole(store: Store) -> None:
+    start(store, "a", labels=("o-1", "anna"))
+    start(store, "b", labels=("o-12",))
+    start(store, "c")
+    assert ids(store, label="o-1") == ["a"]
+    assert ids(store, label="anna", status="running") == ["a"]
+    assert ids(store, label="anna", status="failed") == []
+
+
+def test_a_list_can_be_of_a_time_both_ends_included(store: Store) -> None:
+    start(store, "a", "b", "c", "d")
+    assert ids(store, since=NOW + 1, until=NOW + 2) == ["c", "b"]
+    assert ids(store, since=NOW + 2) == ["d", "c"]
+    assert ids(store, until=NOW) == ["a"]
+    assert ids(store, since=-1, until=10**15) == ["d", "c", "b", "a"]
+
+
+def test_a_time_that_ends_before_it_begins_has_no_runs(store: Store, calls: Counter[str]) -> None:
+    start(store, "a")
+    assert ids(store, since=NOW + 1, until=NOW) == []
+    assert calls["Query"] == 0  # DynamoDB refuses such a range
+
+
+def test_a_list_reads_on_as_it_is_asked(store: Store, calls: Counter[str]) -> None:
+    start(store, *(f"r{i}" for i in range(40)), function_id="f")
+    runs = store.runs(["f"])
+    assert calls["Query"] == 0
+    next(runs)
+    once = calls["Query"]
+    assert len(list(runs)) == 39
+    assert calls["Query"] == once  # fewer than a page each
