@@ -22,7 +22,7 @@ from .steps import AsyncStep, Step
 P = ParamSpec("P")
 R = TypeVar("R")
 D = TypeVar("D")
-Data = TypeVar("Data", contravariant=True)
+Data = TypeVar("Data")
 
 
 class _Decorator(Protocol[Data]):
@@ -140,6 +140,7 @@ class Durable:
     @overload
     def step(
         self,
+        /,
         *,
         id: str | None = None,
         retry: Retry | None = None,

@@ -71,7 +71,13 @@ def plain_function(fn: Callable[..., Any], options: Options) -> tuple[Callable[.
 
 
 def step_call(
-    options: Options, id: object, fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], *, sync: bool
+    options: Options,
+    id: object,
+    fn: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    *,
+    sync: bool,
 ) -> StepCall:
     fn, options = plain_function(_callable(id, fn), options)
     if sync:
@@ -106,7 +112,9 @@ def _sleep(id: object, wake_at: Callable[[int], int]) -> Sleep:
     return Sleep(path=path, kind=Kind.SLEEP, scope=scope, index=index, wake_at=wake_at)
 
 
-def group(options: Options, id: object, fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Group:
+def group(
+    options: Options, id: object, fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
+) -> Group:
     _callable(id, fn)
     scope = scope_here()
     path, index = scope.name(id, Kind.GROUP)
@@ -144,7 +152,9 @@ def fan_out(
     sync: bool,
 ) -> FanOut:
     """A map or map_group."""
-    fn, options = plain_function(_callable(id, fn), options) if kind is Kind.MAP else (_callable(id, fn), options)
+    fn, options = (
+        plain_function(_callable(id, fn), options) if kind is Kind.MAP else (_callable(id, fn), options)
+    )
     if sync:
         _refuse_async(id, fn)
     listed = list(items)
@@ -171,7 +181,9 @@ def _fan_out(
     if max_concurrency is not None and (
         not isinstance(max_concurrency, int) or isinstance(max_concurrency, bool) or max_concurrency < 1
     ):
-        raise ConfigurationError(f"max_concurrency= of {id!r} is a whole number from 1, and this is {max_concurrency!r}")
+        raise ConfigurationError(
+            f"max_concurrency= of {id!r} is a whole number from 1, and this is {max_concurrency!r}"
+        )
     scope = scope_here()
     path, index = scope.name(id, kind)
     retry = options.policy(scope.replay.retry)
@@ -197,7 +209,9 @@ def _keys(id: object, items: Sequence[Any], key: Callable[[Any], str] | None) ->
     for item in items:
         name = key(item)
         if not isinstance(name, str) or not name:
-            raise ConfigurationError(f"key= of {id!r} gave {name!r}; it must give each item a string that names it")
+            raise ConfigurationError(
+                f"key= of {id!r} gave {name!r}; it must give each item a string that names it"
+            )
         keys.append(paths.check_id(name))
     if len(set(keys)) < len(keys):
         twice = next(name for name in keys if keys.count(name) > 1)
@@ -228,4 +242,3 @@ def _refuse_async(id: object, fn: Callable[..., Any]) -> None:
 
 def with_options(options: Options, **changes: Any) -> Options:
     return replace(options, **{name: value for name, value in changes.items() if value is not None})
-

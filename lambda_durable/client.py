@@ -70,7 +70,9 @@ class Client:
         return [event.id for event in events]
 
     @overload
-    def start(self, function: Function[D, R], data: D | None = None, *, run_id: str | None = None) -> Run[R]: ...
+    def start(
+        self, function: Function[D, R], data: D | None = None, *, run_id: str | None = None
+    ) -> Run[R]: ...
     @overload
     def start(self, function: str, data: Any = None, *, run_id: str | None = None) -> Run[Any]: ...
     def start(
@@ -100,7 +102,9 @@ class Client:
         """A run with all its steps. Raises RunNotFoundError."""
         loaded = self._world.store.load_run(run_id)
         if loaded is None:
-            raise RunNotFoundError(f"there is no run {run_id!r} (one that was just started may not be there yet)")
+            raise RunNotFoundError(
+                f"there is no run {run_id!r} (one that was just started may not be there yet)"
+            )
         header, top = loaded
         function = self._app.functions.get(header.function_id) if self._app is not None else None
         return run_of(self._world, header, top, function)
@@ -124,7 +128,9 @@ class Client:
         if run.status == "cancelled":
             raise RunCancelledError(f"run {run.run_id} of {run.function_id!r} was cancelled")
         if run.status == "skipped":
-            raise RunSkippedError(f"run {run.run_id} of {run.function_id!r} was skipped: {run.skipped_reason}")
+            raise RunSkippedError(
+                f"run {run.run_id} of {run.function_id!r} was skipped: {run.skipped_reason}"
+            )
         why = f"{run.error.type}: {run.error.message}" if run.error is not None else "no reason is known"
         raise RunFailedError(
             f"run {run.run_id} of {run.function_id!r} failed: {why}", run_id=run.run_id, error=run.error
@@ -196,7 +202,12 @@ class Client:
 
 
 def _check_run_id(run_id: object) -> str:
-    if not isinstance(run_id, str) or not 1 <= len(run_id) <= LONGEST_RUN_ID or "/" in run_id or "#" in run_id:
+    if (
+        not isinstance(run_id, str)
+        or not 1 <= len(run_id) <= LONGEST_RUN_ID
+        or "/" in run_id
+        or "#" in run_id
+    ):
         raise ConfigurationError(
             f"a run id has 1 to {LONGEST_RUN_ID} characters, without `/` and `#`, and this is {run_id!r}"
         )

@@ -6,7 +6,7 @@ import traceback as _traceback
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 
 class ErrorInfo(BaseModel):
@@ -22,6 +22,12 @@ class ErrorInfo(BaseModel):
     traceback: str = ""
     step_id: str | None = None
     attempts: int | None = None
+
+    @field_validator("message", "traceback")
+    @classmethod
+    def _without_surrogates(cls, text: str) -> str:
+        """UTF-8 has no lone surrogates, and an error must be kept whatever it says."""
+        return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
     @classmethod
     def of(cls, error: BaseException, *, attempts: int | None = None) -> ErrorInfo:
@@ -46,10 +52,9 @@ def type_name(type_: type) -> str:
 
 def _text(error: BaseException) -> str:
     try:
-        text = str(error)
+        return str(error)
     except Exception:
-        text = "<its __str__ raised>"
-    return text.encode("utf-8", "replace").decode()
+        return "<its __str__ raised>"
 
 
 class DurableError(Exception):

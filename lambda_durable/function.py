@@ -53,7 +53,9 @@ class Function(Generic[Data, Result]):
     def _check_context(self, annotation: Any) -> None:
         kind = get_origin(annotation) or annotation
         if self.is_async and kind is Context:
-            raise ConfigurationError(f"function {self.id!r} is `async def`, so its context is an AsyncContext")
+            raise ConfigurationError(
+                f"function {self.id!r} is `async def`, so its context is an AsyncContext"
+            )
         if not self.is_async and kind is AsyncContext:
             raise ConfigurationError(
                 f"function {self.id!r} is a plain `def`, so its context is a Context; or make it `async def`"
@@ -92,7 +94,9 @@ class Function(Generic[Data, Result]):
         found = self._labels(self.validate(event))
         labels = tuple(found)[:LABELS]
         if isinstance(found, str) or not all(isinstance(label, str) for label in labels):
-            raise ConfigurationError(f"labels= of function {self.id!r} gives up to {LABELS} strings, not {found!r}")
+            raise ConfigurationError(
+                f"labels= of function {self.id!r} gives up to {LABELS} strings, not {found!r}"
+            )
         return tuple(label[:LONGEST_LABEL] for label in labels if label)
 
     def call(self, **context: Any) -> Any:
@@ -114,7 +118,9 @@ def _context_annotation(handler: Callable[..., Any]) -> Any:
     """What the handler says of its first parameter."""
     parameters = list(inspect.signature(handler).parameters.values())
     if not parameters:
-        raise ConfigurationError(f"handler {handler!r} takes no context; write `def handler(ctx: Context[Data])`")
+        raise ConfigurationError(
+            f"handler {handler!r} takes no context; write `def handler(ctx: Context[Data])`"
+        )
     try:
         hints = typing.get_type_hints(handler)
     except Exception:

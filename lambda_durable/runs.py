@@ -11,7 +11,9 @@ from .errors import ErrorInfo
 
 Result = TypeVar("Result")
 
-Status = Literal["queued", "running", "cancelling", "compensating", "completed", "failed", "cancelled", "skipped"]
+Status = Literal[
+    "queued", "running", "cancelling", "compensating", "completed", "failed", "cancelled", "skipped"
+]
 StepStatus = Literal["pending", "running", "retrying", "waiting", "completed", "failed", "cancelled"]
 
 

@@ -14,7 +14,7 @@ from .engine.asynchronous import AsyncReplay
 from .engine.journal import Kind
 from .engine.operations import Operation
 from .engine.sync import SyncReplay
-from .errors import ConfigurationError
+from .errors import ConfigurationError, StepError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,7 +34,7 @@ def _block(op: Operation) -> Any:
     return replay.call(op)
 
 
-def _await(op: Operation) -> Coroutine[Any, Any, Any]:
+def _await(op: Operation) -> Coroutine[None, None, Any]:
     replay = op.scope.replay
     if not isinstance(replay, AsyncReplay):
         raise ConfigurationError("an async step was called in a sync handler; its context is a Context")
@@ -102,11 +102,14 @@ class Step:
             "ALL_COMPLETED": lambda: all(op.delivered for op in ops),
             "FIRST_COMPLETED": lambda: not ops or any(op.delivered for op in ops),
             "FIRST_EXCEPTION": lambda: (
-                all(op.delivered for op in ops) or any(op.delivered and op.record and op.record.error for op in ops)
+                all(op.delivered for op in ops)
+                or any(op.delivered and op.record and op.record.error for op in ops)
             ),
         }
         if return_when not in conditions:
-            raise ConfigurationError(f"return_when= is one of {', '.join(conditions)}, and this is {return_when!r}")
+            raise ConfigurationError(
+                f"return_when= is one of {', '.join(conditions)}, and this is {return_when!r}"
+            )
         if ops:
             replay = ops[0].scope.replay
             assert isinstance(replay, SyncReplay)
@@ -118,7 +121,9 @@ class Step:
         return done, tuple(future for future in given if not future._op.delivered)
 
     @overload
-    def parallel(self, id: str, b1: Callable[[], R1], /, *, max_concurrency: int | None = None) -> tuple[R1]: ...
+    def parallel(
+        self, id: str, b1: Callable[[], R1], /, *, max_concurrency: int | None = None
+    ) -> tuple[R1]: ...
     @overload
     def parallel(
         self, id: str, b1: Callable[[], R1], b2: Callable[[], R2], /, *, max_concurrency: int | None = None
@@ -160,6 +165,30 @@ class Step:
         """
         return cast(tuple[Any, ...], _block(calls.parallel(id, branches, max_concurrency)))
 
+    @overload
+    def map(
+        self,
+        id: str,
+        fn: Callable[[T], R],
+        items: Iterable[T],
+        /,
+        *,
+        key: Callable[[T], str] | None = None,
+        max_concurrency: int | None = None,
+        return_exceptions: Literal[False] = False,
+    ) -> list[R]: ...
+    @overload
+    def map(
+        self,
+        id: str,
+        fn: Callable[[T], R],
+        items: Iterable[T],
+        /,
+        *,
+        key: Callable[[T], str] | None = None,
+        max_concurrency: int | None = None,
+        return_exceptions: bool,
+    ) -> list[R | StepError]: ...
     def map(
         self,
         id: str,
@@ -170,7 +199,7 @@ class Step:
         key: Callable[[T], str] | None = None,
         max_concurrency: int | None = None,
         return_exceptions: bool = False,
-    ) -> list[R]:
+    ) -> list[R] | list[R | StepError]:
         """Run `fn(item)` for each item, a step each: `id[0]`, `id[1]`, ..., or `id[<key(item)>]`.
 
         On a failure no further item begins, those that run come to their end, and the lowest failed item's
@@ -194,6 +223,30 @@ class Step:
             ),
         )
 
+    @overload
+    def map_group(
+        self,
+        id: str,
+        fn: Callable[[T], R],
+        items: Iterable[T],
+        /,
+        *,
+        key: Callable[[T], str] | None = None,
+        max_concurrency: int | None = None,
+        return_exceptions: Literal[False] = False,
+    ) -> list[R]: ...
+    @overload
+    def map_group(
+        self,
+        id: str,
+        fn: Callable[[T], R],
+        items: Iterable[T],
+        /,
+        *,
+        key: Callable[[T], str] | None = None,
+        max_concurrency: int | None = None,
+        return_exceptions: bool,
+    ) -> list[R | StepError]: ...
     def map_group(
         self,
         id: str,
@@ -204,7 +257,7 @@ class Step:
         key: Callable[[T], str] | None = None,
         max_concurrency: int | None = None,
         return_exceptions: bool = False,
-    ) -> list[R]:
+    ) -> list[R] | list[R | StepError]:
         """As `map`, but `fn` is handler code that calls steps: those of the first item are `id[0]/...`."""
         return cast(
             list[R],
@@ -252,6 +305,8 @@ class AsyncStep:
     """The steps of an async handler. Each method returns a coroutine; run several at once with what Python
     has: `asyncio.gather`, `TaskGroup`, `create_task`, `asyncio.wait`."""
 
+    # Coroutine[None, None, R] and not [Any, Any, R]: an Any in it makes the result of asyncio.gather an Any.
+
     __slots__ = ("_options",)
 
     def __init__(self, options: Options | None = None) -> None:
@@ -260,10 +315,14 @@ class AsyncStep:
     @overload
     def run(
         self, id: str, fn: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Coroutine[Any, Any, R]: ...
+    ) -> Coroutine[None, None, R]: ...
     @overload
-    def run(self, id: str, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
-    def run(self, id: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+    def run(
+        self, id: str, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[None, None, R]: ...
+    def run(
+        self, id: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Coroutine[None, None, Any]:
         """As `Step.run`; `fn` may be async."""
         return _await(calls.step_call(self._options, id, fn, args, kwargs, sync=False))
 
@@ -277,8 +336,8 @@ class AsyncStep:
         *,
         key: Callable[[T], str] | None = None,
         max_concurrency: int | None = None,
-        return_exceptions: bool = False,
-    ) -> Coroutine[Any, Any, list[R]]: ...
+        return_exceptions: Literal[False] = False,
+    ) -> Coroutine[None, None, list[R]]: ...
     @overload
     def map(
         self,
@@ -289,14 +348,39 @@ class AsyncStep:
         *,
         key: Callable[[T], str] | None = None,
         max_concurrency: int | None = None,
-        return_exceptions: bool = False,
-    ) -> Coroutine[Any, Any, list[R]]: ...
+        return_exceptions: Literal[False] = False,
+    ) -> Coroutine[None, None, list[R]]: ...
+    @overload
+    def map(
+        self,
+        id: str,
+        fn: Callable[[T], Awaitable[R]],
+        items: Iterable[T],
+        /,
+        *,
+        key: Callable[[T], str] | None = None,
+        max_concurrency: int | None = None,
+        return_exceptions: bool,
+    ) -> Coroutine[None, None, list[R | StepError]]: ...
+    @overload
+    def map(
+        self,
+        id: str,
+        fn: Callable[[T], R],
+        items: Iterable[T],
+        /,
+        *,
+        key: Callable[[T], str] | None = None,
+        max_concurrency: int | None = None,
+        return_exceptions: bool,
+    ) -> Coroutine[None, None, list[R | StepError]]: ...
     def map(
         self, id: str, fn: Callable[[Any], Any], items: Iterable[Any], /, **options: Any
-    ) -> Coroutine[Any, Any, list[Any]]:
+    ) -> Coroutine[None, None, list[Any]]:
         """As `Step.map`; `fn` may be async."""
         return self._fan_out(Kind.MAP, id, fn, items, **options)
 
+    @overload
     def map_group(
         self,
         id: str,
@@ -306,18 +390,25 @@ class AsyncStep:
         *,
         key: Callable[[T], str] | None = None,
         max_concurrency: int | None = None,
-        return_exceptions: bool = False,
-    ) -> Coroutine[Any, Any, list[R]]:
+        return_exceptions: Literal[False] = False,
+    ) -> Coroutine[None, None, list[R]]: ...
+    @overload
+    def map_group(
+        self,
+        id: str,
+        fn: Callable[[T], Awaitable[R]],
+        items: Iterable[T],
+        /,
+        *,
+        key: Callable[[T], str] | None = None,
+        max_concurrency: int | None = None,
+        return_exceptions: bool,
+    ) -> Coroutine[None, None, list[R | StepError]]: ...
+    def map_group(
+        self, id: str, fn: Callable[[Any], Any], items: Iterable[Any], /, **options: Any
+    ) -> Coroutine[None, None, list[Any]]:
         """As `Step.map_group`."""
-        return self._fan_out(
-            Kind.MAP_GROUP,
-            id,
-            fn,
-            items,
-            key=key,
-            max_concurrency=max_concurrency,
-            return_exceptions=return_exceptions,
-        )
+        return self._fan_out(Kind.MAP_GROUP, id, fn, items, **options)
 
     def _fan_out(
         self,
@@ -329,7 +420,7 @@ class AsyncStep:
         key: Callable[[Any], str] | None = None,
         max_concurrency: int | None = None,
         return_exceptions: bool = False,
-    ) -> Coroutine[Any, Any, list[Any]]:
+    ) -> Coroutine[None, None, list[Any]]:
         return _await(
             calls.fan_out(
                 kind,
@@ -346,15 +437,15 @@ class AsyncStep:
 
     def group(
         self, id: str, fn: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Coroutine[Any, Any, R]:
+    ) -> Coroutine[None, None, R]:
         """As `Step.group`."""
         return _await(calls.group(self._options, id, fn, args, kwargs))
 
-    def sleep(self, id: str, duration: Duration) -> Coroutine[Any, Any, None]:
+    def sleep(self, id: str, duration: Duration) -> Coroutine[None, None, None]:
         """As `Step.sleep`."""
         return _await(calls.sleep(id, duration))
 
-    def sleep_until(self, id: str, when: datetime) -> Coroutine[Any, Any, None]:
+    def sleep_until(self, id: str, when: datetime) -> Coroutine[None, None, None]:
         """As `Step.sleep_until`."""
         return _await(calls.sleep_until(id, when))
 
@@ -363,4 +454,3 @@ class AsyncStep:
     ) -> AsyncStep:
         """As `Step.options`."""
         return AsyncStep(calls.with_options(self._options, retry=retry, semantics=semantics, model=model))
-

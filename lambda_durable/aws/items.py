@@ -109,8 +109,8 @@ def _author(item: Item, name: str = "m") -> Author:
     return Author.parse(item[name]["S"])
 
 
-# Records. Unless it says otherwise, a final one was over at the first attempt, and failed if it has an error;
-# one that is not final has no failed attempt yet.
+# Records. Unless it says otherwise, one has failed if it has an error and else completed; and a final one was
+# over at the first attempt, while one that is not has no failed attempt yet.
 
 
 def record_item(run_id: str, record: Record, expiry: int) -> Item:
@@ -127,7 +127,7 @@ def record_item(run_id: str, record: Record, expiry: int) -> Item:
         item["u"] = text(record.path)
     if record.ended is not None:
         item["t"] = number(record.ended)
-    if not record.final or record.state is not _evident_state(record.error):
+    if record.state is not _evident_state(record.error):
         item["s"] = text(record.state.value)
     if record.attempts != _evident_attempts(record.ended):
         item["n"] = number(record.attempts)

@@ -34,9 +34,9 @@ class AsyncReplay(Replay):
     def _close_tasks(self) -> None:
         """Close what is still suspended. What the handler does on its way out (`finally`) starts nothing."""
         for task in asyncio.all_tasks(self._loop):
-            coro = task.get_coro()
+            coro: Any = task.get_coro()
             try:
-                coro.close()  # type: ignore[union-attr]
+                coro.close()
             except BaseException:
                 continue
 
@@ -80,26 +80,28 @@ class AsyncReplay(Replay):
 
     def _deliver_next(self) -> bool:
         for scope in list(self.scopes.values()):
-            op = self._next(scope)
-            if op is None:
-                continue
-            self.deliver(op)
-            assert op.future is not None
-            if not op.future.done():
-                op.future.set_result(None)
-            return True
+            ops = self._next(scope) if not self._cut_off(scope) else []
+            for op in ops:
+                self.deliver(op)
+                assert op.future is not None
+                if not op.future.done():
+                    op.future.set_result(None)
+            if ops:
+                return True
         return False
 
-    def _next(self, scope: Scope) -> Operation | None:
+    def _next(self, scope: Scope) -> list[Operation]:
+        """What the handler sees next: one outcome, or all of a join, which shows them only as a whole."""
         candidates = [op for op in scope.pending.values() if op.future is not None]
         if len(candidates) > 1 and _are_joined(candidates):
             ended = [op for op in candidates if op.ended_at() is not None]
             if not any(op.record.error for op in ended if op.record):
                 if len(ended) == len(candidates):
-                    return min(ended, key=lambda op: op.index)
+                    return sorted(ended, key=lambda op: op.index)
                 if not scope.remembers(candidates):
-                    return None  # the join shows nothing before the last one has ended
-        return scope.choose(candidates) if candidates else None
+                    return []  # the join shows nothing before the last one has ended
+        chosen = scope.choose(candidates) if candidates else None
+        return [] if chosen is None else [chosen]
 
     def _start_groups(self) -> bool:
         """Run the code of groups that were entered since the handler was last quiescent."""
@@ -113,7 +115,8 @@ class AsyncReplay(Replay):
 
     async def _run_group(self, op: Group) -> None:
         current_scope.set(self.scope(op.path, op.scope.now))
-        result, error = None, None
+        result: Any = None
+        error: Exception | None = None
         try:
             result = await op.body()
         except asyncio.CancelledError:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .operations import Operation
+
 
 class Interrupt(BaseException):
     """The handler is left where it stands; a later replay brings it back there."""
@@ -20,7 +26,11 @@ class Reload(Interrupt):
 
 
 class Blocked(Interrupt):
-    """A branch of a sync fan-out can't go on; the others may."""
+    """A branch of a sync fan-out can't go on without one of these operations; other branches may."""
+
+    def __init__(self, ops: Sequence[Operation]) -> None:
+        super().__init__()
+        self.ops = ops
 
 
 class Broken(Interrupt):

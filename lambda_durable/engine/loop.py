@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import selectors
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from ..errors import ConfigurationError
@@ -32,12 +32,12 @@ class HandlerTask(asyncio.Task[Any]):
         Such a join shows nothing of a success before the last one, so the order among them can't matter.
         Whatever it does not recognize is None, and then orders are written down.
         """
-        watchers = getattr(self, "watchers", ())
+        watchers: Sequence[object] = getattr(self, "watchers", ())
         if len(watchers) != 1:
             return None
         name = getattr(watchers[0], "__qualname__", "")
         if name == _GATHERED:
-            return watchers[0]  # type: ignore[no-any-return]
+            return watchers[0]
         return getattr(watchers[0], "__self__", None) if name == _GROUPED else None
 
 
@@ -88,13 +88,13 @@ class HandlerLoop(asyncio.SelectorEventLoop):
     def _ended(self, _: object) -> None:
         self.alive -= 1
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> NoReturn:
+    def call_at(self, *_: Any, **__: Any) -> NoReturn:  # type: ignore[override]
         refuse("waits for a timer (asyncio.sleep, asyncio.timeout or wait_for)")
 
-    def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> NoReturn:
+    def call_later(self, *_: Any, **__: Any) -> NoReturn:  # type: ignore[override]
         refuse("waits for a timer (asyncio.sleep, asyncio.timeout or wait_for)")
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> NoReturn:
+    def run_in_executor(self, *_: Any, **__: Any) -> NoReturn:  # type: ignore[override]
         refuse("waits for a thread (run_in_executor or to_thread)")
 
 

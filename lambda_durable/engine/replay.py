@@ -39,6 +39,18 @@ class Driver(Protocol):
         ...
 
 
+class Log(Protocol):
+    """What holds back the lines that a handler logs."""
+
+    def known(self) -> None:
+        """The handler calls a step that the journal knows."""
+        ...
+
+    def flush(self) -> None:
+        """Something happens for the first time."""
+        ...
+
+
 class Replay:
     """One pass of a handler over its journal.
 
@@ -53,6 +65,7 @@ class Replay:
         self.retry = retry
         self.focus = focus
         self.closed = False
+        self.log: Log | None = None
         self.entered: dict[str, Group | FanOut] = {}
         self.scopes: dict[str, Scope] = {}
         self.top = self.scope("", started)
@@ -176,6 +189,9 @@ class Replay:
         }
 
     def decided(self) -> None:
+        """What the handler does next happens for the first time, and what led to it is written down."""
+        if self.log is not None:
+            self.log.flush()
         for scope in self.scopes.values():
             scope.decided()
 

@@ -29,7 +29,7 @@ class Scope:
         self.replay = replay
         self.path = path
         self.now = now
-        self.random = random.Random(f"{replay.run_id}/{path}")  # noqa: S311
+        self.random = random.Random(f"{replay.run_id}/{path}")
         self.pending: dict[str, Operation] = {}
         self.undecided: list[str] = []
         self._counts: dict[str, int] = {}
@@ -74,6 +74,8 @@ class Scope:
                 f"step {path!r} is a {kind} in the code and a {record.kind} in the journal of run "
                 f"{self.replay.run_id}; give the new step another id, or deploy the old code until its runs are over"
             )
+        if self.replay.log is not None and (record is not None or path in self.replay.journal.dispatched):
+            self.replay.log.known()
         self._called += 1
         return path, self._called
 
@@ -122,7 +124,8 @@ class Scope:
         op.delivered = True
         self.pending.pop(op.path, None)
         self.now = max(self.now, op.ended_at() or 0)
-        if op.path in self.replay.journal.dispatched and op.path not in self._ranks and op.path not in self.undecided:
+        handed_out = op.path in self.replay.journal.dispatched
+        if handed_out and op.path not in self._ranks and op.path not in self.undecided:
             # Several messages may be about to act on what this joins: the log decides which of them does.
             self.undecided.append(op.path)
 

@@ -22,6 +22,10 @@ class SyncReplay(Replay):
     _depth = 0  # how many branches of fan-outs are on the stack
     _blocked = False
 
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self._waits: dict[str, Sequence[Operation]] = {}  # what each branch could not go on without
+
     def run(self, handler: Callable[[], Any]) -> Any:
         token = current_scope.set(self.top)
         try:
@@ -72,12 +76,12 @@ class SyncReplay(Replay):
             else:
                 self._run_branches(entered)
             return
-        self._go_on()
+        self._go_on(ops)
 
-    def _go_on(self) -> None:
+    def _go_on(self, ops: Sequence[Operation]) -> None:
         if self._depth:
             self._blocked = True
-            raise Blocked
+            raise Blocked(ops)
         self.advance()
 
     def _run_group(self, op: Group) -> None:
@@ -101,19 +105,27 @@ class SyncReplay(Replay):
             return
         ran = False
         for branch in list(op.branches.values()):
-            if isinstance(branch, Group) and branch.path in self.entered and branch.ended_at() is None:
+            if isinstance(branch, Group) and branch.path in self.entered and self._can_go_on(branch):
                 ran = self._run_branch(branch) or ran
         if not ran:
-            self._go_on()
+            self._go_on([op])
+
+    def _can_go_on(self, branch: Group) -> bool:
+        if branch.ended_at() is not None:
+            return False
+        waits = self._waits.get(branch.path)
+        return waits is None or any(op.ended_at() is not None or op.path in self.entered for op in waits)
 
     def _run_branch(self, branch: Group) -> bool:
         """Whether the branch came to its end (or is to be tried again)."""
         self._depth += 1
+        self._waits.pop(branch.path, None)
         try:
             self._run_group(branch)
             return True
-        except Blocked:
+        except Blocked as blocked:
             self._blocked = False
+            self._waits[branch.path] = blocked.ops
             return False
         finally:
             self._depth -= 1

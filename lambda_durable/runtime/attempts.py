@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from ..config import Retry
@@ -175,7 +175,7 @@ class Attempts:
         return now + _millis(retry.delay(attempt, f"{self.chain.run_id}/{path}/{attempt}"))
 
 
-def _millis(delay: Any) -> int:
+def _millis(delay: timedelta) -> int:
     return round(delay.total_seconds() * 1000)
 
 

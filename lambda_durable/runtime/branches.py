@@ -92,13 +92,18 @@ def after(chain: Chain, record: Record) -> Continuation | None:
         entry = chain.journal.dispatched[record.path]
         return Continuation(run=chain.run_id, generation=entry.author.generation + 1, chain=home)
     fan_path = paths.parent(record.path)
-    fan = chain.world.store.get_record(chain.run_id, fan_path)
+    fan = _known(chain, fan_path) or chain.world.store.get_record(chain.run_id, fan_path)
     if fan is None or fan.plan is None:
         return None
     chain.message = message.model_copy(update={"chain": home})
     if not _lane_ended(chain, fan, fan.plan, record, lane):
         return None
     return Continuation(run=chain.run_id, generation=fan.author.generation + 1, chain=home, joined=fan_path)
+
+
+def _known(chain: Chain, path: str) -> Record | None:
+    partition = chain.journal.partitions.get(paths.parent(path))
+    return partition.records.get(path) if partition is not None else None
 
 
 def _lane_ended(chain: Chain, fan: Record, plan: FanPlan, record: Record, lane: int) -> bool:

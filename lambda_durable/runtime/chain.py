@@ -7,7 +7,8 @@ rules that keep a chain single under duplicates, crashes and late messages are a
   chain. A message that finds something written by *another* message of its own generation or a later one
   has been overtaken: it is a *follower*, and starts nothing (`Stale`). What an earlier generation wrote, or
   the message itself in an earlier delivery, it builds upon. So the newest generation always goes on, and a
-  duplicate dies at the first outcome it loses.
+  duplicate dies at the first outcome it loses. Two of one generation that both wrote something (parallel
+  steps) are told apart by their tags, so that one of them goes on.
 - Where several messages may act at once (outcomes of handed-out work came back), an entry of the chain's
   log decides who does: it is written only at the position that nobody has taken.
 """
@@ -35,6 +36,9 @@ SKEW = 5_000
 """Milliseconds by which two hosts' clocks may differ."""
 
 
+NOBODY = Author(-1, "")
+
+
 @dataclass(slots=True)
 class Chain:
     world: World
@@ -45,7 +49,6 @@ class Chain:
     invocation: Invocation
     tag: str = ""
     generation: int = 0
-    follower: bool = False
     progressed: bool = False  # wrote something since the journal was loaded
     again: bool = False  # this invocation has loaded the run before, so what it finds of its own is no news
     repeats: bool = False  # an earlier delivery of this message may have got this far
@@ -54,6 +57,8 @@ class Chain:
     sent_again: set[str] = field(default_factory=set)
     _newest: int = 0
     _latest: int = 0
+    _mine: int = -1  # the newest generation in which this message wrote something that stands
+    _theirs: Author = NOBODY
 
     def __post_init__(self) -> None:
         self.tag = tag(self.delivery.message_id)
@@ -63,7 +68,7 @@ class Chain:
             self.loaded.add(scope)
             self._look_at(partition)
         if self.message.forced:
-            self.generation, self.follower = self._latest + 1, False
+            self.generation = self._latest + 1
 
     # -- reading -------------------------------------------------------------------------------------
 
@@ -78,6 +83,13 @@ class Chain:
     @property
     def author(self) -> Author:
         return Author(self.generation, self.tag)
+
+    @property
+    def follower(self) -> bool:
+        """Whether another message has overtaken this one."""
+        if self._theirs.generation != self.generation:
+            return self._theirs.generation > self.generation
+        return self._mine < self.generation or self._theirs.tag > self.tag
 
     def now(self) -> int:
         """Milliseconds; never behind what the journal holds, whatever this host's clock says."""
@@ -128,12 +140,14 @@ class Chain:
             path = paths.parent(path)
         return False
 
-    def _meet(self, author: Author) -> None:
+    def _meet(self, author: Author, *, now: bool = False) -> None:
         self._latest = max(self._latest, author.generation)
-        if author.tag == self.tag:
-            self.repeats = self.repeats or not self.again
-        elif author.generation >= self.generation:
-            self.follower = True
+        if author.tag != self.tag:
+            self._theirs = max(self._theirs, author, key=lambda other: (other.generation, other.tag))
+            return
+        self.repeats = self.repeats or not (self.again or now)
+        self._mine = max(self._mine, author.generation)
+        self.generation = max(self.generation, author.generation)  # it had taken the lead before
 
     # -- writing -------------------------------------------------------------------------------------
 
@@ -152,9 +166,9 @@ class Chain:
         self.progressed = True
         if found is None:
             found = record
-        elif found.author.tag != self.tag and found.author.generation >= self.generation:
-            self.follower = True
         self.note(found)
+        if not self._handed_out(found.path):
+            self._meet(found.author, now=True)
         return found
 
     def note(self, record: Record) -> None:
@@ -182,7 +196,8 @@ class Chain:
             raise Reload
         log.append(entry)
         self.journal.note(entry)
-        self.generation, self.follower, self.progressed = generation, False, True
+        self.generation = self._mine = generation
+        self.progressed = True
         self._latest = max(self._latest, generation)
 
     # -- what brings the run back --------------------------------------------------------------------

@@ -1,15 +1,23 @@
 """`ctx.logger`: each line once, however often the handler is replayed.
 
-Lines are held back until what follows them happens for the first time: a step that has no record yet
-begins, or the handler ends. Where the next step is found in the journal, they were written before.
+The lines of a handler are held back until what follows them happens for the first time: a step that the
+journal does not know begins, or the handler ends. Where it does know the step, they were written before.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+import logging
+from contextvars import ContextVar
+from functools import cache
+from typing import Any
 
-if TYPE_CHECKING:
-    from ..engine.replay import Replay
+from ..engine import paths
+from ..engine.replay import Replay
+from ..engine.scope import current_scope
+from ..step_info import running_step
+
+_current: ContextVar[HandlerLog | None] = ContextVar("lambda_durable.log", default=None)
 
 
 class HandlerLog:
@@ -18,11 +26,64 @@ class HandlerLog:
     def __init__(self, replay: Replay, function_id: str) -> None:
         self._replay = replay
         self._function_id = function_id
+        self._held: list[tuple[object, str, logging.Logger, logging.LogRecord]] = []
+        _current.set(self)
+        replay.log = self
 
     def logger(self) -> Any:
-        from aws_lambda_powertools import Logger
+        return _powertools_logger(self._function_id)
 
-        return Logger(service=self._function_id)
+    def take(self, logger: logging.Logger, record: logging.LogRecord) -> bool:
+        """Bind a line to its run. Whether it is to be written at once."""
+        record.run_id = self._replay.run_id
+        record.function_id = self._function_id
+        step = running_step.get()
+        if step is not None:
+            record.step_id, record.attempt = step.step_id, step.attempt
+            return True
+        scope = current_scope.get(None)
+        self._held.append((_task(), scope.path if scope is not None else "", logger, record))
+        return False
+
+    def known(self) -> None:
+        """The running task calls a step that the journal knows: its lines so far were written before."""
+        if self._held:
+            task = _task()
+            self._held = [line for line in self._held if line[0] is not task]
 
     def flush(self) -> None:
-        """The handler has ended."""
+        """Something happens for the first time: write what led to it."""
+        held, self._held = self._held, []
+        focus = self._replay.focus
+        for _, scope, logger, record in held:
+            if not focus or paths.within(scope, focus):
+                logger.callHandlers(record)
+
+
+class _Holding(logging.Filter):
+    """Hands the lines of a handler to its log."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        super().__init__()
+        self._logger = logger
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        log = _current.get()
+        return log is None or log.take(self._logger, record)
+
+
+@cache
+def _powertools_logger(function_id: str) -> Any:
+    from aws_lambda_powertools import Logger
+
+    logger = Logger(service=function_id)
+    wrapped = logging.getLogger(function_id)
+    wrapped.addFilter(_Holding(wrapped))
+    return logger
+
+
+def _task() -> object:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None

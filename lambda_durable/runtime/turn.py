@@ -317,6 +317,8 @@ class Turn:
 
     def _give_back(self, record: Record) -> None:
         """A branch or leaf has its outcome: let those go on who wait for it."""
+        if record.author.tag != self.chain.tag:
+            raise Suspend  # another message brought it, and sees to what comes after
         message = branches.after(self.chain, record)
         if message is None:
             raise Suspend

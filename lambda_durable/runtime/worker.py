@@ -237,8 +237,7 @@ class Worker:
     # -- the handler's end ---------------------------------------------------------------------------
 
     def _handler_ended(self, chain: Chain, replay: Replay, function: Function[Any, Any], result: Any) -> None:
-        chain.follower = False  # how it ends is the same for whoever gets here, and is written once
-        chain.lead(replay.undecided())
+        self._settle(chain, replay)
         try:
             text = function.codec.encode(result)
             output = chain.keep(text, f"the output of function {function.id!r}", limit=self._app.max_output)
@@ -251,9 +250,8 @@ class Worker:
         self, chain: Chain, replay: Replay, retry: Retry, error: Exception, attempt: int
     ) -> None:
         """Code between steps raised: it is tried again, unless the error says that this is useless."""
-        chain.follower = chain.follower and bool(replay.undecided())
-        chain.lead(replay.undecided())
         if isinstance(error, DurableError) or attempt >= retry.max_attempts or not retry.wants(error):
+            self._settle(chain, replay)
             info = ErrorInfo.of(error)
             self._end(
                 chain,
@@ -261,6 +259,7 @@ class Worker:
                 error=info if info.step_id else info.model_copy(update={"attempts": attempt}),
             )
             return
+        chain.lead(replay.undecided())
         delay = retry.delay(attempt, f"{chain.run_id}/{FAILURE}/{attempt}/{_outcomes(chain)}")
         wake_at = chain.now() + round(delay.total_seconds() * 1000)
         failure = Failure(
@@ -273,6 +272,12 @@ class Worker:
         self._world.store.save_failure(chain.run_id, failure)
         chain.progressed = True
         chain.wake(FAILURE, wake_at)
+
+    def _settle(self, chain: Chain, replay: Replay) -> None:
+        """Before a run ends: how it does is the same for whoever gets here, once the order is agreed."""
+        order = replay.undecided()
+        if order:
+            chain.lead(order)
 
     def _fail(self, chain: Chain, message: str) -> None:
         self._end(chain, RunStatus.FAILED, error=ErrorInfo.of(ConfigurationError(message)))

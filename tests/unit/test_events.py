@@ -52,7 +52,7 @@ class TestEvent:
         assert Event("store/x", cart, "e1", TIME) == Event(name="store/x", data=cart, id="e1", time=TIME)
 
     def test_is_frozen_and_hashable_whatever_its_data(self) -> None:
-        event = Event("x", {"a": []}, id="e1", time=TIME)
+        event: Event[Any] = Event("x", {"a": []}, id="e1", time=TIME)
 
         assert len({event, Event("x", {"a": []}, id="e1", time=TIME)}) == 1
         with pytest.raises(dataclasses.FrozenInstanceError):
@@ -188,9 +188,11 @@ class TestOverEventBridge:
         encoded: list[Any] = []
         value = {"at": TIME, "set": {1}}
 
-        entry = to_eventbridge_entry(
-            Event("x", value), lambda data: encoded.append(data) or '{"$": "tagged"}'
-        )
+        def encode(data: Any) -> str:
+            encoded.append(data)
+            return '{"$": "tagged"}'
+
+        entry = to_eventbridge_entry(Event("x", value), encode)
 
         assert encoded == [value]
         assert json.loads(entry["Detail"])["$"] == "tagged"
@@ -239,7 +241,7 @@ class TestOverEventBridge:
 
     @pytest.mark.parametrize("record", [None, [], "{}", 5])
     def test_what_is_no_object_is_refused(self, record: object) -> None:
-        with pytest.raises(MalformedEventError, match="^the event: expected a JSON object"):
+        with pytest.raises(MalformedEventError, match=r"^the event: expected a JSON object"):
             from_eventbridge(record)
 
     @given(st.dictionaries(st.sampled_from(sorted(S3_EVENT)), json_values))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import re
 import subprocess
 import sys
 from collections import Counter, OrderedDict, UserDict, defaultdict, deque
@@ -19,7 +20,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import (
     AfterValidator,
@@ -218,6 +219,12 @@ def refusal(value: Any, hint: Any = UNKNOWN) -> str:
     return str(caught.value)
 
 
+def short(value: Any) -> str:
+    """The same in every process, as pytest-xdist wants the names of tests."""
+    text = type(value).__name__ if isinstance(value, set) else repr(value)
+    return re.sub(" at 0x[0-9a-f]+", "", text)[:40]
+
+
 # Without an annotation
 
 PLAIN = [
@@ -299,7 +306,7 @@ RICH = [
 ]
 
 
-@pytest.mark.parametrize("value", PLAIN + RICH, ids=lambda value: repr(value)[:40])
+@pytest.mark.parametrize("value", PLAIN + RICH, ids=short)
 def test_a_value_without_annotation_comes_back_identical(value: Any) -> None:
     assert identical(back(value), value)
     assert identical(back([{"in": value}]), [{"in": value}])
@@ -362,17 +369,18 @@ def test_sets_are_written_in_one_order_in_every_process() -> None:
         "v = [{str(i) for i in range(20)}, {'b': 1, 'a': 2}, object()];"
         "print(codec().encode(v[0]), fingerprint(v))"
     )
-    runs = {
-        subprocess.run(
+    processes = [
+        subprocess.Popen(
             [sys.executable, "-c", code],
             env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
-            capture_output=True,
-            check=True,
+            stdout=subprocess.PIPE,
             text=True,
-        ).stdout
+        )
         for seed in "12"
-    }
-    assert len(runs) == 1
+    ]
+    texts = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert texts[0] == texts[1] != ""
 
 
 # What cannot be kept
@@ -456,6 +464,9 @@ def test_two_hundred_levels_are_kept_and_no_more(wrap: Callable[[Any], Any], hin
         assert "200 levels" in refusal(nested(levels, wrap), hint)
 
 
+ABYSS = nested(100_000, lambda v: [v])
+
+
 @pytest.mark.parametrize("hint", [UNKNOWN, list, dict, Any, list[Any], Loose])
 def test_what_contains_itself_is_refused(hint: Any) -> None:
     ring: list[Any] = []
@@ -464,7 +475,7 @@ def test_what_contains_itself_is_refused(hint: Any) -> None:
     loop.data = [loop]
     assert "contains itself" in refusal(ring, hint)
     assert "contains itself" in refusal(loop, hint)
-    assert "contains itself" in refusal(nested(100_000, lambda v: [v]), hint)
+    assert "contains itself" in refusal(ABYSS, hint)
 
 
 def test_integers_too_long_to_write_are_refused() -> None:
@@ -551,7 +562,6 @@ ANNOTATED: list[tuple[Any, Any]] = [
     (tuple[int, ...], (1, 2)),
     (Pair, Pair(1, "x")),
     (Row, {"id": 1, "name": "x"}),
-    (Row, {"name": "x", "id": 1}),
     (deque[int], deque([1])),
     (defaultdict[str, int], defaultdict(int, a=1)),
     (OrderedDict[str, int], OrderedDict(b=1, a=2)),
@@ -593,7 +603,7 @@ ANNOTATED: list[tuple[Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("hint", "value"), ANNOTATED, ids=lambda each: repr(each)[:40])
+@pytest.mark.parametrize(("hint", "value"), ANNOTATED, ids=short)
 def test_an_annotated_value_comes_back_identical(hint: Any, value: Any) -> None:
     got = back(value, hint)
     assert identical(got, value)
@@ -648,7 +658,7 @@ MISFITS: list[tuple[Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("hint", "value"), MISFITS, ids=lambda each: repr(each)[:40])
+@pytest.mark.parametrize(("hint", "value"), MISFITS, ids=short)
 def test_a_value_that_the_annotation_would_have_to_change_is_refused(hint: Any, value: Any) -> None:
     assert "the annotation says" in refusal(value, hint)
 
@@ -664,6 +674,7 @@ def test_what_a_type_checker_accepts_is_accepted() -> None:
     assert identical(back([1, 2.5], list[float]), [1.0, 2.5])
     assert identical(back(OrderedDict(a=1), dict[str, int]), {"a": 1})
     assert back(True, int) == 1
+    assert back({"name": "x", "id": 1}, Row) == {"name": "x", "id": 1}
     assert back(Mode.FAST, str) == "fast"
     assert back(Level.LOW, int) == 1
 
@@ -892,7 +903,7 @@ def trap(**_: Any) -> None:
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["$", "v", "c"]), inner),
     ).map(json.dumps)
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_any_text_is_read_or_refused(text: str) -> None:
     for used in (codec(), codec(Animal), codec(list[Any])):
         try:
@@ -998,7 +1009,7 @@ values = st.recursive(
 
 
 @given(values)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_any_data_without_annotation_comes_back_identical(value: Any) -> None:
     assert identical(back(value), value)
     json.dumps(to_plain(codec().encode(value)), allow_nan=False)
@@ -1035,7 +1046,7 @@ everything = st.builds(
 
 
 @given(everything, everything)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_any_annotated_model_comes_back_identical(outer: Everything, inner: Everything) -> None:
     outer.inner = inner
     assert identical(back(outer, Everything), outer)
@@ -1049,11 +1060,12 @@ def test_any_annotated_model_comes_back_identical(outer: Everything, inner: Ever
         [int, str, float, list, dict, dict[str, Any], list[int], tuple, Any, Point, Loose, int | str | None]
     ),
 )
-@settings(max_examples=150, deadline=None)
+@example({"$": Decimal("sNaN")}, dict)
+@settings(max_examples=50, deadline=None)
 def test_a_value_meets_its_annotation_or_is_refused(value: Any, hint: Any) -> None:
     try:
         got = back(value, hint)
     except SerializationError:
         return
-    assert identical(got, value) or type(value) is not type(got)
+    assert identical(got, value) or got == value  # in this order: a signaling nan refuses to be compared
     assert identical(back(got, hint), got)

@@ -1,0 +1,268 @@
+"""What must be true of a run, whatever happened on its way. Each check yields what is wrong, in words."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+from botocore.exceptions import ReadTimeoutError
+
+from lambda_durable.runs import Run
+from lambda_durable.testing import Faults
+from lambda_durable.testing.simulation import Crashed
+from tests.simulation.nodes import Failed, Group, Model, NoArm, Sleep, Step, within
+from tests.simulation.traced import Effect, TracedRuntime
+from tests.simulation.workflows import Workflow
+
+
+@dataclass
+class Case:
+    """A run that is over, and what is known of it."""
+
+    workflow: Workflow
+    run: Run[Any]
+    runtime: TracedRuntime
+    faults: Faults | None
+
+    @cached_property
+    def expected(self) -> tuple[Model, Any, str | None]:
+        """The model of this run: itself, the output, and the path of the step that the run fails on."""
+        model = Model(self.run.steps)
+        try:
+            return model, model.body("", self.workflow.nodes, 0), None
+        except Failed as failed:
+            return model, None, failed.path
+
+    @cached_property
+    def effects(self) -> dict[str, list[Effect]]:
+        found: dict[str, list[Effect]] = defaultdict(list)
+        for effect in self.runtime.effects:
+            found[effect.path].append(effect)
+        return found
+
+    @cached_property
+    def again(self) -> int:
+        """How often something was done again for outside reasons: invocations that failed, and messages
+        delivered once more."""
+        visits = self.runtime.visits
+        repeated = sum(count - 1 for count in Counter(visit.message_id for visit in visits).values())
+        return repeated + sum(visit.error is not None for visit in visits) + self._doubled
+
+    @property
+    def _doubled(self) -> int:
+        """Schedules come twice as messages of their own, and a lost response makes two of one message."""
+        bodies = Counter(visit.body for visit in self.runtime.visits if visit.receive_count == 1)
+        return sum(count - 1 for count in bodies.values())
+
+    @property
+    def can_die(self) -> bool:
+        return any(visit.error is not None for visit in self.runtime.visits)
+
+
+Check = Callable[[Case], Iterator[str]]
+CHECKS: list[Check] = []
+
+
+def check(function: Check) -> Check:
+    CHECKS.append(function)
+    return function
+
+
+def violations(case: Case) -> list[str]:
+    """What is wrong with a run. Without an end, and without a choice in its races, the rest means nothing."""
+    found = [f"the_run_ends: {text}" for text in the_run_ends(case)]
+    if found:
+        found += [f"invocations_fail_for_a_reason: {text}" for text in invocations_fail_for_a_reason(case)]
+        return found
+    try:
+        _ = case.expected
+    except NoArm as error:
+        return [f"races_are_decided: {error}"]
+    return [f"{one.__name__}: {text}" for one in CHECKS for text in one(case)]
+
+
+def the_run_ends(case: Case) -> Iterator[str]:
+    run = case.run
+    if run.status not in ("completed", "failed"):
+        last = case.runtime.visits[-1] if case.runtime.visits else None
+        yield f"the run is {run.status}, and nothing will bring it back; the last message was {last}"
+
+
+@check
+def invocations_fail_for_a_reason(case: Case) -> Iterator[str]:
+    excused: tuple[type[BaseException], ...] = (Crashed,)
+    if case.faults is not None and case.faults.lose_response:
+        excused += (ReadTimeoutError,)
+    for visit in case.runtime.visits:
+        if visit.error is None:
+            continue
+        if not isinstance(visit.error, excused):
+            yield f"invocation #{visit.number} raised {visit.error!r}; its message: {visit.body}"
+        elif isinstance(visit.error, Crashed) and case.faults is None:
+            yield f"invocation #{visit.number} died: {visit.error}; its message: {visit.body}"
+
+
+@check
+def it_ends_as_the_workflow_says(case: Case) -> Iterator[str]:
+    _, output, failed = case.expected
+    run = case.run
+    if failed is None:
+        if run.status != "completed":
+            yield f"the run failed, and should have completed: {run.error}"
+        elif run.output != output:
+            yield f"the output is\n      {run.output}\n    and should be\n      {output}"
+    elif run.status != "failed" or run.error is None:
+        yield f"the run completed, and should have failed on {failed}"
+    elif run.error.step_id != failed:
+        yield f"the run failed on {run.error}, and should have on {failed}"
+
+
+@check
+def an_interrupted_step_was_interrupted(case: Case) -> Iterator[str]:
+    model, _, _ = case.expected
+    for path in model.interrupted:
+        if not case.can_die:
+            yield f"{path} failed as interrupted, and no invocation died: {case.run.steps[path].error}"
+
+
+@check
+def steps_are_complete(case: Case) -> Iterator[str]:
+    model, _, _ = case.expected
+    for path in sorted(model.required):
+        step = case.run.steps.get(path)
+        if step is None:
+            yield f"{path} should have run, and has no record"
+        elif step.status not in ("completed", "failed"):
+            yield f"{path} should have ended, and is {step.status}"
+    for path in case.run.steps:
+        if path not in model.nodes and not path.endswith("]"):
+            yield f"{path} has a record, and should never have been reached"
+
+
+@check
+def only_one_arm_of_a_race_runs(case: Case) -> Iterator[str]:
+    model, _, _ = case.expected
+    for path, taken in model.forbidden.items():
+        for other in (*case.run.steps, *case.effects):
+            if within(path, other):
+                yield f"{other} ran, and so did {taken}: two arms of one race"
+
+
+@check
+def effects_belong_to_the_workflow(case: Case) -> Iterator[str]:
+    model, _, _ = case.expected
+    for path in case.effects.keys() - model.nodes.keys():
+        yield f"the function of {path} ran, and should never have been reached"
+
+
+@check
+def attempts_are_what_the_policy_says(case: Case) -> Iterator[str]:
+    model, _, _ = case.expected
+    for path, node in model.nodes.items():
+        step = case.run.steps.get(path)
+        if not isinstance(node, Step) or step is None or step.status not in ("completed", "failed"):
+            continue
+        most = max(node.attempts + (case.again if case.can_die else 0), 1)
+        if not node.attempts <= step.attempts <= most and path not in model.interrupted:
+            yield f"{path} took {step.attempts} attempts, and should have taken {node.attempts} (at most {most})"
+
+
+@check
+def effects_happen_once_per_attempt(case: Case) -> Iterator[str]:
+    model, _, _ = case.expected
+    for path, node in model.nodes.items():
+        if not isinstance(node, Step):
+            continue
+        effects = case.effects.get(path, [])
+        step = case.run.steps.get(path)
+        by_attempt = Counter(effect.attempt for effect in effects)
+        if step is not None and step.status in ("completed", "failed") and path not in model.interrupted:
+            if node.attempts - case.again > len(effects):
+                yield f"{path} has {step.attempts} attempts, and its function ran only {len(effects)} times"
+            if not effects:
+                yield f"{path} is {step.status}, and its function never ran"
+        if node.at_most_once and any(count > 1 for count in by_attempt.values()):
+            yield f"{path} is at_most_once, and its function ran more than once in an attempt: {dict(by_attempt)}"
+        if len(effects) > node.attempts + case.again:
+            yield (
+                f"the function of {path} ran {len(effects)} times, for {node.attempts} attempts and {case.again} "
+                "repetitions of anything"
+            )
+        per_visit = Counter((effect.visit.number, effect.attempt) for effect in effects)
+        for (visit, attempt), count in per_visit.items():
+            if count > 1:
+                yield f"{path} ran {count} times as attempt {attempt} in invocation #{visit}"
+
+
+@check
+def committed_steps_never_run_again(case: Case) -> Iterator[str]:
+    for effect in case.runtime.effects:
+        committed = case.runtime.committed.get(effect.path)
+        if committed is not None and effect.visit.began > committed:
+            yield (
+                f"{effect.path} had its outcome at tick {committed}; invocation #{effect.visit.number}, which began at "
+                f"{effect.visit.began}, ran it again"
+            )
+
+
+@check
+def retries_wait_as_long_as_they_should(case: Case) -> Iterator[str]:
+    model, _, _ = case.expected
+    skew = timedelta(seconds=5) if case.faults is not None and case.faults.skew else timedelta(milliseconds=1)
+    for path, node in model.nodes.items():
+        effects = case.effects.get(path, [])
+        if not isinstance(node, Step) or not effects or node.jitter:
+            continue
+        first: dict[int, Effect] = {}
+        for effect in effects:
+            first.setdefault(effect.attempt, effect)
+        for attempt, effect in first.items():
+            before = first.get(attempt - 1)
+            if before is None or before.succeeds:
+                continue
+            waited = effect.time - before.time
+            least = timedelta(seconds=min(node.delay, 60)) - skew
+            if waited < least:
+                yield f"{path} waited {waited} before attempt {attempt}, and its policy says {node.delay} s"
+            if case.faults is None and waited > timedelta(seconds=node.delay + node.takes + 2):
+                yield f"{path} waited {waited} before attempt {attempt}, which is more than {node.delay} s"
+
+
+@check
+def sleeps_last_as_long_as_they_should(case: Case) -> Iterator[str]:
+    model, _, _ = case.expected
+    for path, node in model.nodes.items():
+        step = case.run.steps.get(path)
+        if not isinstance(node, Sleep) or step is None or step.ended_at is None or step.started_at is None:
+            continue
+        if (lasted := step.ended_at - step.started_at) != timedelta(seconds=node.seconds):
+            yield f"{path} lasted {lasted}, and should have lasted {node.seconds} s"
+
+
+@check
+def nothing_is_left(case: Case) -> Iterator[str]:
+    for letter in case.runtime.dead_letters:
+        yield f"a dead letter: {letter}"
+    if case.runtime._scheduler._schedules:
+        yield f"schedules are left: {case.runtime._scheduler._schedules}"
+
+
+@check
+def there_is_no_storm(case: Case) -> Iterator[str]:
+    model = case.workflow.everything()
+    work = 0
+    for node in model.nodes.values():
+        work += 2 * node.attempts if isinstance(node, Step) else 2 + isinstance(node, Group)
+    most = 4 + 2 * work
+    if case.faults is not None:
+        most = 40 + 6 * most
+    runtime = case.runtime
+    if runtime.invocations > most:
+        yield f"{runtime.invocations} invocations, for {work} pieces of work (expected at most {most})"
+    calls = sum(runtime.calls.values())
+    if calls > 12 * most:
+        yield f"{calls} AWS calls, for {work} pieces of work (expected at most {12 * most})"

@@ -1,0 +1,298 @@
+"""Workflows as small trees. Each node can run itself in a sync handler, run itself in an async one, and tell
+what must come of it (`model`): three readings of one thing, which have to agree.
+
+A value passes through the whole workflow: each step's result is a digest of its path and of all that came
+before it, so an outcome that is delivered to the wrong place, or at the wrong time, shows in the output.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from lambda_durable import NonRetriableError, Retry, StepError
+from lambda_durable.runs import StepRecord
+
+INTERRUPTED = "lambda_durable.errors.StepInterruptedError"
+
+
+class Flaky(Exception):
+    """What a step raises that may succeed later."""
+
+
+def mix(acc: int, value: Any) -> int:
+    return zlib.crc32(json.dumps([acc, value]).encode())
+
+
+def digest(path: str, acc: int) -> int:
+    return zlib.crc32(f"{path}|{acc}".encode())
+
+
+class Env:
+    """What a node runs in. `function(step)` is the step's function; `ctx_step` the handler's `ctx.step`."""
+
+    def __init__(self, ctx_step: Any, function: Callable[[Step], Callable[[int], Any]]) -> None:
+        self.step = ctx_step
+        self.function = function
+
+    def call(self, step: Step, acc: int) -> Any:
+        """The step as the handler calls it: its result, or in an async handler its coroutine."""
+        return self._with_options(step).run(step.id, self.function(step), acc)
+
+    def submit(self, step: Step, acc: int) -> Any:
+        return self._with_options(step).submit(step.id, self.function(step), acc)
+
+    def _with_options(self, step: Step) -> Any:
+        options: dict[str, Any] = {"retry": step.policy}
+        if step.at_most_once:
+            options["semantics"] = "at_most_once"
+        return self.step.options(**options)
+
+
+class Failed(Exception):
+    """The model's way to say that a step fails for good here."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+
+class NoArm(Exception):
+    """A race was decided, and nothing tells how."""
+
+
+class Model:
+    """Interprets a tree without running it. What depends on time is taken from the journal (`steps`); with
+    `everything`, no run is given, and every step that might ever be called is visited."""
+
+    def __init__(self, steps: Mapping[str, StepRecord], *, everything: bool = False) -> None:
+        self.steps = steps
+        self.everything = everything
+        self.nodes: dict[str, Node] = {}
+        self.required: set[str] = set()
+        self.forbidden: dict[str, str] = {}
+        self.interrupted: list[str] = []
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._optional = 0
+
+    def path(self, scope: str, id: str) -> str:
+        count = self._counts[scope, id]
+        self._counts[scope, id] += 1
+        name = f"{id}:{count}" if count else id
+        return f"{scope}/{name}" if scope else name
+
+    def note(self, path: str, node: Node) -> str:
+        self.nodes[path] = node
+        if not self._optional:
+            self.required.add(path)
+        return path
+
+    @contextmanager
+    def maybe(self, optional: bool = True) -> Iterator[None]:
+        """What is noted inside may have happened, or not."""
+        self._optional += optional
+        try:
+            yield
+        finally:
+            self._optional -= optional
+
+    def outcome(self, path: str, step: Step, acc: int) -> int:
+        """What a step that was noted at `path` gives. Raises Failed."""
+        record = self.steps.get(path)
+        if record is not None and record.error is not None and record.error.type == INTERRUPTED:
+            self.interrupted.append(path)
+            raise Failed(path)
+        if step.forever:
+            raise Failed(path)
+        return digest(path, acc)
+
+    def choose(self, scope: str, arms: Mapping[str, str]) -> str:
+        """Which of some arms was taken; `arms` are the ids of their steps, by what is chosen."""
+        there = [choice for choice, id in arms.items() if self.joined(scope, id) in self.steps]
+        if not there:
+            raise NoArm(f"none of the arms {sorted(arms.values())} in {scope or 'the handler'} has a step")
+        for choice in arms:
+            if choice != there[0]:
+                self.forbidden[self.joined(scope, arms[choice])] = self.joined(scope, arms[there[0]])
+        return there[0]
+
+    @staticmethod
+    def joined(scope: str, id: str) -> str:
+        return f"{scope}/{id}" if scope else id
+
+    def body(self, scope: str, nodes: Sequence[Node], acc: int) -> list[Any]:
+        values: list[Any] = []
+        for node in nodes:
+            try:
+                value = node.model(self, scope, acc)
+            except Failed as failed:
+                if not (node.caught or self.everything):
+                    raise
+                value = ["failed", failed.path]
+            acc = mix(acc, value)
+            values.append(value)
+        return values
+
+
+def run_body(env: Env, nodes: Sequence[Node], acc: int) -> list[Any]:
+    values: list[Any] = []
+    for node in nodes:
+        try:
+            value = node.run(env, acc)
+        except StepError as error:
+            if not node.caught:
+                raise
+            value = ["failed", error.step_id]
+        acc = mix(acc, value)
+        values.append(value)
+    return values
+
+
+async def run_body_async(env: Env, nodes: Sequence[Node], acc: int) -> list[Any]:
+    values: list[Any] = []
+    for node in nodes:
+        try:
+            value = await node.run_async(env, acc)
+        except StepError as error:
+            if not node.caught:
+                raise
+            value = ["failed", error.step_id]
+        acc = mix(acc, value)
+        values.append(value)
+    return values
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    id: str
+    caught: bool = False
+
+    def run(self, env: Env, acc: int) -> Any:
+        raise NotImplementedError
+
+    async def run_async(self, env: Env, acc: int) -> Any:
+        raise NotImplementedError
+
+    def model(self, m: Model, scope: str, acc: int) -> Any:
+        raise NotImplementedError
+
+    def lines(self) -> Iterator[str]:
+        raise NotImplementedError
+
+    def title(self, *details: object) -> str:
+        words = [
+            type(self).__name__.lower(),
+            self.id,
+            *map(str, filter(None, details)),
+            "caught" * self.caught,
+        ]
+        return " ".join(filter(None, words))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(Node):
+    """Fails `fails` times, then succeeds; with `forever` it then fails for good instead, by an error that is
+    not retried ("at once"), or by all attempts that remain ("attempts")."""
+
+    fails: int = 0
+    forever: str = ""
+    delay: int = 5
+    jitter: bool = False
+    at_most_once: bool = False
+    takes: int = 0
+
+    @property
+    def max_attempts(self) -> int:
+        # What is to succeed has attempts to spare for those that crashes take.
+        return self.fails + (1 if self.forever == "attempts" else 1 + 8 * (not self.at_most_once))
+
+    @property
+    def attempts(self) -> int:
+        """How many it takes, if none is lost."""
+        return self.fails + 1
+
+    @property
+    def policy(self) -> Retry:
+        if self.jitter:
+            return Retry(max_attempts=self.max_attempts, initial_delay=f"{self.delay}s", max_delay="1h")
+        return Retry.fixed(f"{self.delay}s", self.max_attempts)
+
+    def act(self, path: str, attempt: int, acc: int) -> int:
+        """What the step's function does."""
+        if attempt <= self.fails:
+            raise Flaky(f"attempt {attempt} of {path}")
+        if self.forever:
+            raise NonRetriableError(f"{path} never succeeds") if self.forever == "at once" else Flaky(path)
+        return digest(path, acc)
+
+    def run(self, env: Env, acc: int) -> Any:
+        return env.call(self, acc)
+
+    async def run_async(self, env: Env, acc: int) -> Any:
+        return await env.call(self, acc)
+
+    def model(self, m: Model, scope: str, acc: int) -> Any:
+        return m.outcome(m.note(m.path(scope, self.id), self), self, acc)
+
+    def lines(self) -> Iterator[str]:
+        yield self.title(
+            self.fails and f"fails={self.fails}",
+            self.forever and f"fails for good ({self.forever})",
+            (self.fails or self.forever) and f"delay={self.delay}s{' jitter' * self.jitter}",
+            self.at_most_once and "at_most_once",
+            self.takes and f"takes={self.takes}s",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sleep(Node):
+    seconds: int
+
+    def run(self, env: Env, acc: int) -> Any:
+        env.step.sleep(self.id, f"{self.seconds}s")
+
+    async def run_async(self, env: Env, acc: int) -> Any:
+        await env.step.sleep(self.id, f"{self.seconds}s")
+
+    def model(self, m: Model, scope: str, acc: int) -> Any:
+        m.note(m.path(scope, self.id), self)
+
+    def lines(self) -> Iterator[str]:
+        yield self.title(f"{self.seconds}s")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group(Node):
+    nodes: Sequence[Node]
+
+    def run(self, env: Env, acc: int) -> Any:
+        return env.step.group(self.id, lambda: run_body(env, self.nodes, acc))
+
+    async def run_async(self, env: Env, acc: int) -> Any:
+        async def body() -> list[Any]:
+            return await run_body_async(env, self.nodes, acc)
+
+        return await env.step.group(self.id, body)
+
+    def model(self, m: Model, scope: str, acc: int) -> Any:
+        path = m.note(m.path(scope, self.id), self)
+        return m.body(path, self.nodes, acc)
+
+    def lines(self) -> Iterator[str]:
+        yield self.title()
+        yield from indented(self.nodes)
+
+
+def within(path: str, inner: str) -> bool:
+    return inner == path or inner.startswith(f"{path}/")
+
+
+def indented(nodes: Sequence[Node]) -> Iterator[str]:
+    for node in nodes:
+        for line in node.lines():
+            yield f"    {line}"

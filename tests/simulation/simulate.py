@@ -1,0 +1,157 @@
+"""Random workflows under random faults: `scripts/simulate --seeds 2000`.
+
+All of a case follows from its seed: the workflow, its kind, the mode, the faults, and when they strike.
+"""
+
+# ruff: noqa: T201
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from lambda_durable.testing import Faults
+from tests.simulation.checks import Case, violations
+from tests.simulation.nodes import Step
+from tests.simulation.traced import Storm, TracedRuntime
+from tests.simulation.workflows import Workflow, random_workflow
+
+MODES: list[Any] = [1, 3, "all", "auto"]
+FAULTS: dict[str, dict[str, Any] | None] = {
+    "none": None,
+    "duplicate": {"duplicate": 0.2},
+    "late": {"late": 0.2},
+    "interleave": {"interleave": True},
+    "crash": {"crash": 0.1},
+    "lose_response": {"lose_response": 0.1},
+    "skew": {"skew": True},
+    "duplicate, late, interleave": {"duplicate": 0.2, "late": 0.2, "interleave": True},
+    "duplicate, crash": {"duplicate": 0.1, "crash": 0.1},
+    "everything": {},
+}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a seed stands for."""
+
+    seed: int
+    workflow: Workflow
+    mode: Any
+    faults: str
+    timeout: str
+
+    @classmethod
+    def of(cls, seed: int, mode: Any = None) -> Setup:
+        random = Random(f"setup {seed}")
+        drawn = random.choice(MODES)
+        faults = random.choice([*FAULTS, "none", "everything", "everything"])
+        workflow = random_workflow(seed, is_async=random.random() < 0.5, size=random.choice((3, 6, 12)))
+        return cls(seed, workflow, drawn if mode is None else mode, faults, random.choice(("60s", "900s")))
+
+    def text(self) -> str:
+        return (
+            f"seed {self.seed}: steps_per_invocation={self.mode!r}, faults: {self.faults}, Lambda's timeout: "
+            f"{self.timeout}\n{self.workflow.text()}"
+        )
+
+
+def simulate(setup: Setup, *, verbose: bool = False) -> list[str]:
+    """Run a case; what is wrong with it."""
+    options = FAULTS[setup.faults]
+    faults = None if options is None else Faults(**options)
+    everything = setup.workflow.everything()
+    app, function = setup.workflow.build(lambda *effect: runtime.log(*effect))
+    runtime = TracedRuntime(
+        app,
+        steps_per_invocation=setup.mode,
+        faults=faults,
+        seed=setup.seed,
+        lambda_timeout=setup.timeout,
+        most_invocations=100 + 8 * len(everything.nodes),
+        verbose=verbose,
+    )
+    for path, node in everything.nodes.items():
+        if isinstance(node, Step) and node.takes:
+            runtime.stub(path, takes=f"{node.takes}s")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            run_id = runtime.start(function).run_id
+            runtime.drain()
+            return violations(Case(setup.workflow, runtime.get(run_id), runtime, faults))
+    except Storm as storm:
+        return [f"there_is_no_storm: {storm}"]
+    except Exception:
+        return [f"the simulation failed: {traceback.format_exc()}"]
+    finally:
+        runtime.close()
+
+
+@dataclass(frozen=True)
+class Report:
+    seed: int
+    wrong: list[str]
+
+
+def run_seed(seed: int, mode: Any = None) -> Report:
+    return Report(seed, simulate(Setup.of(seed, mode)))
+
+
+def _reports(seeds: range, mode: Any, processes: int) -> Iterator[Report]:
+    if processes == 1 or len(seeds) == 1:
+        yield from (run_seed(seed, mode) for seed in seeds)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        yield from pool.map(run_seed, seeds, [mode] * len(seeds), chunksize=4)
+
+
+def _mode(text: str) -> Any:
+    return text if text in ("all", "auto") else int(text)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="scripts/simulate", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=200, help="how many (default: 200)")
+    parser.add_argument("--seed", type=int, default=0, help="the first one (default: 0)")
+    parser.add_argument("--steps-per-invocation", type=_mode, default=None, help="instead of the seed's own")
+    parser.add_argument("--verbose", action="store_true", help="show all that happens (with --seeds 1)")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args(arguments)
+    seeds = range(options.seed, options.seed + options.seeds)
+    mode = options.steps_per_invocation
+    if options.verbose:
+        for seed in seeds:
+            print(Setup.of(seed, mode).text())
+            simulate(Setup.of(seed, mode), verbose=True)
+    failed = 0
+    began = time.monotonic()
+    for number, report in enumerate(_reports(seeds, mode, options.processes), 1):
+        if report.wrong:
+            failed += 1
+            print(f"\nFAILED {Setup.of(report.seed, mode).text()}")
+            for text in report.wrong:
+                print(f"  - {text}")
+            again = f" --steps-per-invocation {mode}" if mode is not None else ""
+            print(f"  replay: scripts/simulate --seed {report.seed} --seeds 1 --verbose{again}")
+        if number % 50 == 0 or number == len(seeds):
+            print(
+                f"{number} of {len(seeds)} seeds, {failed} failed, {time.monotonic() - began:.0f} s",
+                flush=True,
+            )
+    print(f"{len(seeds) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""A LocalRuntime that notes what happened: invocations, effects, commits."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from lambda_durable.ports import Delivery, Invocation, World
+from lambda_durable.testing import LocalRuntime
+
+_visit: ContextVar[Visit] = ContextVar("visit")
+
+
+@dataclass(eq=False)
+class Visit:
+    """An invocation. Ticks count what happens, over all invocations."""
+
+    number: int
+    message_id: str
+    receive_count: int
+    body: str
+    began: int
+    ended: int | None = None
+    error: BaseException | None = None
+    starts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Effect:
+    tick: int
+    time: datetime
+    visit: Visit
+    path: str
+    attempt: int
+    succeeds: bool
+
+
+class Storm(Exception):
+    """More invocations than a run can need."""
+
+
+class TracedRuntime(LocalRuntime):
+    def __init__(self, *args: Any, most_invocations: int, verbose: bool = False, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.visits: list[Visit] = []
+        self.effects: list[Effect] = []
+        self.committed: dict[str, int] = {}
+        """When a step's outcome was durable for certain: its tick."""
+        self.ticks = 0
+        self._most = most_invocations
+        self._verbose = verbose
+        if verbose:
+            self._traffic.watch = lambda _, place: self._say(place)
+
+    def log(self, path: str, attempt: int, succeeds: bool) -> None:
+        """Told by the steps' functions."""
+        visit = _visit.get()
+        self.effects.append(Effect(self.tick(), self.now(), visit, path, attempt, succeeds))
+        self._say(f"EFFECT {path} attempt {attempt}")
+
+    def tick(self) -> int:
+        self.ticks += 1
+        return self.ticks
+
+    def _deliver(self, delivery: Delivery, done: Any) -> None:
+        if len(self.visits) >= self._most:
+            raise Storm(f"{len(self.visits)} invocations; the latest message: {delivery.body}")
+        super()._deliver(delivery, done)
+
+    def _handle(self, world: World, delivery: Delivery, invocation: Invocation) -> None:
+        visit = Visit(
+            len(self.visits), delivery.message_id, delivery.receive_count, delivery.body, self.tick()
+        )
+        self.visits.append(visit)
+        token = _visit.set(visit)
+        process = self._simulation.current()
+        self._say(f"BEGINS {delivery.message_id[:8]} received {delivery.receive_count}: {delivery.body}")
+        try:
+            super()._handle(replace(world, store=_Watched(world.store, self)), delivery, invocation)  # type: ignore[arg-type]
+        except BaseException as error:
+            visit.error = error
+            raise
+        finally:
+            if process is not None and process.dead and visit.error is None:
+                visit.error = RuntimeError(process.dead)
+            visit.ended = self.tick()
+            self._say(f"ENDS {visit.error!r}" if visit.error is not None else "ENDS")
+            _visit.reset(token)
+
+    def _say(self, text: str) -> None:
+        if self._verbose:
+            visit = _visit.get(None)
+            number = "" if visit is None else visit.number
+            print(f"{self.ticks:5} {self.now():%d %H:%M:%S.%f} #{number} {text}")  # noqa: T201
+
+
+class _Watched:
+    """A store whose writes are shown, and whose commits are noted."""
+
+    def __init__(self, store: Any, runtime: TracedRuntime) -> None:
+        self._store = store
+        self._runtime = runtime
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+
+        def call(*args: Any, **options: Any) -> Any:
+            result = method(*args, **options)
+            self._note(name, args, result)
+            return result
+
+        return call
+
+    def _note(self, name: str, args: Any, result: Any) -> None:
+        runtime = self._runtime
+        if name == "commit":
+            record = result or args[1]
+            if record.final:
+                runtime.committed.setdefault(record.path, runtime.tick())
+        if not name.startswith(("load", "get")):
+            told = " ".join(map(str, args[1:]))
+            runtime._say(f"{name} {told} -> {'ok' if result is None else result}")

@@ -1,0 +1,236 @@
+"""Random workflows: a tree from a seed, made into a function of an app."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from lambda_durable import AsyncContext, Context, Durable, current_step
+from lambda_durable.function import Function
+from tests.simulation.nodes import Env, Group, Model, Node, Sleep, Step, run_body, run_body_async
+from tests.simulation.parallels import Branches, Gather, Map, Polled, Race, Tasks
+
+Log = Callable[[str, int, bool], None]
+"""Told of each effect: the step's path, the attempt, and whether it is to succeed."""
+
+
+@dataclass(frozen=True)
+class Workflow:
+    nodes: Sequence[Node]
+    is_async: bool = False
+
+    def text(self) -> str:
+        lines = [line for node in self.nodes for line in node.lines()]
+        title = "async def workflow:" if self.is_async else "def workflow:"
+        return "\n".join([title, *(f"    {line}" for line in lines)])
+
+    def everything(self) -> Model:
+        """All steps that may ever be called."""
+        model = Model({}, everything=True)
+        model.body("", self.nodes, 0)
+        return model
+
+    def build(self, log: Log) -> tuple[Durable, Function[Any, Any]]:
+        """An app with the workflow as its one function; its steps tell `log` that they ran."""
+        app = Durable("simulation")
+
+        if self.is_async:
+
+            @app.function("workflow")
+            async def handler(ctx: AsyncContext[Any]) -> Any:
+                return await run_body_async(Env(ctx.step, _async_function(log)), self.nodes, 0)
+        else:
+
+            @app.function("workflow")
+            def handler(ctx: Context[Any]) -> Any:
+                return run_body(Env(ctx.step, _function(log)), self.nodes, 0)
+
+        return app, handler
+
+
+def _function(log: Log) -> Callable[[Step], Callable[[int], int]]:
+    def of(step: Step) -> Callable[[int], int]:
+        def effect(acc: int) -> int:
+            info = current_step()
+            log(info.step_id, info.attempt, info.attempt > step.fails and not step.forever)
+            return step.act(info.step_id, info.attempt, acc)
+
+        return effect
+
+    return of
+
+
+def _async_function(log: Log) -> Callable[[Step], Callable[[int], Any]]:
+    def of(step: Step) -> Callable[[int], Any]:
+        effect = _function(log)(step)
+
+        async def async_effect(acc: int) -> int:
+            await asyncio.sleep(0)
+            return effect(acc)
+
+        # Both kinds of function are steps of an async handler.
+        return effect if sum(map(ord, step.id)) % 2 else async_effect
+
+    return of
+
+
+class Generator:
+    """Draws a tree. Ids are short and equal from scope to scope, so that a mix-up of scopes shows."""
+
+    def __init__(self, random: Random, size: int) -> None:
+        self.random = random
+        self.left = size
+
+    def workflow(self) -> list[Node]:
+        nodes = self.sequence(_Names(), depth=0, most=6)
+        if self.random.random() < 0.1:
+            nodes.append(Step(id="last", fails=self.random.choice((0, 1)), forever="attempts"))
+        return nodes
+
+    def sequence(self, names: _Names, *, depth: int, most: int, may_fail: bool = False) -> list[Node]:
+        nodes = [self.node(names, depth) for _ in range(self.random.randint(1, most))]
+        if may_fail and self.random.random() < 0.25:
+            nodes.append(self.step(names, forever=self.random.choice(("at once", "attempts")), caught=False))
+        return nodes
+
+    def node(self, names: _Names, depth: int) -> Node:
+        self.left -= 1
+        kinds = ["step"] * 6 + ["sleep"]
+        if self.left > 0:
+            kinds += ["gather", "map", "race", "polled"] * 2
+            if depth < 3:
+                kinds += ["group", "branches", "branches"]
+            if depth < 2:
+                kinds += ["tasks"]
+        return getattr(self, self.random.choice(kinds))(names, depth)
+
+    def step(self, names: _Names, depth: int = 0, **given: Any) -> Step:
+        draw = self.random
+        fields: dict[str, Any] = {"id": names.new("s"), "caught": True}
+        if draw.random() < 0.15 and not given and names.repeatable:
+            fields["id"] = draw.choice(names.repeatable)
+        elif not given:
+            names.repeatable.append(fields["id"])
+        if draw.random() < 0.3:
+            fields |= {
+                "fails": draw.choice((1, 1, 2, 3)),
+                "delay": draw.choice((0, 5, 7, 60, 1200)),
+                "jitter": draw.random() < 0.3,
+            }
+        if draw.random() < 0.15:
+            fields["forever"] = draw.choice(("at once", "attempts"))
+        elif draw.random() < 0.1:
+            fields["at_most_once"] = True
+        if draw.random() < 0.3:
+            fields["takes"] = draw.choice((1, 2, 9, 20))
+        return Step(**fields | given)
+
+    def sure(self, names: _Names) -> Step:
+        """A step that succeeds in the end."""
+        return self.step(names, forever="", at_most_once=False, caught=False)
+
+    def sleep(self, names: _Names, depth: int) -> Sleep:
+        seconds = self.random.choice((0, 1, 30, 600, 899, 900, 901, 3600, 200_000))
+        return Sleep(id=names.new("z"), seconds=seconds)
+
+    def group(self, names: _Names, depth: int) -> Group:
+        inner = self.sequence(_Names(), depth=depth + 1, most=3, may_fail=True)
+        return Group(id=names.new("g"), nodes=inner, caught=True)
+
+    def branches(self, names: _Names, depth: int) -> Branches:
+        count = self.random.choice((0, 1, 2, 2, 3, 3, 4))
+        inner = [self.sequence(_Names(), depth=depth + 1, most=2, may_fail=True) for _ in range(count)]
+        parallel = self.random.random() < 0.5
+        return Branches(
+            id=names.new("p"),
+            branches=inner,
+            parallel=parallel,
+            caught=True,
+            **self._fan(count) if not parallel else {"width": self._width(count)},
+        )
+
+    def map(self, names: _Names, depth: int) -> Map:
+        count = self.random.choice((1, 2, 3, 4, 5, 9))
+        first = self.step(_Names(), at_most_once=False)
+        same = {"delay": first.delay, "jitter": first.jitter, "at_most_once": False}
+        forever = self.random.random() < 0.3
+        items = []
+        for index in range(count):
+            fails = self.random.choice((0, 0, 0, 1, 2))
+            ends = "at once" if forever and self.random.random() < 0.3 else ""
+            takes = self.random.choice((0, 0, 1, 5, 20))
+            items.append(Step(id=f"i{index}", fails=fails, forever=ends, takes=takes, caught=True, **same))
+        return Map(id=names.new("m"), items=items, caught=True, **self._fan(count))
+
+    def gather(self, names: _Names, depth: int) -> Gather:
+        steps = [self.step(names, caught=True) for _ in range(self.random.randint(2, 4))]
+        if self.random.random() < 0.2:
+            steps.append(self.step(names, forever="at once", caught=False, at_most_once=False))
+        how = self.random.choice(("gather", "taskgroup", "wait", "results"))
+        return Gather(id=names.new("j"), steps=steps, how=how, caught=True)
+
+    def tasks(self, names: _Names, depth: int) -> Tasks:
+        names = names.without_repeats()
+        inner = [self.sequence(names, depth=depth + 1, most=2) for _ in range(self.random.randint(2, 3))]
+        return Tasks(id=names.new("t"), branches=inner)
+
+    def race(self, names: _Names, depth: int) -> Race:
+        against_sleep = self.random.random() < 0.4
+        steps = [self.sure(names) for _ in range(1 if against_sleep else self.random.randint(2, 3))]
+        sleep = self.random.choice((1, 5, 8, 100, 2000)) if against_sleep else None
+        rest = self.random.choice(("await", "cancel", "leave"))
+        return Race(id=names.new("r"), steps=steps, sleep=sleep, rest=rest)
+
+    def polled(self, names: _Names, depth: int) -> Polled:
+        meanwhile: Node = self.sure(names)
+        if self.random.random() < 0.3:
+            meanwhile = self.sleep(names, depth)
+        return Polled(id=names.new("q"), step=self.sure(names), meanwhile=meanwhile)
+
+    def _fan(self, count: int) -> dict[str, Any]:
+        draw = self.random
+        return {"width": self._width(count), "tolerant": draw.random() < 0.4, "keyed": draw.random() < 0.3}
+
+    def _width(self, count: int) -> int | None:
+        return self.random.choice((None, None, 1, 2, 3))
+
+
+class _Names:
+    """The ids of one scope."""
+
+    def __init__(self) -> None:
+        self.used = 0
+        self.repeatable: list[str] = []
+        self._repeats = True
+
+    def new(self, letter: str) -> str:
+        self.used += 1
+        return f"{letter}{self.used}"
+
+    def without_repeats(self) -> _Names:
+        """The same scope's, for tasks of it: two of them must not use one id."""
+        return _TaskNames(self)
+
+
+class _TaskNames(_Names):
+    def __init__(self, outer: _Names) -> None:
+        super().__init__()
+        self._outer = outer
+
+    def new(self, letter: str) -> str:
+        return self._outer.new(letter)
+
+    @property
+    def repeatable(self) -> list[str]:  # type: ignore[override]
+        return []
+
+    @repeatable.setter
+    def repeatable(self, _: list[str]) -> None:
+        pass
+
+
+def random_workflow(seed: int, *, is_async: bool, size: int = 10) -> Workflow:
+    return Workflow(Generator(Random(f"workflow {seed}"), size).workflow(), is_async)
