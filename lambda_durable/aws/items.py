@@ -185,6 +185,8 @@ def _plan_json(plan: FanPlan) -> AttributeValueTypeDef:
         kept["count"] = len(plan.keys)  # every load of the scope reads this: ten thousand keys are 70 KB
     else:
         kept["keys"] = plan.keys
+    if plan.tolerant:
+        kept["tolerant"] = True
     if plan.fingerprint:
         kept["fingerprint"] = plan.fingerprint
     return to_json(kept)
@@ -194,7 +196,7 @@ def _plan(kept: dict[str, Any] | None) -> FanPlan | None:
     if kept is None:
         return None
     branches = tuple(kept["keys"]) if "keys" in kept else _counted(kept["count"])
-    return FanPlan(branches, kept["lanes"], kept.get("fingerprint", ""))
+    return FanPlan(branches, kept["lanes"], kept.get("fingerprint", ""), kept.get("tolerant", False))
 
 
 def _counted(count: int) -> tuple[str, ...]:
@@ -273,6 +275,7 @@ def log_item(run_id: str, scope: str, entry: LogEntry, expiry: int) -> Item:
         "pk": text(keys.scope(run_id, scope)),
         "sk": text(keys.log(entry.position)),
         "m": text(str(entry.author)),
+        "b": number(entry.time),
         "x": number(expiry),
     }
     if entry.order:
@@ -286,6 +289,7 @@ def log_entry(item: Item) -> LogEntry:
     return LogEntry(
         position=int(item["sk"]["S"][len(keys.LOG) :]),
         author=_author(item),
+        time=int(item["b"]["N"]),
         order=_from_json(item, "o", {}),
         dispatched=tuple(_from_json(item, "d", ())),
     )

@@ -117,11 +117,13 @@ class LogEntry:
 
     `order` has, for each scope, the paths of the outcomes that the handler saw since the last entry, in
     the order in which it saw them (`:path` where it asked whether one was there, and it was not).
-    `dispatched` are the paths that were handed to messages of their own.
+    `dispatched` are the paths that were handed to messages of their own. `time` (milliseconds) is when it
+    was written: no sleep that it builds upon can still last, whatever a host's clock says.
     """
 
     position: int
     author: Author
+    time: int = 0
     order: dict[str, list[str]] = field(default_factory=dict)
     dispatched: Sequence[str] = ()
 

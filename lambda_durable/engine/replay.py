@@ -58,7 +58,9 @@ class Replay:
     what encloses it is replayed, and nothing beside it is touched.
     """
 
-    def __init__(self, *, run_id: str, journal: Journal, driver: Driver, started: int, retry: Retry, focus: str) -> None:
+    def __init__(
+        self, *, run_id: str, journal: Journal, driver: Driver, started: int, retry: Retry, focus: str
+    ) -> None:
         self.run_id = run_id
         self.journal = journal
         self.driver = driver
@@ -152,8 +154,11 @@ class Replay:
                 self._begin_branch(op, index, scope)
             else:
                 waiting.append(index)
-        if not halted:
-            for index in waiting[: max(op.width - running, 0)]:
+        room = max(op.width - running, 0)
+        for index in waiting[:room]:
+            # The first ones began together, and a failure among them keeps none of them back: who replays
+            # this may not see that they have begun.
+            if not halted or index < op.width:
                 self._begin_branch(op, index, scope)
                 running += 1
         if running:

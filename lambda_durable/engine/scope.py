@@ -54,8 +54,8 @@ class Scope:
         outer = running_step.get()
         if outer is not None:
             raise NestedStepError(
-                f"step {id!r} was called inside step {outer.step_id!r}; call it from the handler, or make the outer one a "
-                f"step.group"
+                f"step {id!r} was called inside step {outer.step_id!r}; call it from the handler, or make the "
+                "outer one a step.group"
             )
         name = paths.check_id(id)
         task = _current_task()

@@ -113,7 +113,10 @@ class Chain:
         if scope in self.loaded:
             return
         self.loaded.add(scope)
-        partition = Partition(scope) if new else self.world.store.load_scope(self.run_id, scope)
+        if new:
+            self.journal.partitions.setdefault(scope, Partition(scope))
+            return
+        partition = self.world.store.load_scope(self.run_id, scope)
         self.journal.add(partition)
         self._look_at(partition)
 
@@ -122,11 +125,11 @@ class Chain:
         self.items_loaded += len(partition.records)
         ours = paths.within(partition.scope, self.scope)
         for record in partition.records.values():
-            if record.ended is not None:
-                self._newest = max(self._newest, record.ended)
+            self._newest = max(self._newest, record.ended or record.began)
             if ours and not self._handed_out(record.path):
                 self._meet(record.author)
         for entry in partition.log:
+            self._newest = max(self._newest, entry.time)
             if ours:
                 self._meet(entry.author)
         if partition.failure is not None and ours:
@@ -176,7 +179,7 @@ class Chain:
         scope = paths.parent(record.path)
         partition = self.journal.partitions.setdefault(scope, Partition(scope))
         partition.records[record.path] = record
-        self._newest = max(self._newest, record.ended or 0)
+        self._newest = max(self._newest, record.ended or record.began)
         self._latest = max(self._latest, record.author.generation)
 
     def lead(self, order: dict[str, list[str]], dispatched: Sequence[str] = ()) -> None:
@@ -188,8 +191,14 @@ class Chain:
             return
         log = self.journal.partitions[self.scope].log
         generation = max(self.generation, self._latest + 1) if self.follower else self.generation
+        if log:  # what an earlier entry handed out comes back a generation later, and must see this one
+            generation = max(generation, log[-1].author.generation + 1)
         entry = LogEntry(
-            position=len(log), author=Author(generation, self.tag), order=order, dispatched=tuple(dispatched)
+            position=len(log),
+            author=Author(generation, self.tag),
+            time=self.now(),
+            order=order,
+            dispatched=tuple(dispatched),
         )
         found = self.world.store.append(self.run_id, self.scope, entry)
         if found is not None and not _same(found, entry):
@@ -224,16 +233,20 @@ class Chain:
         other has surely done its work, finds itself overtaken, and ends there.
         """
         due = (message or self.next()).model_copy(update={"due": Due(path=path, at=at)})
-        grace = self.invocation.timeout + SKEW / 1000 if self.repeats else 0.0
-        seconds = max(math.ceil((at - self.now()) / 1000), 0) + math.ceil(grace)
+        now = self.now()
+        fire = max(at, now)
+        if self.repeats:
+            fire += round(self.invocation.timeout * 1000) + SKEW
+        seconds = math.ceil((fire - now) / 1000)
         if seconds <= LONGEST_DELAY:
             self.world.queue.send([Outgoing(due.body(), seconds)])
             return
-        # at() fires anywhere within its minute, so it is set to the minute before; the rest is a delay.
-        early = from_millis(at).replace(second=0, microsecond=0) - timedelta(minutes=1)
-        name = hashlib.sha256(f"{self.run_id}/{path}/{at}/{due.leaf}/{due.generation}".encode()).hexdigest()[:48]
-        self.world.scheduler.schedule(name, early, due.body())
-
+        # at() fires anywhere within its minute, so it is set to the minute before; the rest is a delay. One
+        # that is late on purpose stays late.
+        minute = from_millis(fire).replace(second=0, microsecond=0)
+        early = minute + timedelta(minutes=1 if self.repeats else -1)
+        name = hashlib.sha256(f"{self.run_id}/{path}/{at}/{due.leaf}/{due.generation}/{early}".encode())
+        self.world.scheduler.schedule(name.hexdigest()[:48], early, due.body())
 
 
 def _same(one: LogEntry, other: LogEntry) -> bool:

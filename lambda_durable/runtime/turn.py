@@ -160,11 +160,14 @@ class Turn:
             return self._begin(replay, todo[0])
         for op in todo:
             if op.path == chain.message.joined and isinstance(op, FanOut):
-                chain.lead(replay.undecided())
-                replay.decided()
                 chain.load(op.path)
-                self.finish(op, None, None)
+                self.finish(op, None, None)  # the same whoever joins, so it takes no lead
                 return True
+        begun = [op for op in todo if self._has_begun(op)]
+        for op in begun:
+            self._begin(replay, op)
+        if begun:
+            return True
         again = [op for op in todo if self._driven_elsewhere(op)]
         self._hand_out(again)
         todo = [op for op in todo if op not in again]
@@ -188,6 +191,14 @@ class Turn:
         replay.decided()
         self._hand_out(mine)
         return False
+
+    def _has_begun(self, op: Operation) -> bool:
+        """Whether it is a group or fan-out that is in progress here, so that to enter it is only a replay."""
+        if not isinstance(op, Group | FanOut) or self._driven_elsewhere(op):
+            return False
+        if op.record is None:
+            return op.path == self.focus
+        return op.record.state is State.RUNNING
 
     def _start_alone(self, replay: Replay, op: Operation) -> bool:
         if isinstance(op, StepCall) and self._budget < 1:
@@ -309,11 +320,11 @@ class Turn:
     # -- the end of what was handed out --------------------------------------------------------------
 
     def _leaf_ended(self, record: Record) -> None:
-        if not record.final:
-            assert record.wake_at is not None
+        if record.final:
+            self._give_back(record)
+        elif record.author.tag == self.chain.tag and record.wake_at is not None:
             self.chain.wake(record.path, record.wake_at, message=self._same_work())
-            raise Suspend
-        self._give_back(record)
+        raise Suspend
 
     def _give_back(self, record: Record) -> None:
         """A branch or leaf has its outcome: let those go on who wait for it."""

@@ -129,25 +129,20 @@ class Worker:
         return chain if self._is_due(chain) else None
 
     def _is_due(self, chain: Chain) -> bool:
-        """Whether what the message is about still waits for it, and is due."""
+        """Whether there is something to do for a message now."""
         message, due = chain.message, chain.message.due
         target = message.leaf or message.scope
-        if target:
-            record = self._target(chain, target)
-            if record is not None and record.final:
-                self._already_ended(chain, record)
-                return False
-        if due is None:
-            return True
-        at = self._due_at(chain, due)
-        if at != due.at:
-            return False  # it was sent for something that is over
-        if at > chain.now():
-            follow = chain.next(leaf=message.leaf, lane=message.lane)
-            chain.repeats = False  # a wake that came early goes back, and is still the only one
-            chain.wake(due.path, at, message=follow)
+        record = self._target(chain, target) if target else None
+        if record is not None and record.final:
+            self._already_ended(chain, record)
             return False
-        return True
+        if record is not None and record.author.tag != chain.tag and record.author.generation >= message.generation:
+            return False  # another message has made an attempt since this one was sent
+        if due is None or self._due_at(chain, due) != due.at or due.at <= chain.now():
+            return True
+        chain.repeats = False  # a wake that came early goes back, and is still the only one
+        chain.wake(due.path, due.at, message=chain.next(leaf=message.leaf, lane=message.lane))
+        return False
 
     def _target(self, chain: Chain, target: str) -> Record | None:
         """The record of the branch or leaf that a message is about."""
@@ -165,11 +160,7 @@ class Worker:
             failure = chain.journal.partitions[""].failure
             return failure.wake_at if failure is not None else None
         record = self._target(chain, due.path)
-        if record is None or record.final:
-            return None
-        if record.wake_at is None and record.claim is not None:
-            return due.at
-        return record.wake_at
+        return record.wake_at if record is not None and not record.final else None
 
     def _already_ended(self, chain: Chain, record: Record) -> None:
         """A branch or leaf has its outcome. If this very message brought it, its work ends with what comes

@@ -1,0 +1,141 @@
+"""A run as it happens, a line for each thing: when (in virtual time), what, and how it went."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..durations import from_millis
+from ..engine.journal import Failure, Header, Payload, Record, RunStatus, State
+from ..errors import ErrorInfo
+from ..serialization import to_plain
+from .watching import Written
+
+LONGEST_VALUE = 100
+"""Characters of an output in the timeline; the result is shown whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`mark` is one character; `style` one of rich's."""
+
+    time: datetime
+    mark: str
+    style: str
+    name: str
+    text: str
+
+
+@dataclass(slots=True)
+class Timeline:
+    """Makes lines of what is written, and hands them to `show`.
+
+    With several runs, a name says of which function it is.
+    """
+
+    now: Callable[[], datetime]
+    show: Callable[[Line], None]
+    several: bool = False
+    started: dict[str, Header] = field(default_factory=dict)
+
+    def __call__(self, run_id: str, written: Written) -> None:
+        match written:
+            case Header():
+                self._header(written)
+            case Failure():
+                text = f"attempt {written.attempts} failed: {brief_error(written.error)}"
+                retry = f"; retries {self._when(written.wake_at)}"
+                self._line(run_id, "✗", "yellow", "(handler)", text + retry)
+            case Record():
+                self._record(run_id, written)
+
+    def _header(self, header: Header) -> None:
+        name = f"{header.function_id}"
+        if header.run_id not in self.started:
+            self.started[header.run_id] = header
+            self.show(Line(self.now(), "▶", "bold", name, f"starts as run {header.run_id}"))
+            return
+        took = spell(from_millis(header.ended or header.created) - from_millis(header.created))
+        good = header.status is RunStatus.COMPLETED
+        after = f" after {took}" if took != "0 s" else ""
+        mark, style = ("■", "bold green") if good else ("■", "bold red")
+        self.show(Line(self.now(), mark, style, name, f"{header.status.value}{after}"))
+
+    def _record(self, run_id: str, record: Record) -> None:
+        nth = f"attempt {record.attempts}"
+        match record.state:
+            case State.WAITING:
+                assert record.wake_at is not None
+                until = from_millis(record.wake_at)
+                text = f"sleeps {spell(until - from_millis(record.began))} until {stamp(until)}"
+                self._line(run_id, "z", "blue", record.path, text)
+            case State.RETRYING:
+                assert record.error is not None
+                text = f"{nth} failed: {brief_error(record.error)}; retries {self._when(record.wake_at)}"
+                self._line(run_id, "✗", "yellow", record.path, text)
+            case State.FAILED:
+                assert record.error is not None
+                text = f"{nth} failed: {brief_error(record.error)}; not retried"
+                if record.kind.fans_out or record.kind == "group":
+                    text = f"failed: {brief_error(record.error)}"
+                self._line(run_id, "✗", "red", record.path, text)
+            case State.COMPLETED:
+                said = f"{nth} · " if record.attempts > 1 else ""
+                self._line(run_id, "✓", "green", record.path, said + _value(record.output))
+            case State.RUNNING:
+                if record.plan is not None:
+                    width = f", at most {record.plan.lanes} at a time" if record.plan.lanes else ""
+                    text = f"{record.kind.value} of {len(record.plan.keys)}{width}"
+                    self._line(run_id, "┬", "dim", record.path, text)
+                elif record.kind == "group":
+                    self._line(run_id, "┬", "dim", record.path, "group")
+
+    def _line(self, run_id: str, mark: str, style: str, name: str, text: str) -> None:
+        if self.several and run_id in self.started:
+            name = f"{self.started[run_id].function_id}: {name}"
+        self.show(Line(self.now(), mark, style, name, text))
+
+    def _when(self, millis: int | None) -> str:
+        if millis is None:
+            return "at once"
+        delay = from_millis(millis) - self.now()
+        return f"in {spell(delay)}" if delay > timedelta() else "at once"
+
+
+def stamp(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%S}"
+
+
+def spell(duration: timedelta) -> str:
+    """A duration for people: its two largest units, "3 days 4 h"."""
+    seconds = duration.total_seconds()
+    if seconds < 10 and seconds != int(seconds):
+        return f"{seconds:.1f} s"
+    left = round(seconds)
+    parts = []
+    for size, unit in ((86400, "day"), (3600, "h"), (60, "min"), (1, "s")):
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {unit}{'s' if unit == 'day' and count > 1 else ''}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def brief_error(error: ErrorInfo) -> str:
+    return f"{error.type.rpartition('.')[2]}: {_one_line(error.message, 200)}"
+
+
+def _value(output: Payload | None) -> str:
+    if output is None:
+        return ""
+    if output.text is None:
+        return "(kept in S3)"
+    value: Any = to_plain(output.text)
+    return "" if value is None else _one_line(json.dumps(value, ensure_ascii=False), LONGEST_VALUE)
+
+
+def _one_line(text: str, longest: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"

@@ -1,0 +1,312 @@
+"""The example apps: to their ends, down their failure paths, and crashed at every point."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from lambda_durable import Event, Run, current_step
+from lambda_durable.events import from_eventbridge
+from lambda_durable.testing import LocalRuntime, crash_everywhere
+
+ROOT = Path(__file__).parents[2]
+
+EFFECTS = {
+    "checkout": {
+        "inventory": ["claim", "release"],
+        "payments": ["charge"],
+        "ledger": ["enter"],
+        "search": ["index"],
+        "emails": ["send_receipt", "send_declined"],
+    },
+    "onboarding": {
+        "emails": ["send"],
+        "workspaces": ["create", "add_sample_project", "create_api_key"],
+        "people": ["has_been_active", "assign_manager", "book_kickoff"],
+    },
+    "nightly": {"accounts": ["due"], "billing": ["invoice"], "reports": ["publish"]},
+}
+
+
+class Effects(list[str]):
+    """The steps whose functions took effect, in order. An attempt that raised had no effect."""
+
+    def record(self, fn: Any) -> Any:
+        @functools.wraps(fn)
+        def recorded(*args: Any, **kwargs: Any) -> Any:
+            result = fn(*args, **kwargs)
+            self._append()
+            return result
+
+        @functools.wraps(fn)
+        async def recorded_async(*args: Any, **kwargs: Any) -> Any:
+            result = await fn(*args, **kwargs)
+            self._append()
+            return result
+
+        return recorded_async if inspect.iscoroutinefunction(fn) else recorded
+
+    def _append(self) -> None:
+        step = current_step()
+        assert step.idempotency_key == f"{step.run_id}/{step.step_id}"
+        self.append(step.step_id)
+
+
+class Example:
+    """An example's modules, as its Lambda would import them, and the log of its effects."""
+
+    def __init__(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.name = name
+        folder = ROOT / "functions" / name
+        modules = {path.stem for path in folder.glob("*.py")}
+        monkeypatch.syspath_prepend(str(folder))
+        for module in modules:
+            monkeypatch.delitem(sys.modules, module, raising=False)
+        self.module: ModuleType = importlib.import_module("app")
+        self.app = self.module.app
+        self.function = self.app.functions[name]
+        self.effects = Effects()
+        for module, functions in EFFECTS[name].items():
+            for function in functions:
+                owner = sys.modules[module]
+                monkeypatch.setattr(owner, function, self.effects.record(getattr(owner, function)))
+
+    @functools.cached_property
+    def event(self) -> Event[Any]:
+        return from_eventbridge(json.loads((ROOT / "events" / f"{self.name}.json").read_text()))
+
+    def run(self, data: Any = None, **options: Any) -> Run[Any]:
+        """Send its event, with other data if that is given, and see the run that it starts."""
+        runtime = LocalRuntime(self.app, **options)
+        event = self.event if data is None else Event(self.event.name, data, id=self.event.id)
+        runtime.send(event)
+        runtime.drain()
+        assert runtime.dead_letters == []
+        (started,) = runtime.runs()
+        run = runtime.get(started.run_id)
+        runtime.close()
+        return run
+
+
+@pytest.fixture
+def modules() -> Iterator[None]:
+    """Examples have modules of equal names: each test imports its own."""
+    before = set(sys.modules)
+    yield
+    folders = str(ROOT / "functions")
+    for name in set(sys.modules) - before:
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(folders):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def checkout(modules: None, monkeypatch: pytest.MonkeyPatch) -> Example:
+    return Example("checkout", monkeypatch)
+
+
+@pytest.fixture
+def onboarding(modules: None, monkeypatch: pytest.MonkeyPatch) -> Example:
+    return Example("onboarding", monkeypatch)
+
+
+@pytest.fixture
+def nightly(modules: None, monkeypatch: pytest.MonkeyPatch) -> Example:
+    return Example("nightly", monkeypatch)
+
+
+modes = pytest.mark.parametrize("mode", [1, 3, "all", "auto"])
+
+
+# Checkout
+
+
+@modes
+def test_checkout_charges_at_the_third_attempt_and_sends_the_receipt_three_days_later(checkout, mode):
+    run = checkout.run(steps_per_invocation=mode)
+
+    assert (run.status, run.error) == ("completed", None)
+    assert run.steps["charge"].attempts == 3
+    assert run.output.amount == 72_250
+    assert run.output.payment == run.steps["charge"].output["id"]
+    assert run.steps["send-receipt"].started_at >= run.steps["cool-off"].wake_at
+    assert (run.steps["cool-off"].wake_at - run.steps["cool-off"].started_at).days == 3
+    assert run.labels == ("A-1042", "ada@example.com")
+    assert Counter(checkout.effects) == Counter(
+        ["claim-inventory", "charge", "update-ledger", "update-search-index", "send-receipt"]
+    )
+
+
+def test_checkout_puts_the_goods_back_when_the_card_is_declined(checkout):
+    run = checkout.run({**checkout.event.data, "card": "tok_declined"})
+
+    assert run.status == "failed"
+    assert (run.error.type, run.error.message, run.error.step_id) == (
+        "payments.CardDeclined",
+        "insufficient funds",
+        "charge",
+    )
+    assert checkout.effects == ["claim-inventory", "release-inventory", "tell-customer"]
+
+
+def test_checkout_fails_at_once_when_the_goods_are_not_there(checkout):
+    lines = [{"sku": "grinder", "count": 10, "price": 1}, {"sku": "grinder", "count": 3, "price": 1}]
+
+    run = checkout.run({**checkout.event.data, "lines": lines})
+
+    assert run.status == "failed"
+    assert run.error.message == "13 of 'grinder' are wanted, and 12 are left"
+    assert checkout.effects == []
+
+
+def test_checkout_refuses_a_cart_without_lines(checkout):
+    run = checkout.run({**checkout.event.data, "lines": []})
+
+    assert run.status == "failed"
+    assert "data.lines" in run.error.message
+    assert run.steps == {}
+
+
+# Onboarding
+
+
+@modes
+def test_onboarding_invites_the_team_and_notes_who_does_not_exist(onboarding, mode):
+    run = onboarding.run(steps_per_invocation=mode)
+
+    assert (run.status, run.error) == ("completed", None)
+    assert run.output.outcome == "team"
+    assert run.output.invited == ["charles@example.com", "mary@example.com"]
+    assert run.output.bounced == ["nobody@example.invalid"]
+    assert run.steps["workspace/sample-project"].attempts == 2
+    assert run.steps["workspace"].output == run.output.workspace.model_dump()
+
+
+@pytest.mark.parametrize(
+    ("user", "plan", "outcome", "last"),
+    [
+        ("u-1", "free", "active", "offer-upgrade"),
+        ("u-1-idle", "free", "won back", "we-miss-you"),
+        ("u-1", "enterprise", "enterprise", "introduce"),
+    ],
+)
+def test_onboarding_branches_by_plan(onboarding, user, plan, outcome, last):
+    run = onboarding.run({**onboarding.event.data, "user": user, "plan": plan})
+
+    assert (run.status, run.error) == ("completed", None)
+    assert run.output.outcome == outcome
+    assert onboarding.effects[-1] == last
+    assert max(Counter(onboarding.effects).values()) == 1
+
+
+def test_onboarding_fails_for_an_address_that_bounces(onboarding):
+    run = onboarding.run({**onboarding.event.data, "email": "ada@example.invalid"})
+
+    assert run.status == "failed"
+    assert (run.error.type, run.error.step_id) == ("emails.Bounced", "welcome")
+    assert onboarding.effects == []
+
+
+# Nightly
+
+
+@pytest.mark.parametrize("mode", ["all", "auto"])
+def test_nightly_bills_two_hundred_accounts_and_reports_who_could_not_be(nightly, mode):
+    run = nightly.run(steps_per_invocation=mode)
+
+    assert (run.status, run.error) == ("completed", None)
+    assert run.output.invoices == 196
+    assert list(run.output.failed) == ["acc-0007", "acc-0057", "acc-0107", "acc-0157"]
+    assert run.steps["invoice[acc-0003]"].attempts == 3
+    assert run.steps["invoice[acc-0011]"].attempts == 2
+    invoices = [effect for effect in nightly.effects if effect.startswith("invoice")]
+    assert len(invoices) == len(set(invoices)) == 196
+
+
+@modes
+def test_nightly_bills_as_many_accounts_as_the_event_says(nightly, mode):
+    run = nightly.run({**nightly.event.data, "accounts": 25}, steps_per_invocation=mode)
+
+    assert run.status == "completed"
+    assert (run.output.invoices, list(run.output.failed)) == (24, ["acc-0007"])
+
+
+def test_nightly_has_nothing_to_do_without_accounts(nightly):
+    run = nightly.run({**nightly.event.data, "accounts": 0})
+
+    assert run.status == "completed"
+    assert run.output.invoices == 0
+
+
+def test_nightly_fails_when_too_many_accounts_do_but_reports_first(nightly):
+    run = nightly.run({**nightly.event.data, "accounts": 8})
+
+    assert run.status == "failed"
+    assert run.error.message == "1 of 8 accounts could not be billed"
+    assert nightly.effects[-1] == "publish-report"
+
+
+# Crashed everywhere
+
+
+def without_times(run: Run[Any]) -> dict[str, Any]:
+    """A run but for when things happened, which a crash delays."""
+    steps = {
+        id: step.model_dump(exclude={"started_at", "ended_at", "wake_at", "waiting_for"})
+        for id, step in run.steps.items()
+    }
+    for step in steps.values():
+        if step["error"] is not None:
+            step["error"].pop("traceback")
+    return {"status": run.status, "output": run.output, "labels": run.labels, "steps": steps}
+
+
+def assert_survives_crashes(example: Example, data: dict[str, Any], mode: Any) -> int:
+    """No effect without a crash happens twice; with one, that of the step in flight, once more."""
+    fields = {**example.event.data, **data}
+    undisturbed, points = None, 0
+    for crash in crash_everywhere(example.app, example.function, fields, steps_per_invocation=mode):
+        effects = Counter(example.effects)
+        example.effects.clear()
+        assert crash.run.status == "completed", (crash.point, crash.run.status, crash.run.error)
+        assert crash.runtime.dead_letters == [], crash.point
+        if undisturbed is None:
+            assert crash.point is None
+            undisturbed, expected = without_times(crash.run), effects
+            assert set(effects.values()) == {1}
+        else:
+            again = effects - expected
+            assert expected - effects == Counter(), crash.point
+            assert sum(again.values()) <= 1, (crash.point, again)
+            if again:
+                # Only a step that was in flight: between its function's beginning and its commit.
+                (step,) = again
+                assert f"step {step!r}" in crash.point or "before dynamodb:" in crash.point, (crash.point, step)
+            assert without_times(crash.run) == undisturbed, crash.point
+        points += 1
+        crash.runtime.close()
+    return points
+
+
+@pytest.mark.parametrize("mode", [1, "all", "auto"])
+def test_checkout_survives_a_crash_at_every_point(checkout, mode):
+    assert assert_survives_crashes(checkout, {}, mode) > 30
+
+
+@pytest.mark.parametrize("mode", [1, "all", "auto"])
+def test_onboarding_survives_a_crash_at_every_point(onboarding, mode):
+    assert assert_survives_crashes(onboarding, {"teammates": ["charles@example.com"]}, mode) > 30
+
+
+@pytest.mark.parametrize("mode", [1, "all", "auto"])
+def test_nightly_survives_a_crash_at_every_point(nightly, mode):
+    assert assert_survives_crashes(nightly, {"accounts": 4}, mode) > 30
