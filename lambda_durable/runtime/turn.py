@@ -163,10 +163,15 @@ class Turn:
                 chain.load(op.path)
                 self.finish(op, None, None)  # the same whoever joins, so it takes no lead
                 return True
-        begun = [op for op in todo if self._has_begun(op)]
-        for op in begun:
+        here = [op for op in todo if self._has_begun(op)]
+        if not here:
+            here = [op for op in todo if isinstance(op, FanOut) and not op.keys]  # has no lane to come back by
+            if here and replay.undecided():
+                chain.lead(replay.undecided())
+                replay.decided()
+        for op in here:
             self._begin(replay, op)
-        if begun:
+        if here:
             return True
         again = [op for op in todo if self._driven_elsewhere(op)]
         self._hand_out(again)
@@ -193,11 +198,12 @@ class Turn:
         return False
 
     def _has_begun(self, op: Operation) -> bool:
-        """Whether it is a group or fan-out that is in progress here, so that to enter it is only a replay."""
+        """Whether it is a group or fan-out that is in progress here, or a branch of one: to enter it changes
+        nothing, so who has been overtaken may, too."""
         if not isinstance(op, Group | FanOut) or self._driven_elsewhere(op):
             return False
         if op.record is None:
-            return op.path == self.focus
+            return paths.is_branch(op.path) or op.path == self.focus
         return op.record.state is State.RUNNING
 
     def _start_alone(self, replay: Replay, op: Operation) -> bool:

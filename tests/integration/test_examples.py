@@ -7,8 +7,9 @@ import importlib
 import inspect
 import json
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -41,6 +42,11 @@ EFFECTS = {
 class Effects(list[str]):
     """The steps whose functions took effect, in order. An attempt that raised had no effect."""
 
+    def __init__(self) -> None:
+        self.keys: defaultdict[str, set[str]] = defaultdict(set)
+        self.again_after_commit: list[str] = []
+        self.runtime: LocalRuntime | None = None
+
     def record(self, fn: Any) -> Any:
         @functools.wraps(fn)
         def recorded(*args: Any, **kwargs: Any) -> Any:
@@ -58,8 +64,16 @@ class Effects(list[str]):
 
     def _append(self) -> None:
         step = current_step()
-        assert step.idempotency_key == f"{step.run_id}/{step.step_id}"
         self.append(step.step_id)
+        self.keys[step.step_id].add(step.idempotency_key)
+        if self.runtime is not None and self._is_committed(step.run_id, step.step_id):
+            self.again_after_commit.append(step.step_id)
+
+    def _is_committed(self, run_id: str, step_id: str) -> bool:
+        """Asked from a thread of its own, which is outside of the invocation: nothing crashes there."""
+        with ThreadPoolExecutor(1) as outside:
+            run = outside.submit(self.runtime.get, run_id).result()
+        return step_id in run.steps and run.steps[step_id].ended_at is not None
 
 
 class Example:
@@ -271,42 +285,47 @@ def without_times(run: Run[Any]) -> dict[str, Any]:
 
 
 def assert_survives_crashes(example: Example, data: dict[str, Any], mode: Any) -> int:
-    """No effect without a crash happens twice; with one, that of the step in flight, once more."""
+    """No effect without a crash happens twice; with one, that of a step in flight may, once more."""
     fields = {**example.event.data, **data}
-    undisturbed, points = None, 0
-    for crash in crash_everywhere(example.app, example.function, fields, steps_per_invocation=mode):
+    undisturbed, expected, points = None, Counter[str](), 0
+
+    def drive(runtime: LocalRuntime, run: Run[Any]) -> None:
+        example.effects.runtime = runtime
+        runtime.drain()
+
+    for crash in crash_everywhere(
+        example.app, example.function, fields, drive=drive, steps_per_invocation=mode
+    ):
         effects = Counter(example.effects)
         example.effects.clear()
         assert crash.run.status == "completed", (crash.point, crash.run.status, crash.run.error)
         assert crash.runtime.dead_letters == [], crash.point
+        assert example.effects.again_after_commit == [], crash.point
         if undisturbed is None:
             assert crash.point is None
-            undisturbed, expected = without_times(crash.run), effects
             assert set(effects.values()) == {1}
+            undisturbed, expected = without_times(crash.run), effects
         else:
             again = effects - expected
             assert expected - effects == Counter(), crash.point
-            assert sum(again.values()) <= 1, (crash.point, again)
-            if again:
-                # Only a step that was in flight: between its function's beginning and its commit.
-                (step,) = again
-                assert f"step {step!r}" in crash.point or "before dynamodb:" in crash.point, (crash.point, step)
+            assert set(again.values()) <= {1}, (crash.point, again)
             assert without_times(crash.run) == undisturbed, crash.point
         points += 1
         crash.runtime.close()
+    assert all(len(keys) == 1 for keys in example.effects.keys.values())
     return points
 
 
-@pytest.mark.parametrize("mode", [1, "all", "auto"])
+@pytest.mark.parametrize("mode", ["all", "auto"])
 def test_checkout_survives_a_crash_at_every_point(checkout, mode):
     assert assert_survives_crashes(checkout, {}, mode) > 30
 
 
-@pytest.mark.parametrize("mode", [1, "all", "auto"])
+@pytest.mark.parametrize("mode", ["all", "auto"])
 def test_onboarding_survives_a_crash_at_every_point(onboarding, mode):
     assert assert_survives_crashes(onboarding, {"teammates": ["charles@example.com"]}, mode) > 30
 
 
-@pytest.mark.parametrize("mode", [1, "all", "auto"])
+@pytest.mark.parametrize("mode", ["all", "auto"])
 def test_nightly_survives_a_crash_at_every_point(nightly, mode):
     assert assert_survives_crashes(nightly, {"accounts": 4}, mode) > 30
