@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
 from .config import Retry
 from .durations import Duration, parse_duration, require_aware, to_millis
@@ -37,6 +37,8 @@ class Options:
             raise ConfigurationError(
                 f'semantics= is "at_least_once" or "at_most_once", and this is {self.semantics!r}'
             )
+        if self.model is not None and not isinstance(self.model, type) and get_origin(self.model) is None:
+            raise ConfigurationError(f"model= takes the type of the result, and this is {self.model!r}")
 
     def policy(self, default: Retry) -> Retry:
         if self.semantics == "at_most_once":
@@ -113,9 +115,17 @@ def _sleep(id: object, wake_at: Callable[[int], int]) -> Sleep:
 
 
 def group(
-    options: Options, id: object, fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
+    options: Options,
+    id: object,
+    fn: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    *,
+    sync: bool,
 ) -> Group:
     _callable(id, fn)
+    if sync:
+        _refuse_async(id, fn)
     scope = scope_here()
     path, index = scope.name(id, Kind.GROUP)
     return Group(
@@ -211,6 +221,10 @@ def _keys(id: object, items: Sequence[Any], key: Callable[[Any], str] | None) ->
         if not isinstance(name, str) or not name:
             raise ConfigurationError(
                 f"key= of {id!r} gave {name!r}; it must give each item a string that names it"
+            )
+        if len(name) > paths.LONGEST_ID:
+            raise ConfigurationError(
+                f"key= of {id!r} gave a name of {len(name)} characters; {paths.LONGEST_ID} are allowed"
             )
         keys.append(paths.check_id(name))
     if len(set(keys)) < len(keys):

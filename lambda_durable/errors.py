@@ -38,10 +38,12 @@ class ErrorInfo(BaseModel):
                 message=error.message,
                 traceback=error.traceback,
                 step_id=error.step_id,
-                attempts=error.attempts,
+                attempts=error.attempts or attempts,
             )
         lines = _traceback.format_exception(error, limit=-20)
-        return cls(type=type_name(type(error)), message=_text(error), traceback="".join(lines), attempts=attempts)
+        return cls(
+            type=type_name(type(error)), message=_text(error), traceback="".join(lines), attempts=attempts
+        )
 
 
 def type_name(type_: type) -> str:
@@ -136,9 +138,19 @@ class CallbackError(StepError):
 class TransactionError(StepError):
     """A condition of `step.transact` failed; `reasons` has DynamoDB's, one per item."""
 
-    def __init__(self, message: str = "", *, reasons: Sequence[object] = (), step_id: str = "", attempts: int = 0,
-                 error_type: str | None = None, traceback: str = "") -> None:
-        super().__init__(message, step_id=step_id, error_type=error_type, attempts=attempts, traceback=traceback)
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        reasons: Sequence[object] = (),
+        step_id: str = "",
+        attempts: int = 0,
+        error_type: str | None = None,
+        traceback: str = "",
+    ) -> None:
+        super().__init__(
+            message, step_id=step_id, error_type=error_type, attempts=attempts, traceback=traceback
+        )
         self.reasons = list(reasons)
 
 

@@ -112,7 +112,16 @@ class Store(Protocol):
         ...
 
     def next_in_lane(
-        self, run_id: str, path: str, pool: int, lane: int, *, after: int | None, first: int, limit: int, tag: str
+        self,
+        run_id: str,
+        path: str,
+        pool: int,
+        lane: int,
+        *,
+        after: int | None,
+        first: int,
+        limit: int,
+        tag: str,
     ) -> tuple[bool, Lane]:
         """Give the lane its pool's next turn, if its turn is `after` (None: its first, never moved), the
         pool has a turn below `limit` left (they start at `first`), has not failed, and the lane is open.
@@ -122,7 +131,16 @@ class Store(Protocol):
         ...
 
     def close_lane(
-        self, run_id: str, path: str, pool: int, lane: int, *, after: int | None, first: int, tag: str, failed: bool
+        self,
+        run_id: str,
+        path: str,
+        pool: int,
+        lane: int,
+        *,
+        after: int | None,
+        first: int,
+        tag: str,
+        failed: bool,
     ) -> tuple[bool, Lane]:
         """Close the lane if it is open and its turn is `after`; with `failed`, the pool then starts nothing
         new. Returns whether it did, and the lane as it is now. Done again it does nothing: the lane is

@@ -61,7 +61,7 @@ class Codec:
         """
         try:
             if self._adapter is not None:
-                return self._encode_typed(value, self._adapter)
+                return self._encode_fitting(value, self._adapter)
             text = tagged_json.write(value)
             if tagged_json.has_tags(text):
                 self._check(value, text)
@@ -79,6 +79,21 @@ class Codec:
         except Exception as error:  # the text may be anything, and constructors are the user's own
             wanted = f" as {self._name}" if self._adapter else ""
             raise SerializationError(f"a stored value cannot be read{wanted}: {_brief(error)}") from error
+
+    def _encode_fitting(self, value: Any, adapter: TypeAdapter[Any]) -> str:
+        """Plain JSON that fits the annotation, a dict for a model say, becomes what the annotation says."""
+        try:
+            return self._encode_typed(value, adapter)
+        except Unfit:
+            if type(value) not in (dict, list):
+                raise
+            try:
+                fitting = adapter.validate_python(value, by_alias=True, by_name=True)
+            except ValidationError:
+                fitting = value
+            if fitting is value:
+                raise
+            return self._encode_typed(fitting, adapter)
 
     def _encode_typed(self, value: Any, adapter: TypeAdapter[Any]) -> str:
         lost: Unfit | None = None

@@ -39,6 +39,7 @@ def _await(op: Operation) -> Coroutine[None, None, Any]:
     if not isinstance(replay, AsyncReplay):
         raise ConfigurationError("an async step was called in a sync handler; its context is a Context")
     op.awaitable = replay.call(op)
+    replay.called.add(op)
     return op.awaitable
 
 
@@ -279,7 +280,7 @@ class Step:
     def group(self, id: str, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run `fn(*args, **kwargs)`, which calls steps, in a scope of its own: they are named `id/...`. Once
         it is done a replay loads only its result. What fails inside is raised outside as it was."""
-        return cast(R, _block(calls.group(self._options, id, fn, args, kwargs)))
+        return cast(R, _block(calls.group(self._options, id, fn, args, kwargs, sync=True)))
 
     def sleep(self, id: str, duration: Duration) -> None:
         """Sleep, for up to ten years, without anything running meanwhile."""
@@ -439,7 +440,7 @@ class AsyncStep:
         self, id: str, fn: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
     ) -> Coroutine[None, None, R]:
         """As `Step.group`."""
-        return _await(calls.group(self._options, id, fn, args, kwargs))
+        return _await(calls.group(self._options, id, fn, args, kwargs, sync=False))
 
     def sleep(self, id: str, duration: Duration) -> Coroutine[None, None, None]:
         """As `Step.sleep`."""

@@ -18,6 +18,10 @@ class AsyncReplay(Replay):
     _loop: HandlerLoop
     _waiting = 0  # tasks that wait for an operation
 
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.called: set[Operation] = set()  # and not awaited yet
+
     def run(self, handler: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         self._loop = HandlerLoop(self._on_idle)
         self._groups: dict[str, asyncio.Task[Any]] = {}
@@ -25,6 +29,11 @@ class AsyncReplay(Replay):
         token = current_scope.set(self.top)
         try:
             return self._loop.run_until_complete(handler())
+        except BaseException:
+            for op in self.called:  # what the handler was left before it awaited, it has not forgotten
+                if op.awaitable is not None:
+                    op.awaitable.close()
+            raise
         finally:
             current_scope.reset(token)
             self.closed = True
@@ -42,8 +51,14 @@ class AsyncReplay(Replay):
 
     async def call(self, op: Operation) -> Any:
         """The outcome of an operation."""
+        self.called.discard(op)
         scope = op.scope
-        if op.at_hand and op.ended_at() is not None and not scope.pending and self._loop.alive - self._waiting == 1:
+        if (
+            op.at_hand
+            and op.ended_at() is not None
+            and not scope.pending
+            and self._loop.alive - self._waiting == 1
+        ):
             self.deliver(op)  # nothing else could come first
             return op.value()
         op.task = asyncio.current_task()
@@ -107,7 +122,12 @@ class AsyncReplay(Replay):
         """Run the code of groups that were entered since the handler was last quiescent."""
         started = False
         for op in list(self.entered.values()):
-            if isinstance(op, Group) and op.ended_at() is None and not op.abandoned and op.path not in self._groups:
+            if (
+                isinstance(op, Group)
+                and op.ended_at() is None
+                and not op.abandoned
+                and op.path not in self._groups
+            ):
                 task = self._loop.create_task(self._run_group(op), context=op.context.copy())
                 self._groups[op.path] = task
                 started = True

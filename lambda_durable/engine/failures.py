@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import sys
+from contextlib import suppress
 
 from .. import errors
 from ..errors import ErrorInfo, StepError, type_name
@@ -40,4 +42,7 @@ def rebuild(info: ErrorInfo) -> BaseException:
         return step_error(info, "")
     error = kind.__new__(kind)
     error.args = (info.message,)
+    if isinstance(error, KeyError):  # its text is the repr of the key
+        with suppress(ValueError, SyntaxError):
+            error.args = (ast.literal_eval(info.message),)
     return error

@@ -169,11 +169,14 @@ class FanOut(Operation):
         """Whether a branch's record keeps further branches from beginning."""
         return record is not None and record.final and record.error is not None and not self.return_exceptions
 
-    def join(self, records: dict[str, Record], read: Callable[[Payload], str]) -> str | ErrorInfo:
-        """The whole's outcome from its branches': JSON, or the error of the lowest failed branch."""
+    def join(
+        self, keys: Sequence[str], records: dict[str, Record], read: Callable[[Payload], str]
+    ) -> str | ErrorInfo:
+        """The whole's outcome from its branches': JSON in the order of `keys`, or the error of the lowest
+        failed branch."""
         outcomes = []
-        for index in range(len(self.keys)):
-            record = records.get(self.branch_path(index))
+        for key in keys:
+            record = records.get(paths.branch(self.path, key))
             if record is None or not record.final:
                 continue  # never began, since another failed
             if record.error is None:
@@ -190,13 +193,24 @@ class FanOut(Operation):
         return "[" + ",".join(outcomes) + "]"
 
     def decode(self, text: str) -> Any:
-        values: list[Any] = []
-        for index, part in enumerate(json.loads(text)):
-            if isinstance(part, dict) and part.get("$") == "error":
-                values.append(step_error(ErrorInfo.model_validate(part["v"]), self.branch_path(index)))
-            else:
-                values.append(self.codecs[index].decode(json.dumps(part, ensure_ascii=False)))
+        record = self.record
+        assert record is not None
+        assert record.plan is not None
+        parts = dict(zip(record.plan.keys, json.loads(text), strict=True))
+        values = [self._branch_value(index, parts) for index in range(len(self.keys))]
         return tuple(values) if self.kind is Kind.PARALLEL else values
+
+    def _branch_value(self, index: int, parts: dict[str, Any]) -> Any:
+        key = self.keys[index]
+        if key not in parts:
+            raise DeterminismError(
+                f"{self.kind} {self.path!r} has ended without {key!r}, which is in its list now; make the list in a "
+                "step, so that a replay gets the same one, or give the map another id to run it anew"
+            )
+        part = parts[key]
+        if isinstance(part, dict) and part.get("$") == "error":
+            return step_error(ErrorInfo.model_validate(part["v"]), self.branch_path(index))
+        return self.codecs[index].decode(json.dumps(part, ensure_ascii=False))
 
 
 NOTHING = codec(type(None))

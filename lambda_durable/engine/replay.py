@@ -66,7 +66,9 @@ class Replay:
         self.driver = driver
         self.retry = retry
         self.focus = focus
+        self.lost: FanOut | None = None  # whose list no longer has the branch that this is about
         self.closed = False
+        self.interrupt: BaseException | None = None  # what is on its way out of the handler
         self.log: Log | None = None
         self.entered: dict[str, Group | FanOut] = {}
         self.scopes: dict[str, Scope] = {}
@@ -125,7 +127,9 @@ class Replay:
             op
             for scope in self.scopes.values()
             for op in scope.open()
-            if isinstance(op, (Group, FanOut)) and op.path not in self.entered and self.encloses_focus(op.path)
+            if isinstance(op, (Group, FanOut))
+            and op.path not in self.entered
+            and self.encloses_focus(op.path)
         ]
 
     def enter(self, op: Group | FanOut) -> None:
@@ -139,9 +143,10 @@ class Replay:
         scope = self.scopes.get(op.path) or self.scope(op.path, op.scope.now)
         records = self.journal.partitions[op.path].records
         if self.encloses_focus(op.path):
-            for index in range(len(op.keys)):
-                if paths.within(self.focus, op.branch_path(index)):
-                    self._begin_branch(op, index, scope)
+            around = [i for i in range(len(op.keys)) if paths.within(self.focus, op.branch_path(i))]
+            for index in around:
+                self._begin_branch(op, index, scope)
+            self.lost = None if around else op
             return False
         running, halted, waiting = 0, False, []
         for index in range(len(op.keys)):
@@ -220,7 +225,9 @@ class Replay:
             work()
         except Exception as error:
             self.closed = True
-            raise Broken from error
-        except BaseException:
+            self.interrupt = Broken()
+            raise self.interrupt from error
+        except BaseException as interrupt:
             self.closed = True
+            self.interrupt = interrupt
             raise

@@ -50,7 +50,8 @@ class Scope:
         Raises the error that a bad call deserves: see API.md, 'Ids'.
         """
         if self.replay.closed:
-            raise Suspend  # on the way out of the handler (`finally`), nothing new begins
+            # On the way out of the handler (`finally`) nothing new begins, and what left it goes on.
+            raise self.replay.interrupt or Suspend()
         outer = running_step.get()
         if outer is not None:
             raise NestedStepError(

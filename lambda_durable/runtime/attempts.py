@@ -52,7 +52,9 @@ class Attempts:
         if (op.at_most_once or self._claims or claimed) and not self._claim(op, record, charged, now):
             return
         self.running[op.path] = (op, began)
-        info = StepInfo(chain.run_id, op.path, charged + 1, chain.invocation.deadline, chain.world.clock.monotonic)
+        info = StepInfo(
+            chain.run_id, op.path, charged + 1, chain.invocation.deadline, chain.world.clock.monotonic
+        )
         copy_context().run(self._start, op, info)
 
     def _start(self, op: StepCall, info: StepInfo) -> None:
@@ -92,9 +94,17 @@ class Attempts:
         unknown = "; whether its effect happened is not known" if op.at_most_once else ""
         error = StepInterruptedError(
             f"attempt {charged} of step {op.path!r} began and was never heard of again: its Lambda was killed, ran "
-            f"out of memory or out of time{unknown}. It is not tried again"
+            f"out of memory or out of time{unknown}. It is not tried again",
+            step_id=op.path,
         )
         return self._final(record, charged, error=ErrorInfo.of(error, attempts=charged))
+
+    def abandon(self) -> None:
+        """The handler has ended without what still runs here. Leave a trace of it (a write each), since its
+        effect may have happened."""
+        for op, began in self.running.values():
+            if op.record is None:
+                self.chain.register(self._blank(op, began))
 
     # -- after ---------------------------------------------------------------------------------------
 
@@ -179,6 +189,8 @@ def _millis(delay: timedelta) -> int:
     return round(delay.total_seconds() * 1000)
 
 
-def _at(error: SerializationError | PayloadTooLargeError, path: str) -> SerializationError | PayloadTooLargeError:
+def _at(
+    error: SerializationError | PayloadTooLargeError, path: str
+) -> SerializationError | PayloadTooLargeError:
     error.step_id = error.step_id or path
     return error

@@ -214,7 +214,9 @@ class Chain:
     def next(self, **changes: object) -> Continuation:
         """The message that follows the one in hand."""
         idle = 0 if self.progressed else self.message.idle + 1
-        plain = Continuation(run=self.run_id, generation=self.generation + 1, chain=self.message.chain, idle=idle)
+        plain = Continuation(
+            run=self.run_id, generation=self.generation + 1, chain=self.message.chain, idle=idle
+        )
         return plain.model_copy(update=changes)
 
     def below(self, scope: str, lane: int | None = None) -> tuple[Level, ...]:
@@ -245,10 +247,15 @@ class Chain:
         # that is late on purpose stays late.
         minute = from_millis(fire).replace(second=0, microsecond=0)
         early = minute + timedelta(minutes=1 if self.repeats else -1)
-        name = hashlib.sha256(f"{self.run_id}/{path}/{at}/{due.leaf}/{due.generation}/{early}".encode())
-        self.world.scheduler.schedule(name.hexdigest()[:48], early, due.body())
+        what = f"{self.run_id}/{path}/{at}/{due.leaf}/{due.generation}/{early}"
+        name = hashlib.sha256(what.encode()).hexdigest()[:48]
+        self.world.scheduler.schedule(name, early, due.body())
 
 
 def _same(one: LogEntry, other: LogEntry) -> bool:
     """Whether an entry is the one that an earlier delivery of the message wrote."""
-    return one.author == other.author and one.order == other.order and tuple(one.dispatched) == tuple(other.dispatched)
+    return (
+        one.author == other.author
+        and one.order == other.order
+        and tuple(one.dispatched) == tuple(other.dispatched)
+    )

@@ -13,7 +13,9 @@ from ..events import Event
 
 
 def dump_event(event: Event[Any]) -> str:
-    data = event.data.model_dump(mode="json", by_alias=True) if isinstance(event.data, BaseModel) else event.data
+    data = (
+        event.data.model_dump(mode="json", by_alias=True) if isinstance(event.data, BaseModel) else event.data
+    )
     return json.dumps(
         {
             "name": event.name,

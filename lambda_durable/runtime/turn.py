@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..config import StepsPerInvocation
@@ -18,6 +19,7 @@ from ..engine.interrupts import Interrupt, Reload, Stale, Suspend
 from ..engine.journal import Kind, Payload, Record, RunStatus, State
 from ..engine.operations import FanOut, Group, Operation, Sleep, StepCall
 from ..engine.replay import Replay
+from ..errors import DeterminismError, ErrorInfo
 from ..function import Function
 from . import branches
 from .attempts import Attempts
@@ -95,6 +97,8 @@ class Turn:
                 self.chain.load(op.path, new=isinstance(op, FanOut))  # of the siblings, nothing is needed
                 replay.enter(op)
             return
+        if replay.lost is not None:
+            self._give_up_branch(replay.lost)
         ops = replay.open()
         todo = [op for op in ops if self._can_start(op)]
         if todo and self._start(replay, ops, todo):
@@ -107,9 +111,13 @@ class Turn:
     def finish(self, op: Group | FanOut, result: Any, error: Exception | None) -> None:
         chain = self.chain
         if isinstance(op, FanOut):
-            assert op.record is not None
-            outcome = op.join(chain.journal.partitions[op.path].records, self.read)
-            chain.commit(self.attempts.joined(op.record, outcome))
+            record = op.record
+            assert record is not None
+            assert record.plan is not None
+            # Here it is the list as it is now that was run; in lanes, the list as it was at first.
+            plan = record.plan if record.plan.lanes else op.plan(0)
+            outcome = op.join(plan.keys, chain.journal.partitions[op.path].records, self.read)
+            chain.commit(self.attempts.joined(replace(record, plan=plan), outcome))
             return
         if error is None and op.path == self.focus:
             chain.lead(op.scope.replay.undecided())
@@ -165,7 +173,9 @@ class Turn:
                 return True
         here = [op for op in todo if self._has_begun(op)]
         if not here:
-            here = [op for op in todo if isinstance(op, FanOut) and not op.keys]  # has no lane to come back by
+            here = [
+                op for op in todo if isinstance(op, FanOut) and not op.keys
+            ]  # has no lane to come back by
             if here and replay.undecided():
                 chain.lead(replay.undecided())
                 replay.decided()
@@ -301,7 +311,9 @@ class Turn:
     def _pause(self, ops: Sequence[Operation]) -> None:
         """Nothing more can be done now. Leave the handler, with a driver for what is open."""
         chain = self.chain
-        if chain.progressed and any(op.path in chain.journal.dispatched and op.path != self.focus for op in ops):
+        if chain.progressed and any(
+            op.path in chain.journal.dispatched and op.path != self.focus for op in ops
+        ):
             # What was handed out may have ended meanwhile, and seen that this was not done yet.
             raise Reload
         times = [(at, op.path) for op in ops if (at := self._wake_time(op)) is not None]
@@ -340,6 +352,27 @@ class Turn:
         if message is None:
             raise Suspend
         raise GoOn(message)
+
+    def _give_up_branch(self, op: FanOut) -> None:
+        """The list has changed, and the branch that a message is about is no longer in it."""
+        chain = self.chain
+        record = Record(
+            path=self.focus,
+            kind=Kind.RUN if op.kind is Kind.MAP else Kind.GROUP,
+            state=State.FAILED,
+            author=chain.author,
+            began=self.now(),
+            ended=self.now(),
+            error=ErrorInfo.of(
+                DeterminismError(
+                    f"{op.kind} {op.path!r} had {self.focus!r} when it began, and its list no longer has it; make "
+                    "the list in a step, so that a replay gets the same one"
+                )
+            ),
+        )
+        if paths.parent(self.focus) != op.path:
+            raise Suspend
+        self._give_back(chain.commit(record))
 
     # -- cancelling ----------------------------------------------------------------------------------
 

@@ -81,8 +81,8 @@ def _step(world: World, header: Header, record: Record) -> StepRecord:
     over = record.state is State.WAITING and _was_over(header, record)
     if over:
         status = "completed"
-    elif not record.final and header.ended is not None:
-        status = "cancelled"
+    elif header.ended is not None and (record.ended is None or record.ended > header.ended):
+        status = "cancelled"  # it was still going on when the run ended
     waiting = None
     if status == "waiting" and record.wake_at is not None:
         waiting = WaitingFor(kind="time", deadline=from_millis(record.wake_at))
@@ -95,7 +95,9 @@ def _step(world: World, header: Header, record: Record) -> StepRecord:
         error=record.error,
         attempts=record.attempts,
         started_at=from_millis(record.began),
-        ended_at=from_millis(record.wake_at) if over and record.wake_at is not None else _time(record.ended),
+        ended_at=from_millis(max(record.wake_at, record.began))
+        if over and record.wake_at
+        else _time(record.ended),
         wake_at=_time(record.wake_at),
         waiting_for=waiting,
     )

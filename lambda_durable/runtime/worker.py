@@ -51,7 +51,9 @@ class App(Protocol):
 class Worker:
     """Works on messages for one app."""
 
-    def __init__(self, app: App, world: World, *, steps_per_invocation: StepsPerInvocation | None = None) -> None:
+    def __init__(
+        self, app: App, world: World, *, steps_per_invocation: StepsPerInvocation | None = None
+    ) -> None:
         self._app = app
         self._world = world
         self._steps_per_invocation = steps_per_invocation
@@ -93,7 +95,9 @@ class Worker:
             except Broken as broken:
                 assert broken.__cause__ is not None
                 raise broken.__cause__
-        raise RuntimeError(f"run {message.run}: its journal changed {MOST_RELOADS} times during one invocation")
+        raise RuntimeError(
+            f"run {message.run}: its journal changed {MOST_RELOADS} times during one invocation"
+        )
 
     # -- loading -------------------------------------------------------------------------------------
 
@@ -124,7 +128,9 @@ class Worker:
             self._end(chain, RunStatus.CANCELLED)
             return None
         if message.idle >= MOST_IDLE:
-            self._fail(chain, f"{MOST_IDLE} invocations in a row made no progress; the last waited for {message.due}")
+            self._fail(
+                chain, f"{MOST_IDLE} invocations in a row made no progress; the last waited for {message.due}"
+            )
             return None
         return chain if self._is_due(chain) else None
 
@@ -136,7 +142,11 @@ class Worker:
         if record is not None and record.final:
             self._already_ended(chain, record)
             return False
-        if record is not None and record.author.tag != chain.tag and record.author.generation >= message.generation:
+        if (
+            record is not None
+            and record.author.tag != chain.tag
+            and record.author.generation >= message.generation
+        ):
             return False  # another message has made an attempt since this one was sent
         if due is None or self._due_at(chain, due) != due.at or due.at <= chain.now():
             return True
@@ -194,9 +204,11 @@ class Worker:
             retry=function.retry,
             focus=turn.focus,
         )
-        self._replay(chain, function, replay, event)
+        self._replay(chain, function, replay, event, turn)
 
-    def _replay(self, chain: Chain, function: Function[Any, Any], replay: Any, event: Event[Any]) -> None:
+    def _replay(
+        self, chain: Chain, function: Function[Any, Any], replay: Any, event: Event[Any], turn: Turn
+    ) -> None:
         log = HandlerLog(replay, function.id)
         attempt = self._attempt(chain)
         call = partial(
@@ -219,6 +231,7 @@ class Worker:
         else:
             log.flush()
             if not replay.focus:
+                turn.attempts.abandon()
                 self._handler_ended(chain, replay, function, result)
 
     def _attempt(self, chain: Chain) -> int:
@@ -285,5 +298,3 @@ class Worker:
 
 def _outcomes(chain: Chain) -> int:
     return sum(record.final for record in chain.journal.partitions[""].records.values())
-
-

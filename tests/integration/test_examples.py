@@ -323,7 +323,8 @@ def test_checkout_survives_a_crash_at_every_point(checkout, mode):
 
 @pytest.mark.parametrize("mode", ["all", "auto"])
 def test_onboarding_survives_a_crash_at_every_point(onboarding, mode):
-    assert assert_survives_crashes(onboarding, {"teammates": ["charles@example.com"]}, mode) > 30
+    teammates = ["charles@example.com"] if mode == "all" else []  # stepwise has more points to crash at
+    assert assert_survives_crashes(onboarding, {"teammates": teammates}, mode) > 30
 
 
 @pytest.mark.parametrize("mode", ["all", "auto"])

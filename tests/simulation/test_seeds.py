@@ -7,6 +7,7 @@ else; then let the seeds of REGRESSIONS go, and look for others.
 from __future__ import annotations
 
 import pytest
+
 from tests.simulation.simulate import Setup, simulate
 
 REGRESSIONS = {
@@ -41,7 +42,9 @@ def test_a_run_keeps_every_promise_whatever_happens(first):
         pytest.fail(found, pytrace=False)
 
 
-@pytest.mark.parametrize(("bug", "seed"), [(bug, seed) for bug, seeds in REGRESSIONS.items() for seed in seeds])
+@pytest.mark.parametrize(
+    ("bug", "seed"), [(bug, seed) for bug, seeds in REGRESSIONS.items() for seed in seeds]
+)
 def test_a_bug_that_was_mended_stays_so(bug, seed):
     if found := complaint(seed):
         pytest.fail(f"{bug}, again?\n{found}", pytrace=False)
