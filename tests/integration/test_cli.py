@@ -316,17 +316,6 @@ def test_an_app_in_a_package_may_import_its_siblings_relatively(folder):
 # The bill
 
 
-def test_the_prices_are_those_that_were_looked_up():
-    source = Path("/work/shared/prices.json")
-    if not source.exists():
-        pytest.skip("the price list is not on this machine")
-    looked_up = json.loads(source.read_text())
-
-    assert {k: v for k, v in pricing.PRICES.items() if k in looked_up} == {
-        k: v for k, v in looked_up.items() if k in pricing.PRICES
-    }
-
-
 def test_a_message_is_three_requests_and_a_message_from_eventbridge_is_one_to_send_too():
     used = {"sqs:SendMessage": 4, "sqs:SendMessageBatch": 1}
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from lambda_durable.ports import Delivery, Invocation, World
 from lambda_durable.testing import LocalRuntime
+from lambda_durable.testing.simulation import Crashed
 
 _visit: ContextVar[Visit] = ContextVar("visit")
 
@@ -48,6 +49,8 @@ class TracedRuntime(LocalRuntime):
         self.effects: list[Effect] = []
         self.committed: dict[str, int] = {}
         """When a step's outcome was durable for certain: its tick."""
+        self.settled: dict[tuple[str, int], int] = {}
+        """The same of each attempt, those that failed too."""
         self.ticks = 0
         self._most = most_invocations
         self._verbose = verbose
@@ -107,7 +110,14 @@ class _Watched:
         method = getattr(self._store, name)
 
         def call(*args: Any, **options: Any) -> Any:
-            result = method(*args, **options)
+            process = self._runtime._simulation.current()
+            dead = process is not None and process.dead
+            try:
+                result = method(*args, **options)
+            except Crashed as crashed:
+                if not dead and str(crashed).startswith("after "):
+                    self._note(name, args, None)  # it was written, and nobody lives to know
+                raise
             self._note(name, args, result)
             return result
 
@@ -117,8 +127,10 @@ class _Watched:
         runtime = self._runtime
         if name == "commit":
             record = result or args[1]
+            tick = runtime.tick()
+            runtime.settled.setdefault((args[1].path, args[1].attempts), tick)
             if record.final:
-                runtime.committed.setdefault(record.path, runtime.tick())
+                runtime.committed.setdefault(record.path, tick)
         if not name.startswith(("load", "get")):
             told = " ".join(map(str, args[1:]))
             runtime._say(f"{name} {told} -> {'ok' if result is None else result}")
