@@ -10,12 +10,13 @@ import functools
 import inspect
 import typing
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import is_dataclass
 from hashlib import blake2b
 from types import CellType, SimpleNamespace
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from . import tagged_json
@@ -81,7 +82,8 @@ class Codec:
             raise SerializationError(f"a stored value cannot be read{wanted}: {_brief(error)}") from error
 
     def _encode_fitting(self, value: Any, adapter: TypeAdapter[Any]) -> str:
-        """Plain JSON that fits the annotation, a dict for a model say, becomes what the annotation says."""
+        """A dict that fits the annotation's model becomes the model, and so in a list: data from an API,
+        say. Nothing else is made to fit."""
         try:
             return self._encode_typed(value, adapter)
         except Unfit:
@@ -90,8 +92,8 @@ class Codec:
             try:
                 fitting = adapter.validate_python(value, by_alias=True, by_name=True)
             except ValidationError:
-                fitting = value
-            if fitting is value:
+                fitting = None
+            if not _is_made_of_models(fitting):
                 raise
             return self._encode_typed(fitting, adapter)
 
@@ -136,6 +138,11 @@ class Codec:
         if adapter is None:
             return from_json(text, allow_inf_nan=False)
         return adapter.validate_json(text, by_alias=True, by_name=True)
+
+
+def _is_made_of_models(value: Any) -> bool:
+    parts = value if isinstance(value, list) else [value]
+    return bool(parts) and all(isinstance(part, BaseModel) or is_dataclass(part) for part in parts)
 
 
 def codec(hint: Any = UNKNOWN) -> Codec:
