@@ -101,9 +101,10 @@ class Expression:
         return self._guarded(self._compute, event, incoming)
 
     def holds(self, event: EventLike, incoming: EventLike | None = None) -> bool:
-        """The value as a condition. CEL must give a bool; of a callable it is the truth of the result."""
+        """The value as a condition. CEL must give a bool; of a path or a callable it is the truth of what it
+        gives."""
         value = self.evaluate(event, incoming)
-        if callable(self.source):
+        if callable(self.source) or self.path is not None:
             return self._guarded(bool, value)
         if not isinstance(value, bool):
             kind = type_name(type(value))
@@ -137,10 +138,12 @@ def compile_expression(source: Source, what: str, *, incoming: bool = False) -> 
 
 
 def compile_condition(source: Source, what: str, *, incoming: bool = False) -> Expression:
-    """As compile_expression, for an `if_exp`: text is CEL always, and `holds` is what to ask."""
+    """As compile_expression, for an `if_exp`; `holds` is what to ask."""
     if callable(source):
         return _from_callable(source, what)
     _check_text(source, what)
+    if (names := _path(source)) and names[0] in _FIELDS:
+        return _from_path(source, names, what)
     return _from_cel(source, what, incoming)
 
 

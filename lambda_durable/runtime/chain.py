@@ -49,7 +49,8 @@ class Chain:
     invocation: Invocation
     tag: str = ""
     generation: int = 0
-    progressed: bool = False  # wrote something since the journal was loaded
+    progressed: bool = False  # wrote something
+    outdated: bool = False  # tried to write, so others may have looked before it and seen nothing
     again: bool = False  # this invocation has loaded the run before, so what it finds of its own is no news
     repeats: bool = False  # an earlier delivery of this message may have got this far
     items_loaded: int = 0
@@ -166,8 +167,9 @@ class Chain:
         return self._written(record, self.world.store.claim(self.run_id, record, seen))
 
     def _written(self, record: Record, found: Record | None) -> Record:
-        self.progressed = True
+        self.outdated = True
         if found is None:
+            self.progressed = True
             found = record
         self.note(found)
         if not self._handed_out(found.path):
@@ -206,7 +208,7 @@ class Chain:
         log.append(entry)
         self.journal.note(entry)
         self.generation = self._mine = generation
-        self.progressed = True
+        self.progressed = self.outdated = True
         self._latest = max(self._latest, generation)
 
     # -- what brings the run back --------------------------------------------------------------------

@@ -311,7 +311,7 @@ class Turn:
     def _pause(self, ops: Sequence[Operation]) -> None:
         """Nothing more can be done now. Leave the handler, with a driver for what is open."""
         chain = self.chain
-        if chain.progressed and any(
+        if chain.outdated and any(
             op.path in chain.journal.dispatched and op.path != self.focus for op in ops
         ):
             # What was handed out may have ended meanwhile, and seen that this was not done yet.

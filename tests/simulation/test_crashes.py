@@ -76,10 +76,13 @@ def map_(ctx: Context[Any]) -> list[str]:
 
 @app.function("parallel")
 def parallel(ctx: Context[Any]) -> list[Any]:
-    def branch() -> list[str]:
+    def long() -> list[str]:
         return [ctx.step.run("x", effect), ctx.step.run("y", effect)]
 
-    return list(ctx.step.parallel("p", branch, branch))
+    def short() -> str:
+        return ctx.step.run("x", effect)
+
+    return list(ctx.step.parallel("p", long, short))
 
 
 @app.function("gather")

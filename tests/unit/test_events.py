@@ -371,7 +371,7 @@ class TestTriggerConditions:
         with caplog.at_level(logging.WARNING):
             assert not on_event("x", if_exp=fail).accepts(Event("x", "secret"))
             assert not on_event("x", if_exp="event.data.n > 1").accepts(Event("x", "secret"))
-            assert not on_event("x", if_exp="event.data").accepts(Event("x", "secret"))
+            assert not on_event("x", if_exp="event.data + event.name").accepts(Event("x", "secret"))
 
         assert [record.levelname for record in caplog.records] == ["WARNING"] * 3
         assert "ValueError" in caplog.text

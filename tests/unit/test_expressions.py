@@ -142,11 +142,14 @@ class TestCel:
     def test_sees_models_as_their_json(self) -> None:
         assert value("event.data.items[0].price == '1.5' && event.data.is_vip", Cart(items=[Item(sku="s")]))
 
-    def test_reads_as_a_condition_what_would_be_a_path(self) -> None:
-        condition = compile_condition("event.data.vip", "if_exp")
+    @pytest.mark.parametrize("source", ["event.data.vip", "data.vip"])
+    def test_a_path_is_a_condition_by_its_truth(self, source: str) -> None:
+        condition = compile_condition(source, "if_exp")
 
-        assert condition.path is None
         assert condition.holds(event({"vip": True}))
+        assert condition.holds(event({"vip": "gold"}))
+        assert not condition.holds(event({"vip": 0}))
+        assert not condition.holds(event({}))
 
     def test_runs_in_any_thread(self) -> None:
         condition = compile_condition("event.data.n > 2", "if_exp")
@@ -310,7 +313,7 @@ class TestFailures:
             value(interrupt)
 
     def test_include_a_condition_that_is_no_bool(self) -> None:
-        condition = compile_condition("event.data.n", "if_exp")
+        condition = compile_condition("event.data.n + 1", "if_exp")
 
         with pytest.raises(ExpressionError, match="gave int, and a condition is a bool"):
             condition.holds(event({"n": 1}))
