@@ -21,6 +21,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.s3.models import FakeKey, s3_backends
 
+from .dynamo_shortcut import Shortcut
 from .traffic import Traffic
 from .usage import Attributes, Meter, Usage
 
@@ -68,10 +69,12 @@ class Cloud:
         client: Any = object.__new__(type(shared))
         client.__dict__.update(shared.__dict__)
         account, traffic, meter = self._account, self._traffic, self._meter
+        shortcut = Shortcut(shared, account, REGION)
 
         def call(operation: str, params: dict[str, Any]) -> Any:
             def apply() -> Any:
-                return _shared_call(account, shared, operation, params)
+                answer = shortcut.call(operation, params) if service == "dynamodb" else None
+                return _shared_call(account, shared, operation, params) if answer is None else answer
 
             if service != "dynamodb":
                 return traffic.call(f"{service}:{operation}", apply)
@@ -129,21 +132,33 @@ def _address_to_account(params: dict[str, Any], **_: Any) -> None:
 
 
 def _read_by_partition(table: Any) -> None:
-    """moto sorts the whole table for each Query; show it the partition that is asked for, and no more."""
+    """moto sorts the whole table for each Query; show it what may be asked for, and no more: the partition,
+    or the items that are in the index."""
     query: Callable[..., Any] = table.query
 
     def query_partition(hash_key: DynamoType, *args: Any, **kwargs: Any) -> Any:
         index = args[6] if len(args) > 6 else kwargs.get("index_name")
-        if index or hash_key is None:
-            return query(hash_key, *args, **kwargs)
         everything = table.items
-        table.items = {hash_key: everything[hash_key]} if hash_key in everything else {}
+        if index:
+            schemas = [each.schema for each in table.all_indexes() if each.name == index]
+            table.items = _having(everything, {key["AttributeName"] for schema in schemas for key in schema})
+        elif hash_key is not None:
+            table.items = {hash_key: everything[hash_key]} if hash_key in everything else {}
         try:
             return query(hash_key, *args, **kwargs)
         finally:
             table.items = everything
 
     table.query = query_partition
+
+
+def _having(partitions: Any, attributes: set[str]) -> dict[DynamoType, dict[DynamoType, Item]]:
+    found = {}
+    for hash_key, partition in partitions.items():
+        items = {range_key: item for range_key, item in partition.items() if attributes <= item.attrs.keys()}
+        if items:
+            found[hash_key] = items
+    return found
 
 
 def _untyped(thing: Any) -> Any:

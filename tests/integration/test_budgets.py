@@ -1,0 +1,284 @@
+"""What a run costs, counted: issue 2, point 4; DESIGN.md, 'The state'."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+from test_steps import Async, Sync
+
+from lambda_durable import AsyncContext, Context, Durable, Event, on_event
+
+WRITES = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:TransactWriteItems"}
+
+
+@pytest.fixture(params=[Sync(), Async()], ids=lambda flavour: flavour.name)
+def flavour(request):
+    return request.param
+
+
+@pytest.fixture
+def app():
+    return Durable("t")
+
+
+class Cost:
+    """What a run took, from its start to its end."""
+
+    def __init__(self, rt, function, *, sent=False):
+        if sent:
+            rt.send(Event("go"))
+        else:
+            rt.start(function)
+        rt.drain()
+        (run,) = rt.runs()
+        self.calls = rt.calls - Counter(self._of(lambda: list(rt.runs()), rt))
+        self.invocations = rt.invocations
+        self.items_read = rt.usage.items_read
+        self.write_units = rt.usage.write_units
+        assert run.status == "completed", rt.get(run.run_id).error
+
+    def _of(self, look, rt):
+        """The calls of the look itself."""
+        before = rt.calls.copy()
+        look()
+        return rt.calls - before
+
+    @property
+    def writes(self):
+        return sum(count for call, count in self.calls.items() if call in WRITES)
+
+
+def sequence(flavour, app, n, output="x", id="f"):
+    """A function of `n` steps, one after the other."""
+
+    def body(ctx):
+        for _ in range(n):
+            yield ctx.step.run("a step", lambda: output)
+
+    return flavour.function(app, body, id)
+
+
+def cost_of_sequence(durable, flavour, n, mode, output="x"):
+    app = Durable("t")
+    return Cost(durable(app, steps_per_invocation=mode), sequence(flavour, app, n, output))
+
+
+# a step
+
+
+def test_a_sequential_step_stepwise_costs_a_query_a_conditional_write_and_a_message(durable, flavour):
+    few, many = (cost_of_sequence(durable, flavour, n, 1) for n in (3, 13))
+    assert many.calls - few.calls == {"dynamodb:Query": 10, "dynamodb:PutItem": 10, "sqs:SendMessage": 10}
+    assert many.invocations - few.invocations == 10
+
+
+def test_with_all_a_step_costs_one_conditional_write(durable, flavour):
+    few, many = (cost_of_sequence(durable, flavour, n, "all") for n in (3, 13))
+    assert many.calls - few.calls == {"dynamodb:PutItem": 10}
+    assert many.invocations == few.invocations
+
+
+def test_with_n_steps_in_an_invocation_there_are_so_many_fewer_queries_and_messages(durable, flavour):
+    few, many = (cost_of_sequence(durable, flavour, n, 5) for n in (5, 25))
+    assert many.calls - few.calls == {"dynamodb:Query": 4, "dynamodb:PutItem": 20, "sqs:SendMessage": 4}
+
+
+@pytest.mark.parametrize("mode", [1, "all"])
+def test_every_write_of_a_step_is_conditional(durable, flavour, mode):
+    app = Durable("t")
+    rt = durable(app, steps_per_invocation=mode)
+    conditions = []
+    rt.aws("dynamodb").meta.events.register(
+        "provide-client-params.dynamodb.PutItem",
+        lambda params, **_: conditions.append("ConditionExpression" in params),
+    )
+    Cost(rt, sequence(flavour, app, 3))
+    assert all(conditions)
+
+
+@pytest.mark.parametrize("mode", [1, "all"])
+def test_a_sleep_costs_one_write_and_one_message_or_schedule(durable, flavour, mode):
+    def cost(*durations):
+        app = Durable("t")
+
+        def body(ctx):
+            for duration in durations:
+                yield ctx.step.sleep("s", duration)
+
+        return Cost(durable(app, steps_per_invocation=mode), flavour.function(app, body))
+
+    none, short, long = cost(), cost("5m", "5m"), cost("3d", "3d")
+    assert short.calls - none.calls == {"dynamodb:Query": 2, "dynamodb:PutItem": 2, "sqs:SendMessage": 2}
+    # A schedule fires within its minute, so it is set to the minute before, and a message does the rest.
+    assert long.writes - none.writes == 2
+    assert long.calls["scheduler:CreateSchedule"] == 2
+    assert long.calls["sqs:SendMessage"] - none.calls["sqs:SendMessage"] <= 2
+
+
+def test_a_step_with_900_bytes_of_output_is_one_write_unit(durable, flavour):
+    for mode in (1, "all"):
+        none = cost_of_sequence(durable, flavour, 0, mode)
+        some = cost_of_sequence(durable, flavour, 10, mode, output="x" * 898)  # and two quotes
+        assert some.write_units - none.write_units == 10
+
+
+# a run
+
+
+@pytest.mark.parametrize("mode", [1, "all"])
+def test_a_run_costs_two_header_writes(durable, flavour, mode):
+    cost = cost_of_sequence(durable, flavour, 0, mode)
+    assert cost.writes == 2
+    assert cost.invocations == 2  # the start, and the run
+
+
+@pytest.mark.parametrize("mode", [1, "all"])
+def test_a_run_that_an_event_started_costs_one_event_write_more(durable, flavour, mode):
+    app = Durable("t")
+    f = flavour.function(app, lambda ctx: iter(()), triggers=on_event("go"))
+    cost = Cost(durable(app, steps_per_invocation=mode), f, sent=True)
+    assert cost.writes == 3
+
+
+def test_an_event_is_written_once_however_many_functions_it_starts(durable):
+    app = Durable("t")
+    for n in range(4):
+
+        @app.function(f"f{n}", on_event("go"))
+        def f(ctx: Context) -> None: ...
+
+    rt = durable(app)
+    rt.send(Event("go"))
+    rt.drain()
+    assert sum(count for call, count in rt.calls.items() if call in WRITES) == 1 + 4 * 2
+
+
+def test_what_a_handler_logs_or_asks_of_the_context_costs_nothing(durable, app):
+    @app.function("plain")
+    def plain(ctx: Context) -> None:
+        ctx.step.run("x", lambda: 0)
+
+    @app.function("curious")
+    def curious(ctx: Context) -> None:
+        ctx.random.random(), ctx.now(), ctx.event
+        ctx.step.run("x", lambda: 0)
+        ctx.now()
+
+    assert Cost(durable(app), curious).calls == Cost(durable(app), plain).calls
+
+
+# the journal as it grows
+
+
+def test_with_auto_what_400_steps_read_is_less_than_5_times_what_100_read(durable):
+    short, long = (cost_of_sequence(durable, Sync(), n, "auto").items_read for n in (100, 400))
+    assert long < 5 * short
+
+
+def test_with_auto_the_first_steps_are_one_in_an_invocation(durable, flavour):
+    assert cost_of_sequence(durable, flavour, 3, "auto").calls == cost_of_sequence(durable, flavour, 3, 1).calls
+
+
+def test_with_auto_steps_take_fewer_and_fewer_invocations(durable):
+    a, b, c = (cost_of_sequence(durable, Sync(), n, "auto").invocations for n in (20, 40, 80))
+    assert c - b < 1.5 * (b - a)  # twice as many steps
+
+
+# side by side
+
+
+def test_a_map_of_1000_stepwise_costs_at_most_12_times_one_of_100(durable):
+    # The one test here that takes seconds: it is what shows that nothing is read by each for each.
+    def cost(n):
+        app = Durable("t")
+
+        @app.function("f")
+        def f(ctx: Context) -> int:
+            return len(ctx.step.map("m", abs, range(n)))
+
+        return Cost(durable(app, steps_per_invocation=1), f)
+
+    narrow, wide = cost(100), cost(1000)
+    assert wide.calls.total() <= 12 * narrow.calls.total()
+    assert wide.invocations <= 12 * narrow.invocations
+    assert wide.items_read <= 12 * narrow.items_read
+    for call, count in narrow.calls.items():
+        assert wide.calls[call] <= max(12 * count, 12), call
+
+
+def test_gathered_steps_with_all_cost_a_write_each_and_none_for_their_order(durable):
+    def cost(k):
+        app = Durable("t")
+
+        @app.function("f")
+        async def f(ctx: AsyncContext) -> None:
+            await asyncio.gather(*(ctx.step.run(f"s{n}", lambda: 0) for n in range(k)))
+
+        return Cost(durable(app, steps_per_invocation="all"), f)
+
+    few, many = cost(2), cost(12)
+    assert few.writes == 2 + 2
+    assert many.calls - few.calls == {"dynamodb:PutItem": 10}
+    assert many.invocations == few.invocations
+
+
+def test_gathered_steps_of_different_length_cost_no_order_write_either(durable, app):
+    @app.function("f")
+    async def f(ctx: AsyncContext) -> None:
+        await asyncio.gather(*(ctx.step.run(f"s{n}", lambda: 0) for n in range(5)))
+
+    rt = durable(app, steps_per_invocation="all")
+    for n in range(5):
+        rt.stub(f"s{n}", takes=f"{9 - n}s")
+    assert Cost(rt, f).writes == 2 + 5
+
+
+def test_a_race_costs_one_write_more(durable, app):
+    @app.function("f")
+    async def f(ctx: AsyncContext) -> str:
+        tasks = {name: asyncio.create_task(ctx.step.run(name, lambda: 0)) for name in ("slow", "fast")}
+        done, _ = await asyncio.wait(tasks.values(), return_when=asyncio.FIRST_COMPLETED)
+        won = "fast" if tasks["fast"] in done else "slow"
+        await ctx.step.run(f"{won} won", lambda: 0)
+        await tasks["slow"]
+        return won
+
+    rt = durable(app, steps_per_invocation="all")
+    rt.stub("slow", takes="20s")
+    rt.stub("fast", takes="5s")
+    assert Cost(rt, f).writes == 2 + 3 + 1
+
+
+def test_a_race_of_a_sync_handler_costs_one_write_more(durable, app):
+    @app.function("f")
+    def f(ctx: Context) -> str:
+        futures = {name: ctx.step.submit(name, lambda: 0) for name in ("slow", "fast")}
+        done, _ = ctx.step.wait(tuple(futures.values()), return_when="FIRST_COMPLETED")
+        won = "fast" if futures["fast"] in done else "slow"
+        ctx.step.run(f"{won} won", lambda: 0)
+        futures["slow"].result()
+        return won
+
+    rt = durable(app, steps_per_invocation="all")
+    rt.stub("slow", takes="20s")
+    rt.stub("fast", takes="5s")
+    assert Cost(rt, f).writes == 2 + 3 + 1
+
+
+def test_once_a_group_is_done_replay_reads_only_its_result(durable, app):
+    def cost(inside, after):
+        app = Durable("t")
+
+        @app.function("f")
+        def f(ctx: Context) -> None:
+            def group():
+                for n in range(inside):
+                    ctx.step.run(f"i{n}", lambda: 0)
+
+            ctx.step.group("g", group)
+            for n in range(after):
+                ctx.step.run(f"a{n}", lambda: 0)
+
+        return Cost(durable(app, steps_per_invocation=1), f).items_read
+
+    assert cost(10, 8) - cost(10, 4) == cost(2, 8) - cost(2, 4)
