@@ -1,4 +1,4 @@
-"""`Durable`: the registry of an app's functions, and what its Lambda calls."""
+"""`Durable`: the registry of an app's functions."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Durable:
         max_output: int = MAX_OUTPUT,
     ) -> None:
         self.id = _check_id(id, "an app")
-        self.retry = retry if retry is not None else Retry()
+        self.retry = _check_retry(retry, f"app {id!r}") or Retry()
         self.steps_per_invocation = check_steps_per_invocation(steps_per_invocation)
         self.max_output = max_output
         self._functions: dict[str, Function[Any, Any]] = {}
@@ -107,6 +107,10 @@ class Durable:
         `Context[...]` says; without one the function is only started or invoked. `labels` gives up to 3
         strings to find a run by.
         """
+        if isinstance(triggers, str):
+            raise ConfigurationError(
+                f"function {id!r}: {triggers!r} is no trigger; write on_event({triggers!r})"
+            )
         listed = [triggers] if isinstance(triggers, Trigger) else list(triggers)
         _check_id(id, "a function")
         if id in self._functions:
@@ -124,7 +128,7 @@ class Durable:
                 id,
                 handler,
                 listed,
-                retry=retry if retry is not None else self.retry,
+                retry=_check_retry(retry, f"function {id!r}") or self.retry,
                 steps_per_invocation=check_steps_per_invocation(
                     self.steps_per_invocation if steps_per_invocation is None else steps_per_invocation
                 ),
@@ -183,6 +187,14 @@ def _durable(step: DurableStep) -> Callable[..., Any]:
 
     call.__durable_step__ = step  # type: ignore[attr-defined]
     return call
+
+
+def _check_retry(retry: object, what: str) -> Retry | None:
+    if retry is not None and not isinstance(retry, Retry):
+        raise ConfigurationError(
+            f"retry= of {what} takes a Retry, and this is {retry!r}: write Retry(max_attempts=...)"
+        )
+    return retry
 
 
 def _check_id(id: object, what: str) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
 
 from .durations import Duration, parse_duration, require_aware, to_millis
-from .engine.journal import RunStatus
+from .engine.journal import Partition, RunStatus
 from .errors import (
     ConfigurationError,
     RunCancelledError,
@@ -65,6 +65,11 @@ class Client:
     def send(self, *events: Event[Any]) -> list[str]:
         """Publish events on the app's bus; returns their ids. An id that was sent in the last 24 hours
         starts nothing again. Raises SerializationError or PayloadTooLargeError before anything is sent."""
+        for event in events:
+            if not isinstance(event, Event):
+                raise ConfigurationError(
+                    f"send() takes events, and this is {event!r}: write Event(name, data)"
+                )
         entries = [to_eventbridge_entry(event, self._encode) for event in events]
         self._world.bus.put(entries)
         return [event.id for event in events]
@@ -80,6 +85,10 @@ class Client:
     ) -> Run[Any]:
         """Start a function directly, whatever its triggers. With a `run_id` of your own, doing it again
         starts nothing twice. The run is `queued` until a worker takes it."""
+        if not isinstance(function, str | Function):
+            raise ConfigurationError(
+                f"{function!r} is no durable function; decorate it with @app.function(...)"
+            )
         id = function if isinstance(function, str) else function.id
         if self._app is not None and id not in self._app.functions:
             known = ", ".join(map(repr, self._app.functions)) or "none"
@@ -116,7 +125,8 @@ class Client:
         while True:
             header = self._world.store.get_header(run_id)
             if header is not None and header.status.ended:
-                return self._outcome(self.get(run_id))
+                function = self._app.functions.get(header.function_id) if self._app is not None else None
+                return self._outcome(run_of(self._world, header, Partition(""), function))
             if self._world.clock.monotonic() >= deadline:
                 status = header.status if header is not None else "queued"
                 raise RunTimeoutError(f"run {run_id} is still {status} after {timeout}")

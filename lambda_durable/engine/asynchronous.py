@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from ..errors import ConfigurationError
 from .loop import HandlerLoop, HandlerTask, refuse
 from .operations import Group, Operation
 from .replay import Replay
@@ -28,7 +29,9 @@ class AsyncReplay(Replay):
         self._ended: list[tuple[Group, Any, Exception | None]] = []
         token = current_scope.set(self.top)
         try:
-            return self._loop.run_until_complete(handler())
+            result = self._loop.run_until_complete(handler())
+            self._check_awaited()
+            return result
         except BaseException:
             for op in self.called:  # what the handler was left before it awaited, it has not forgotten
                 if op.awaitable is not None:
@@ -39,6 +42,15 @@ class AsyncReplay(Replay):
             self.closed = True
             self._close_tasks()
             self._loop.close()
+
+    def _check_awaited(self) -> None:
+        """A step that was called and never awaited did not run, and that is hardly what was meant."""
+        started = {task.get_coro() for task in asyncio.all_tasks(self._loop)}
+        forgotten = [op.path for op in self.called if op.awaitable not in started]
+        if forgotten:
+            raise ConfigurationError(
+                f"step {min(forgotten)!r} was called and never awaited, so it did not run; write `await` before it"
+            )
 
     def _close_tasks(self) -> None:
         """Close what is still suspended. What the handler does on its way out (`finally`) starts nothing."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..errors import ConfigurationError
+
 if TYPE_CHECKING:
     from .operations import Operation
 
@@ -35,3 +37,13 @@ class Blocked(Interrupt):
 
 class Broken(Interrupt):
     """Something outside failed (its error is the cause). No business of the handler: the invocation fails."""
+
+
+class Swallowed(Interrupt):
+    """The handler caught what was to leave it."""
+
+    def error(self) -> ConfigurationError:
+        return ConfigurationError(
+            "the handler caught the exception that suspends it (a bare `except:` or `except BaseException`), so it "
+            "went on with a step that had not ended; catch Exception, which lets the suspension by"
+        )

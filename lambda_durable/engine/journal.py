@@ -206,7 +206,3 @@ class Journal:
             self.order.setdefault(scope, []).extend(paths)
         for path in entry.dispatched:
             self.dispatched[path] = entry
-
-    def records(self) -> Iterable[Record]:
-        for partition in self.partitions.values():
-            yield from partition.records.values()

@@ -100,6 +100,6 @@ class HandlerLoop(asyncio.SelectorEventLoop):
 
 def refuse(what: str) -> NoReturn:
     raise ConfigurationError(
-        f"the handler {what} outside a step; that could not be replayed. Sleep with `await ctx.step.sleep(...)`, "
-        "limit a step with `ctx.step.options(timeout=...)`, and do I/O in `ctx.step.run(...)`"
+        f"the handler {what} outside a step; that could not be replayed. Sleep with `await ctx.step.sleep(...)`; "
+        "I/O, threads and time limits go into a step's function: `await ctx.step.run(...)`"
     )

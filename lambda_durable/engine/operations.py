@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import Retry
 from ..errors import DeterminismError, ErrorInfo, SerializationError
-from ..serialization import Codec, codec
+from ..serialization import Codec
 from . import paths
 from .failures import rebuild, step_error
 from .journal import FanPlan, Kind, Payload, Record
@@ -211,6 +211,3 @@ class FanOut(Operation):
         if isinstance(part, dict) and part.get("$") == "error":
             return step_error(ErrorInfo.model_validate(part["v"]), self.branch_path(index))
         return self.codecs[index].decode(json.dumps(part, ensure_ascii=False))
-
-
-NOTHING = codec(type(None))

@@ -8,12 +8,13 @@ event loop (`loop.py`).
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from ..config import Retry
 from . import paths
-from .interrupts import Broken
+from .interrupts import Broken, Suspend, Swallowed
 from .journal import Journal, Kind, Payload
 from .operations import FanOut, Group, Operation, StepCall
 from .scope import Scope
@@ -204,6 +205,16 @@ class Replay:
             self.log.flush()
         for scope in self.scopes.values():
             scope.decided()
+
+    def leave_handler(self) -> NoReturn:
+        """A step is called after an interrupt. On the way out of the handler (`finally`) nothing new begins,
+        and the interrupt goes on; a handler that has caught it is found out."""
+        if self.interrupt is None:
+            raise Suspend
+        passing = sys.exc_info()[1]
+        while passing is not None and passing is not self.interrupt:
+            passing = passing.__context__
+        raise Swallowed if passing is None else self.interrupt
 
     # -- the driver's side ---------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigurationError, DeterminismError, DuplicateStepError, NestedStepError
 from ..step_info import running_step
 from . import paths
-from .interrupts import Reload, Suspend
+from .interrupts import Reload
 from .journal import Kind, Partition
 from .operations import Operation, Sleep
 
@@ -49,9 +49,8 @@ class Scope:
 
         Raises the error that a bad call deserves: see API.md, 'Ids'.
         """
-        if self.replay.closed:
-            # On the way out of the handler (`finally`) nothing new begins, and what left it goes on.
-            raise self.replay.interrupt or Suspend()
+        if self.replay.interrupt is not None or self.replay.closed:
+            self.replay.leave_handler()
         outer = running_step.get()
         if outer is not None:
             raise NestedStepError(

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..errors import ConfigurationError
-from .interrupts import Blocked, Interrupt
+from .interrupts import Blocked, Interrupt, Swallowed
 from .operations import FanOut, Group, Operation
 from .replay import Replay
 from .scope import Scope, current_scope
@@ -20,7 +19,6 @@ class SyncReplay(Replay):
     """Replays a `def` handler."""
 
     _depth = 0  # how many branches of fan-outs are on the stack
-    _blocked = False
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
@@ -80,8 +78,8 @@ class SyncReplay(Replay):
 
     def _go_on(self, ops: Sequence[Operation]) -> None:
         if self._depth:
-            self._blocked = True
-            raise Blocked(ops)
+            self.interrupt = Blocked(ops)
+            raise self.interrupt
         self.advance()
 
     def _run_group(self, op: Group) -> None:
@@ -124,23 +122,13 @@ class SyncReplay(Replay):
             self._run_group(branch)
             return True
         except Blocked as blocked:
-            self._blocked = False
+            self.interrupt = None
             self._waits[branch.path] = blocked.ops
             return False
         finally:
             self._depth -= 1
 
     def _check_swallowed(self) -> None:
-        if self.closed or self._blocked:
+        if self.interrupt is not None:
             self.closed = True
             raise Swallowed
-
-
-class Swallowed(Interrupt):
-    """The handler caught what was to leave it."""
-
-    def error(self) -> ConfigurationError:
-        return ConfigurationError(
-            "the handler caught the exception that suspends it (a bare `except:` or `except BaseException`), so it "
-            "went on with a step that had not ended; catch Exception, which lets the suspension by"
-        )

@@ -16,6 +16,7 @@ from ..errors import (
     PayloadTooLargeError,
     RetryAfterError,
     SerializationError,
+    StepError,
     StepInterruptedError,
 )
 from ..serialization import Codec
@@ -86,9 +87,10 @@ class Attempts:
             author=chain.author,
             began=record.began if record is not None else now,
             attempts=charged,
-            claim=Claim(charged + 1, deadline, chain.tag),
+            claim=Claim(charged + 1, deadline, self._claimant),
         )
-        return chain.claim(wanted, record) is wanted
+        # By value: a response that was lost makes the same claim come back as one that was found.
+        return chain.claim(wanted, record).claim == wanted.claim
 
     def _given_up(self, op: StepCall, record: Record, charged: int) -> Record:
         unknown = "; whether its effect happened is not known" if op.at_most_once else ""
@@ -130,8 +132,13 @@ class Attempts:
             return self.chain.commit(self._completed(base, op.codec, result, attempt))
         return self.chain.commit(self._failed(base, op.retry, error, attempt))
 
+    @property
+    def _claimant(self) -> str:
+        """This delivery of the message: a second one at the same time must not take its claim for its own."""
+        return f"{self.chain.tag}/{self.chain.delivery.receive_count}"
+
     def _is_mine(self, record: Record | None) -> bool:
-        return record is not None and record.claim is not None and record.claim.tag == self.chain.tag
+        return record is not None and record.claim is not None and record.claim.tag == self._claimant
 
     def _blank(self, op: Operation, began: int) -> Record:
         return Record(path=op.path, kind=op.kind, state=State.RUNNING, author=self.chain.author, began=began)
@@ -189,8 +196,7 @@ def _millis(delay: timedelta) -> int:
     return round(delay.total_seconds() * 1000)
 
 
-def _at(
-    error: SerializationError | PayloadTooLargeError, path: str
-) -> SerializationError | PayloadTooLargeError:
-    error.step_id = error.step_id or path
-    return error
+def _at(error: SerializationError | PayloadTooLargeError, path: str) -> StepError:
+    what = f"the output of step {path!r}"
+    message = error.message if error.message.startswith(what) else f"{what}: {error.message}"
+    return type(error)(message, step_id=path)

@@ -33,7 +33,8 @@ class Continuation(BaseModel):
     """Go on with a run.
 
     `chain` leads from the run's own chain to the one that is meant; it is empty for the run's own. With
-    `leaf`, only that step is run, and then its chain goes on.
+    `leaf`, only that step is run, and then its chain goes on. `idle` counts invocations in a row that got
+    nowhere, `failures` those in which the code around a branch or leaf raised.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -45,6 +46,7 @@ class Continuation(BaseModel):
     lane: int | None = None
     due: Due | None = None
     idle: Annotated[int, Field(ge=0)] = 0
+    failures: Annotated[int, Field(ge=0)] = 0
     forced: bool = False
     joined: str | None = None
 
@@ -95,5 +97,5 @@ def parse(body: str) -> Continuation | Start | dict[str, Any]:
 
 
 def tag(message_id: str) -> str:
-    """A short digest of the id that SQS gave a message."""
-    return hashlib.blake2b(message_id.encode(), digest_size=6).hexdigest()[:8]
+    """A short digest of an id: that which SQS gave a message, say."""
+    return hashlib.blake2b(message_id.encode(), digest_size=4).hexdigest()

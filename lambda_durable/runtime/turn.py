@@ -19,7 +19,7 @@ from ..engine.interrupts import Interrupt, Reload, Stale, Suspend
 from ..engine.journal import Kind, Payload, Record, RunStatus, State
 from ..engine.operations import FanOut, Group, Operation, Sleep, StepCall
 from ..engine.replay import Replay
-from ..errors import DeterminismError, ErrorInfo
+from ..errors import DeterminismError, ErrorInfo, StepError
 from ..function import Function
 from . import branches
 from .attempts import Attempts
@@ -43,6 +43,14 @@ class GoOn(Interrupt):
     def __init__(self, message: Continuation) -> None:
         super().__init__()
         self.message = message
+
+
+class Strayed(Interrupt):
+    """The code around a branch or step that was handed out raised before it came to it."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
 
 
 class Cancelled(Interrupt):
@@ -119,6 +127,10 @@ class Turn:
             outcome = op.join(plan.keys, chain.journal.partitions[op.path].records, self.read)
             chain.commit(self.attempts.joined(replace(record, plan=plan), outcome))
             return
+        if op.scope.replay.encloses_focus(op.path):
+            if error is None or isinstance(error, StepError):
+                raise Suspend  # the code has gone on without what this message is about
+            raise Strayed(error)
         if error is None and op.path == self.focus:
             chain.lead(op.scope.replay.undecided())
         record = self.attempts.end_group(op, result, error)
@@ -318,7 +330,7 @@ class Turn:
             raise Reload
         times = [(at, op.path) for op in ops if (at := self._wake_time(op)) is not None]
         if times:
-            if chain.follower:
+            if chain.follower and chain.message.leaf is None:
                 raise Stale
             at, path = min(times)
             chain.wake(path, at, message=self._same_work())

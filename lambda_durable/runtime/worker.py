@@ -4,6 +4,7 @@ back."""
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -13,28 +14,35 @@ from ..config import Retry, StepsPerInvocation
 from ..durations import from_millis
 from ..engine import paths
 from ..engine.asynchronous import AsyncReplay
-from ..engine.interrupts import Broken, Reload, Stale, Suspend
+from ..engine.interrupts import Broken, Reload, Stale, Suspend, Swallowed
 from ..engine.journal import Author, Failure, Header, Journal, Record, RunStatus
 from ..engine.replay import Replay
-from ..engine.sync import Swallowed, SyncReplay
-from ..errors import ConfigurationError, DurableError, ErrorInfo, EventDataError, StepError
+from ..engine.sync import SyncReplay
+from ..errors import (
+    ConfigurationError,
+    DurableError,
+    ErrorInfo,
+    EventDataError,
+    SerializationError,
+    StepError,
+)
 from ..events import Event
 from ..function import Function
-from ..ports import Delivery, Invocation, World
+from ..ports import Delivery, Invocation, Outgoing, World
 from . import branches, ingress
-from .chain import Chain
+from .chain import LONGEST_DELAY, Chain
 from .event_json import load_event
 from .logs import HandlerLog
 from .messages import Continuation, Due, PoisonError, Start, parse
-from .turn import Cancelled, GoOn, Turn
+from .turn import Cancelled, GoOn, Strayed, Turn
 
 MOST_IDLE = 100
 """Invocations in a row that got nowhere before a run is failed: an endless loop costs money."""
 
 MOST_RELOADS = 50
 
-FAILURE = "!a"
-"""The made-up path of the handler's own failed attempt, in a message's `due`."""
+FAILURE = ":failure"
+"""The made-up path of the handler's own failed attempt, in a message's `due`; in a user's id `:` is escaped."""
 
 logger = logging.getLogger(__name__)
 
@@ -224,10 +232,14 @@ class Worker:
             result = replay.run(call)
         except Swallowed as swallowed:
             self._end(chain, RunStatus.FAILED, error=ErrorInfo.of(swallowed.error()))
+        except Strayed as strayed:
+            self._strayed(chain, function.retry, strayed.error)
         except Exception as error:
             log.flush()
             if not replay.focus:
                 self._handler_failed(chain, replay, function.retry, error, attempt)
+            elif isinstance(error, SerializationError) or not isinstance(error, StepError):
+                self._strayed(chain, function.retry, error)
         else:
             log.flush()
             if not replay.focus:
@@ -276,6 +288,19 @@ class Worker:
         self._world.store.save_failure(chain.run_id, failure)
         chain.progressed = True
         chain.wake(FAILURE, wake_at)
+
+    def _strayed(self, chain: Chain, retry: Retry, error: Exception) -> None:
+        """The code around a branch or step that was handed out raised before it came to it. It is tried
+        again; in the end the run fails, since its handler can't be replayed."""
+        message = chain.message
+        attempt = message.failures + 1
+        if isinstance(error, DurableError) or attempt >= retry.max_attempts or not retry.wants(error):
+            self._end(chain, RunStatus.FAILED, error=ErrorInfo.of(error, attempts=attempt))
+            return
+        again = chain.next(leaf=message.leaf, lane=message.lane, failures=attempt)
+        delay = retry.delay(attempt, f"{chain.run_id}/{message.leaf or message.scope}/{attempt}")
+        seconds = min(math.ceil(delay.total_seconds()), LONGEST_DELAY)
+        self._world.queue.send([Outgoing(again.body(), seconds)])
 
     def _settle(self, chain: Chain, replay: Replay) -> None:
         """Before a run ends: how it does is the same for whoever gets here, once the order is agreed."""

@@ -1,5 +1,6 @@
 """What `ctx` promises beside its steps: API.md, 'Context'."""
 
+import asyncio
 import io
 import json
 from datetime import UTC, datetime, timedelta
@@ -159,8 +160,6 @@ def test_now_in_groups_and_branches_is_the_same_on_every_replay(durable, app, fl
 
 
 def test_now_of_racing_tasks_follows_the_remembered_order(durable, app, mode):
-    import asyncio
-
     seen = Seen()
 
     @app.function("f")
@@ -364,7 +363,9 @@ def any_mode(request):
     return request.param
 
 
-def test_each_line_is_logged_once_however_often_the_handler_is_replayed(durable, app, flavour, any_mode, lines):
+def test_each_line_is_logged_once_however_often_the_handler_is_replayed(
+    durable, app, flavour, any_mode, lines
+):
     def body(ctx):
         ctx.logger.info("start")
         ctx.logger.info("start")
@@ -440,8 +441,6 @@ def test_lines_of_groups_and_branches_are_logged_once(durable, app, flavour, any
 
 
 def test_lines_of_tasks_are_logged_once(durable, app, any_mode, lines):
-    import asyncio
-
     @app.function("f")
     async def f(ctx: AsyncContext) -> None:
         async def task(id):

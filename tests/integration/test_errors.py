@@ -133,7 +133,12 @@ def test_a_step_that_waits_for_its_retry_shows_why_and_until_when(durable, app, 
     run = rt.start(one_step(flavour, app, fn, retry=Retry.fixed("10m", 3)))
     rt.advance("15m")
     step = rt.get(run.run_id).steps["x"]
-    assert (step.status, step.attempts, step.error.type, step.error.message) == ("retrying", 2, "ValueError", "busy")
+    assert (step.status, step.attempts, step.error.type, step.error.message) == (
+        "retrying",
+        2,
+        "ValueError",
+        "busy",
+    )
     assert step.wake_at == START + timedelta(minutes=20)
     assert rt.get(run.run_id).status == "running"
 
@@ -145,7 +150,8 @@ def test_a_caught_step_error_lets_the_run_go_on_and_the_step_is_not_run_again(du
         try:
             yield ctx.step.run("x", fn)
         except StepError as error:
-            got = yield ctx.step.run("instead", lambda: f"after {error.error_type}")
+            kind = error.error_type
+            got = yield ctx.step.run("instead", lambda: f"after {kind}")
         yield ctx.step.sleep("s", "1d")
         return got
 
@@ -161,7 +167,10 @@ def test_a_caught_step_error_lets_the_run_go_on_and_the_step_is_not_run_again(du
     [
         (lambda ctx, flavour, fn: ctx.step.run("x", fn), "x"),
         (lambda ctx, flavour, fn: ctx.step.map("m", lambda n: n or fn(), [1, 0, 2]), "m[1]"),
-        (lambda ctx, flavour, fn: ctx.step.group("g", flavour.code(lambda: (yield ctx.step.run("x", fn)))), "g/x"),
+        (
+            lambda ctx, flavour, fn: ctx.step.group("g", flavour.code(lambda: (yield ctx.step.run("x", fn)))),
+            "g/x",
+        ),
         (
             lambda ctx, flavour, fn: ctx.step.map_group(
                 "mg", flavour.code(lambda n: (yield ctx.step.run("x", lambda: n or fn()))), [1, 0]
@@ -171,7 +180,9 @@ def test_a_caught_step_error_lets_the_run_go_on_and_the_step_is_not_run_again(du
     ],
     ids=["run", "map", "group", "map_group"],
 )
-def test_a_run_that_failed_on_a_step_has_the_original_errors_type_and_the_step(durable, app, flavour, make, step_id):
+def test_a_run_that_failed_on_a_step_has_the_original_errors_type_and_the_step(
+    durable, app, flavour, make, step_id
+):
     fn = always(Declined("no"))
 
     def body(ctx):
@@ -199,7 +210,11 @@ def test_an_error_raised_from_a_step_error_is_the_handlers_own(durable, app, fla
     fn = always(NonRetriableError("no"))
     rt = fn.rt = durable(app, steps_per_invocation="all")
     run = rt.run(flavour.function(app, body))
-    assert (run.error.type, run.error.message, run.error.step_id) == (f"{__name__}.Declined", "given up", None)
+    assert (run.error.type, run.error.message, run.error.step_id) == (
+        f"{__name__}.Declined",
+        "given up",
+        None,
+    )
     assert run.error.attempts == 3
     assert fn.numbers == [1]
     assert sorted(set(entered)) == [1, 2, 3]
@@ -208,7 +223,15 @@ def test_an_error_raised_from_a_step_error_is_the_handlers_own(durable, app, fla
 def test_all_errors_are_durable_errors_and_what_a_step_can_fail_with_is_a_step_error():
     named = {name: getattr(lambda_durable, name) for name in lambda_durable.__all__ if name.endswith("Error")}
     assert all(issubclass(error, DurableError) for error in named.values())
-    kinds = "StepTimeout Invoke Callback Transaction SignalConflict Serialization PayloadTooLarge".split()
+    kinds = [
+        "StepTimeout",
+        "Invoke",
+        "Callback",
+        "Transaction",
+        "SignalConflict",
+        "Serialization",
+        "PayloadTooLarge",
+    ]
     assert all(issubclass(named[f"{kind}Error"], StepError) for kind in kinds)
 
 
@@ -219,7 +242,14 @@ class Mute(Exception):
 
 @pytest.mark.parametrize(
     "error",
-    [Declined(), Mute(), Declined("\ud800 half"), Declined("x" * 2_000_000), Declined("é" * 300_000), Declined(object())],
+    [
+        Declined(),
+        Mute(),
+        Declined("\ud800 half"),
+        Declined("x" * 2_000_000),
+        Declined("é" * 300_000),
+        Declined(object()),
+    ],
     ids=["empty", "its text raises", "surrogate", "2 MB", "600 KB", "object"],
 )
 def test_an_error_is_kept_whatever_it_says(durable, app, flavour, mode, error):
@@ -441,7 +471,9 @@ class Refused(NonRetriableError):
     """A kind of it."""
 
 
-@pytest.mark.parametrize("error", [NonRetriableError("no"), Refused("no")], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    "error", [NonRetriableError("no"), Refused("no")], ids=lambda error: type(error).__name__
+)
 def test_a_non_retriable_error_fails_its_step_at_once(durable, app, flavour, mode, error):
     fn = always(error)
 

@@ -152,7 +152,13 @@ def test_run_hands_arguments_over_and_its_result_back(durable, app, flavour, mod
     run = durable(app, steps_per_invocation=mode).run(flavour.function(app, body))
     assert (run.status, run.output) == ("completed", [1, 2, 3])
     step = run.steps["x"]
-    assert (step.id, step.kind, step.status, step.output, step.attempts) == ("x", "run", "completed", [1, 2, 3], 1)
+    assert (step.id, step.kind, step.status, step.output, step.attempts) == (
+        "x",
+        "run",
+        "completed",
+        [1, 2, 3],
+        1,
+    )
     assert step.started_at == START
     assert step.ended_at == START
 
@@ -429,7 +435,11 @@ def test_first_exception_returns_at_the_first_failure(durable, mode):
 
     @app.function("f")
     def f(ctx: Context) -> list[list[int]]:
-        futures = [ctx.step.submit("a", lambda: 1), ctx.step.submit("b", fail), ctx.step.submit("c", lambda: 1)]
+        futures = [
+            ctx.step.submit("a", lambda: 1),
+            ctx.step.submit("b", fail),
+            ctx.step.submit("c", lambda: 1),
+        ]
         done, rest = ctx.step.wait(futures, return_when="FIRST_EXCEPTION")
         return [[futures.index(x) for x in done], [futures.index(x) for x in rest]]
 
@@ -544,7 +554,6 @@ def in_flight(run, prefix="m["):
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 20])
 def test_a_map_has_never_more_in_flight_than_its_limit_and_never_idles(durable, app, flavour, mode, limit):
     takes = [7, 1, 3, 9, 2, 2, 5, 1]
-    now = 0
 
     def body(ctx):
         return (yield ctx.step.map("m", lambda n: n, range(8), max_concurrency=limit))
@@ -574,7 +583,7 @@ def test_a_slow_item_of_a_wide_map_holds_up_none_of_the_others(durable, app, mod
 
     rt = durable(app, steps_per_invocation=mode)
     rt.stub("m", takes="10s")
-    for n in range(0, 50):
+    for n in range(50):
         rt.stub(f"m[{n}]", takes="100s")
     run = rt.run(f)
     assert run.output == 150
@@ -591,7 +600,15 @@ def test_return_exceptions_gives_step_errors_in_the_list(durable, app, log, flav
         seen.append(got)
         yield ctx.step.sleep("s", "1h")
         assert isinstance(got[1], StepError)
-        return [got[0], got[1].step_id, got[1].error_type, got[1].message, got[1].attempts, got[2], got[3].step_id]
+        return [
+            got[0],
+            got[1].step_id,
+            got[1].error_type,
+            got[1].message,
+            got[1].attempts,
+            got[2],
+            got[3].step_id,
+        ]
 
     run = durable(app, steps_per_invocation=mode).run(flavour.function(app, body))
     assert run.output == [0, "m[1]", "ValueError", "no 1", 2, 2, "m[3]"], run.error
@@ -773,7 +790,15 @@ def test_map_group_with_return_exceptions(durable, flavour, mode):
         got = yield ctx.step.map_group("m", flavour.code(each), range(4), return_exceptions=True)
         assert isinstance(got[1], StepError)
         assert isinstance(got[2], StepError)
-        return [got[0], got[1].step_id, got[1].error_type, got[2].step_id, got[2].error_type, got[2].message, got[3]]
+        return [
+            got[0],
+            got[1].step_id,
+            got[1].error_type,
+            got[2].step_id,
+            got[2].error_type,
+            got[2].message,
+            got[3],
+        ]
 
     run = durable(app, steps_per_invocation=mode).run(flavour.function(app, body))
     assert run.output == [0, "m[1]/x", "ZeroDivisionError", "m[2]", "ValueError", "own code", 3], run.error
@@ -879,7 +904,8 @@ def test_gathered_steps_run_side_by_side(durable, app, mode):
             return a + await ctx.step.run("y", lambda: n)
 
         return await asyncio.gather(
-            *(ctx.step.run(f"s{n}", lambda n=n: n) for n in range(3)), *(ctx.step.group(f"g{n}", branch, n) for n in (1, 2))
+            *(ctx.step.run(f"s{n}", lambda n=n: n) for n in range(3)),
+            *(ctx.step.group(f"g{n}", branch, n) for n in (1, 2)),
         )
 
     rt = durable(app, steps_per_invocation=mode)
@@ -1106,7 +1132,9 @@ def test_a_sleep_is_right_to_the_second(durable, app, flavour, duration):
 
     rt = durable(app, start=datetime(2025, 1, 1, 0, 0, 17, 250000, tzinfo=UTC))
     run = rt.run(flavour.function(app, body))
-    wanted = run.created_at + {"s": 1, "m": 60, "d": 86400}[duration[-1]] * timedelta(seconds=int(duration[:-1]))
+    wanted = run.created_at + {"s": 1, "m": 60, "d": 86400}[duration[-1]] * timedelta(
+        seconds=int(duration[:-1])
+    )
     assert timedelta() <= run.ended_at - wanted < timedelta(seconds=1)
     assert datetime.fromisoformat(run.output) == wanted
 
@@ -1437,7 +1465,19 @@ def test_a_users_id_never_collides_with_a_made_up_path(durable, app, log, flavou
     assert log == wanted
     assert run.output == [text * 2 for text in wanted[:-2]]
     assert len(run.steps) == len(HOSTILE) + 5
-    for id in ("x:1", "x%3A1", "x%253A1", "g%2Fx", "g:1/x", "m%5B0%5D", "m:1[0]", "m%3A1%5B0%5D", "%2F", "%25", "\x00"):
+    for id in (
+        "x:1",
+        "x%3A1",
+        "x%253A1",
+        "g%2Fx",
+        "g:1/x",
+        "m%5B0%5D",
+        "m:1[0]",
+        "m%3A1%5B0%5D",
+        "%2F",
+        "%25",
+        "\x00",
+    ):
         assert id in run.steps, id
 
 
