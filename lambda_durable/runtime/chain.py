@@ -221,6 +221,11 @@ class Chain:
         )
         return plain.model_copy(update=changes)
 
+    def once_more(self, **changes: object) -> Continuation:
+        """The message that goes on with just what the one in hand is about."""
+        message = self.message
+        return self.next(leaf=message.leaf, lane=message.lane, joined=message.joined, **changes)
+
     def below(self, scope: str, lane: int | None = None) -> tuple[Level, ...]:
         """The chain of a branch that is handed out from this one."""
         return (*self.message.chain, Level(scope=scope, lane=lane))

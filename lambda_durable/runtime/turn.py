@@ -333,12 +333,8 @@ class Turn:
             if chain.follower and chain.message.leaf is None:
                 raise Stale
             at, path = min(times)
-            chain.wake(path, at, message=self._same_work())
+            chain.wake(path, at, message=self.chain.once_more())
         raise Suspend
-
-    def _same_work(self) -> Continuation:
-        """The message that goes on with just what this one is about."""
-        return self.chain.next(leaf=self.chain.message.leaf, lane=self.chain.message.lane)
 
     def _continue(self) -> None:
         """Go on in another invocation."""
@@ -353,7 +349,7 @@ class Turn:
         if record.final:
             self._give_back(record)
         elif record.author.tag == self.chain.tag and record.wake_at is not None:
-            self.chain.wake(record.path, record.wake_at, message=self._same_work())
+            self.chain.wake(record.path, record.wake_at, message=self.chain.once_more())
         raise Suspend
 
     def _give_back(self, record: Record) -> None:

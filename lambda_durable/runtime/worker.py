@@ -159,7 +159,7 @@ class Worker:
         if due is None or self._due_at(chain, due) != due.at or due.at <= chain.now():
             return True
         chain.repeats = False  # a wake that came early goes back, and is still the only one
-        chain.wake(due.path, due.at, message=chain.next(leaf=message.leaf, lane=message.lane))
+        chain.wake(due.path, due.at, message=chain.once_more())
         return False
 
     def _target(self, chain: Chain, target: str) -> Record | None:
@@ -287,7 +287,7 @@ class Worker:
         )
         self._world.store.save_failure(chain.run_id, failure)
         chain.progressed = True
-        chain.wake(FAILURE, wake_at)
+        chain.wake(FAILURE, wake_at, message=chain.once_more())
 
     def _strayed(self, chain: Chain, retry: Retry, error: Exception) -> None:
         """The code around a branch or step that was handed out raised before it came to it. It is tried
@@ -297,7 +297,7 @@ class Worker:
         if isinstance(error, DurableError) or attempt >= retry.max_attempts or not retry.wants(error):
             self._end(chain, RunStatus.FAILED, error=ErrorInfo.of(error, attempts=attempt))
             return
-        again = chain.next(leaf=message.leaf, lane=message.lane, failures=attempt)
+        again = chain.once_more(failures=attempt)
         delay = retry.delay(attempt, f"{chain.run_id}/{message.leaf or message.scope}/{attempt}")
         seconds = min(math.ceil(delay.total_seconds()), LONGEST_DELAY)
         self._world.queue.send([Outgoing(again.body(), seconds)])
