@@ -85,6 +85,10 @@ class Function(Generic[Data, Result]):
             raise EventDataError(
                 f"event {event.name!r} ({event.id}) does not fit {error.title}: {where}: {first['msg']}{more}"
             ) from None
+        except Exception as error:
+            raise EventDataError(
+                f"event {event.name!r} ({event.id}): its model raised {type(error).__name__}: {error}"
+            ) from error
         return Event(name=event.name, data=data, id=event.id, time=event.time, source=event.source)
 
     def labels(self, event: Event[Any]) -> tuple[str, ...]:

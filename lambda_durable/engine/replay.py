@@ -133,6 +133,10 @@ class Replay:
             and self.encloses_focus(op.path)
         ]
 
+    def reached(self, path: str) -> bool:
+        """Whether the code has come to an operation."""
+        return path in self.entered or any(path in scope.pending for scope in self.scopes.values())
+
     def enter(self, op: Group | FanOut) -> None:
         """Run an operation's own code in this replay."""
         self.entered[op.path] = op

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextvars import copy_context
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,13 +30,12 @@ class Attempts:
 
     chain: Chain
     max_output: int
-    running: dict[str, tuple[StepCall, int]] = field(default_factory=dict)  # and when they began
     _claims: bool = False
 
     def __post_init__(self) -> None:
         # The first delivery claims nothing, which is what makes a step cost one write; an attempt that
         # dies in it is not charged. From the second on, each claims what it starts with.
-        self._claims = self.chain.delivery.receive_count > 1
+        self._claims = self.chain.visit.delivery.receive_count > 1
 
     # -- before --------------------------------------------------------------------------------------
 
@@ -53,9 +52,8 @@ class Attempts:
         if (op.at_most_once or self._claims or claimed) and not self._claim(op, record, charged, now):
             return
         self.running[op.path] = (op, began)
-        info = StepInfo(
-            chain.run_id, op.path, charged + 1, chain.invocation.deadline, chain.world.clock.monotonic
-        )
+        deadline = chain.visit.invocation.deadline
+        info = StepInfo(chain.run_id, op.path, charged + 1, deadline, chain.world.clock.monotonic)
         copy_context().run(self._start, op, info)
 
     def _start(self, op: StepCall, info: StepInfo) -> None:
@@ -101,12 +99,32 @@ class Attempts:
         )
         return self._final(record, charged, error=ErrorInfo.of(error, attempts=charged))
 
+    @property
+    def running(self) -> dict[str, tuple[StepCall, int]]:
+        """The steps whose functions run in this invocation, and when they began."""
+        return self.chain.visit.running
+
+    def wait(self, timeout: float | None) -> tuple[StepCall, Record] | None:
+        """Wait for a step that runs here, and commit how it ended. None if none did in time."""
+        ended = self.chain.world.executor.wait(timeout)
+        if ended is None or ended[0] not in self.running:  # what was abandoned may end, too
+            return None
+        path, result, error = ended
+        op = self.running[path][0]
+        return op, self.end(op, result, error)
+
+    def drain(self) -> None:
+        """Wait for all that runs here."""
+        while self.running:
+            self.wait(None)
+
     def abandon(self) -> None:
-        """The handler has ended without what still runs here. Leave a trace of it (a write each), since its
+        """The code has ended without what still runs here. Leave a trace of it (a write each), since its
         effect may have happened."""
         for op, began in self.running.values():
             if op.record is None:
                 self.chain.register(self._blank(op, began))
+        self.running.clear()
 
     # -- after ---------------------------------------------------------------------------------------
 
@@ -135,7 +153,7 @@ class Attempts:
     @property
     def _claimant(self) -> str:
         """This delivery of the message: a second one at the same time must not take its claim for its own."""
-        return f"{self.chain.tag}/{self.chain.delivery.receive_count}"
+        return f"{self.chain.tag}/{self.chain.visit.delivery.receive_count}"
 
     def _is_mine(self, record: Record | None) -> bool:
         return record is not None and record.claim is not None and record.claim.tag == self._claimant

@@ -25,6 +25,7 @@ from ..durations import from_millis, to_millis
 from ..engine import paths
 from ..engine.interrupts import Reload, Stale
 from ..engine.journal import Author, Header, Journal, LogEntry, Partition, Payload, Record
+from ..engine.operations import StepCall
 from ..ports import Delivery, Invocation, Outgoing, World
 from . import payloads
 from .messages import Continuation, Due, Level, tag
@@ -40,36 +41,47 @@ NOBODY = Author(-1, "")
 
 
 @dataclass(slots=True)
+class Visit:
+    """One invocation's work on one message, across the replays that it takes."""
+
+    delivery: Delivery
+    invocation: Invocation
+    loads: int = 0
+    sent_again: set[str] = field(default_factory=set)  # what it handed out, as it would after a redelivery
+    running: dict[str, tuple[StepCall, int]] = field(default_factory=dict)  # steps, and when they began
+
+
+@dataclass(slots=True)
 class Chain:
+    """A chain as one replay sees it: its journal, and whether the message in hand may act for it."""
+
     world: World
+    visit: Visit
     header: Header
     journal: Journal
     message: Continuation
-    delivery: Delivery
-    invocation: Invocation
     tag: str = ""
     generation: int = 0
     progressed: bool = False  # wrote something
     outdated: bool = False  # tried to write, so others may have looked before it and seen nothing
-    again: bool = False  # this invocation has loaded the run before, so what it finds of its own is no news
     repeats: bool = False  # an earlier delivery of this message may have got this far
     items_loaded: int = 0
     loaded: set[str] = field(default_factory=set)
-    sent_again: set[str] = field(default_factory=set)
     _newest: int = 0
     _latest: int = 0
     _mine: int = -1  # the newest generation in which this message wrote something that stands
     _theirs: Author = NOBODY
 
     def __post_init__(self) -> None:
-        self.tag = tag(self.delivery.message_id)
+        self.tag = tag(self.visit.delivery.message_id)
         self.generation = self.message.generation
-        self.repeats = self.delivery.receive_count > 1
+        self.repeats = self.visit.delivery.receive_count > 1
         for scope, partition in self.journal.partitions.items():
             self.loaded.add(scope)
             self._look_at(partition)
         if self.message.forced:
             self.generation = self._latest + 1
+        self.visit.loads += 1
 
     # -- reading -------------------------------------------------------------------------------------
 
@@ -98,7 +110,7 @@ class Chain:
 
     def remaining(self) -> float:
         """Seconds until this invocation is killed."""
-        return self.invocation.deadline - self.world.clock.monotonic()
+        return self.visit.invocation.deadline - self.world.clock.monotonic()
 
     def read(self, payload: Payload) -> str:
         return payloads.read(self.world.blobs, payload)
@@ -149,7 +161,7 @@ class Chain:
         if author.tag != self.tag:
             self._theirs = max(self._theirs, author, key=lambda other: (other.generation, other.tag))
             return
-        self.repeats = self.repeats or not (self.again or now)
+        self.repeats = self.repeats or not (self.visit.loads or now)
         self._mine = max(self._mine, author.generation)
         self.generation = max(self.generation, author.generation)  # it had taken the lead before
 
@@ -245,7 +257,7 @@ class Chain:
         now = self.now()
         fire = max(at, now)
         if self.repeats:
-            fire += round(self.invocation.timeout * 1000) + SKEW
+            fire += round(self.visit.invocation.timeout * 1000) + SKEW
         seconds = math.ceil((fire - now) / 1000)
         if seconds <= LONGEST_DELAY:
             self.world.queue.send([Outgoing(due.body(), seconds)])

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..durations import to_millis
 from ..engine.journal import Author, Header, RunStatus
-from ..errors import ConfigurationError, EventDataError
+from ..errors import EventDataError, PayloadTooLargeError
 from ..events import Event, MalformedEventError, from_eventbridge
 from ..ports import Delivery, Outgoing, StoredEvent, World
 from . import payloads
@@ -35,8 +35,7 @@ def event(world: World, app: Any, record: dict[str, Any], delivery: Delivery) ->
         raise PoisonError(f"the message is no EventBridge event: {error}") from None
     now = to_millis(world.clock.now())
     author = Author(0, tag(delivery.message_id))
-    text = dump_event(arrived)
-    payloads.check_size(text, app.max_output, f"event {arrived.name!r}")
+    text = _text(arrived, app)
     stored = world.store.add_event(
         StoredEvent(
             id=arrived.id,
@@ -67,15 +66,30 @@ def start(world: World, app: Any, message: Start, delivery: Delivery) -> None:
     if text is None:
         if message.key is None:
             raise PoisonError("the message starts a function, and has no event")
-        text = world.blobs.get(message.key)
+        try:
+            text = world.blobs.get(message.key)
+        except KeyError:
+            raise PoisonError(f"the message starts a function, and its event {message.key} is gone") from None
     try:
         invoked = load_event(text)
-    except (ValueError, TypeError, KeyError, ConfigurationError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise PoisonError(f"the message starts a function with what is no event: {error}") from None
+    _text(invoked, app)
     author = Author(0, tag(delivery.message_id))
     first = _begin(world, app, message.run, message.function, invoked, author)
     if first is not None:
         world.queue.send([first])
+
+
+def _text(event: Event[Any], app: Any) -> str:
+    """An event as it is kept. Raises PoisonError for one that can't be: too deep, too large, no Unicode."""
+    try:
+        text = dump_event(event)
+        text.encode()
+        payloads.check_size(text, app.max_output, f"event {event.name!r}")
+    except (ValueError, RecursionError, PayloadTooLargeError) as error:
+        raise PoisonError(f"event {event.name!r} can't be kept: {error}") from None
+    return text
 
 
 def _begin(

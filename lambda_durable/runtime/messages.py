@@ -98,4 +98,4 @@ def parse(body: str) -> Continuation | Start | dict[str, Any]:
 
 def tag(message_id: str) -> str:
     """A short digest of an id: that which SQS gave a message, say."""
-    return hashlib.blake2b(message_id.encode(), digest_size=4).hexdigest()
+    return hashlib.blake2b(message_id.encode(), digest_size=6).hexdigest()

@@ -114,7 +114,7 @@ class Turn:
         if self.attempts.running:
             self._await(ops)
         else:
-            self._pause(ops)
+            self._pause(replay, ops)
 
     def finish(self, op: Group | FanOut, result: Any, error: Exception | None) -> None:
         chain = self.chain
@@ -129,7 +129,7 @@ class Turn:
             return
         if op.scope.replay.encloses_focus(op.path):
             if error is None or isinstance(error, StepError):
-                raise Suspend  # the code has gone on without what this message is about
+                raise GoOn(self.home())
             raise Strayed(error)
         if error is None and op.path == self.focus:
             chain.lead(op.scope.replay.undecided())
@@ -162,7 +162,7 @@ class Turn:
 
     def _to_send_again(self, op: Operation) -> bool:
         """Whether this message handed it out in an earlier delivery, perhaps without telling anybody."""
-        if op.path in self.chain.sent_again:
+        if op.path in self.chain.visit.sent_again:
             return False
         author = op.record.author if op.record is not None else self.chain.journal.dispatched[op.path].author
         return author.tag == self.chain.tag
@@ -177,7 +177,11 @@ class Turn:
         """Start what can be. Whether something is here now that was not before."""
         chain = self.chain
         if chain.message.leaf is not None:
-            return self._begin(replay, todo[0])
+            self._begin(replay, todo[0])
+            record = todo[0].record
+            if record is not None and record.final:  # its claims are used up, say
+                self._leaf_ended(record)
+            return True
         for op in todo:
             if op.path == chain.message.joined and isinstance(op, FanOut):
                 chain.load(op.path)
@@ -202,7 +206,7 @@ class Turn:
             return False
         if self._out_of_time():
             if not self.attempts.running:
-                self._continue()
+                self._continue(replay)
             return False
         if len(ops) == 1:
             return self._start_alone(replay, todo[0])
@@ -230,7 +234,7 @@ class Turn:
 
     def _start_alone(self, replay: Replay, op: Operation) -> bool:
         if isinstance(op, StepCall) and self._budget < 1:
-            self._continue()
+            self._continue(replay)
         self.chain.lead(replay.undecided())
         replay.decided()
         if isinstance(op, FanOut) and op.record is None and _cost(op) > self._budget:
@@ -239,7 +243,7 @@ class Turn:
         return self._begin(replay, op)
 
     def _hand_out(self, ops: Sequence[Operation]) -> None:
-        self.chain.sent_again.update(op.path for op in ops)
+        self.chain.visit.sent_again.update(op.path for op in ops)
         branches.hand_out(self, ops)
 
     def _fits(self, ops: Sequence[Operation], todo: Sequence[Operation]) -> bool:
@@ -296,20 +300,18 @@ class Turn:
     # -- waiting -------------------------------------------------------------------------------------
 
     def _out_of_time(self) -> bool:
-        return self.chain.remaining() < self.chain.invocation.timeout * MARGIN
+        return self.chain.remaining() < self.chain.visit.invocation.timeout * MARGIN
 
     def _await(self, ops: Sequence[Operation]) -> None:
         """Wait for a step that runs here, or for the time of something that sleeps meanwhile."""
         chain = self.chain
         times = [at for op in ops if (at := self._wake_time(op)) is not None]
         timeout = max((min(times) - self.now()) / 1000, 0.0) if times else None
-        ended = chain.world.executor.wait(timeout)
+        ended = self.attempts.wait(timeout)
         if ended is None:
             return
-        path, result, error = ended
-        op = self.attempts.running[path][0]
-        record = self.attempts.end(op, result, error)
-        if chain.message.leaf == path:
+        op, record = ended
+        if chain.message.leaf == op.path:
             self._leaf_ended(record)
         elif not record.final and self._driven_elsewhere(op):
             self._hand_out([op])
@@ -320,7 +322,7 @@ class Turn:
             return None
         return self.due(record)
 
-    def _pause(self, ops: Sequence[Operation]) -> None:
+    def _pause(self, replay: Replay, ops: Sequence[Operation]) -> None:
         """Nothing more can be done now. Leave the handler, with a driver for what is open."""
         chain = self.chain
         if chain.outdated and any(
@@ -334,12 +336,25 @@ class Turn:
                 raise Stale
             at, path = min(times)
             chain.wake(path, at, message=self.chain.once_more())
+        elif self.focus and not replay.reached(self.focus):
+            raise GoOn(self.home())
         raise Suspend
 
-    def _continue(self) -> None:
+    def home(self) -> Continuation:
+        """The code has gone on without what this message is about (it was abandoned, or is gone since a
+        deploy): see to it that somebody goes on with what is around it."""
+        chain = self.chain
+        message = chain.message
+        entry = chain.journal.dispatched.get(self.focus)
+        return Continuation(
+            run=chain.run_id,
+            generation=entry.author.generation + 1 if entry is not None else message.generation,
+            chain=message.chain if message.leaf is not None else message.chain[:-1],
+        )
+
+    def _continue(self, replay: Replay) -> None:
         """Go on in another invocation."""
-        if self.chain.follower:
-            raise Stale
+        self.chain.lead(replay.undecided())
         self.chain.send([self.chain.next()])
         raise Suspend
 
@@ -356,6 +371,7 @@ class Turn:
         """A branch or leaf has its outcome: let those go on who wait for it."""
         if record.author.tag != self.chain.tag:
             raise Suspend  # another message brought it, and sees to what comes after
+        self.attempts.abandon()
         message = branches.after(self.chain, record)
         if message is None:
             raise Suspend

@@ -23,14 +23,13 @@ from ..errors import (
     DurableError,
     ErrorInfo,
     EventDataError,
-    SerializationError,
     StepError,
 )
 from ..events import Event
 from ..function import Function
 from ..ports import Delivery, Invocation, Outgoing, World
 from . import branches, ingress
-from .chain import LONGEST_DELAY, Chain
+from .chain import LONGEST_DELAY, Chain, Visit
 from .event_json import load_event
 from .logs import HandlerLog
 from .messages import Continuation, Due, PoisonError, Start, parse
@@ -71,7 +70,7 @@ class Worker:
         try:
             message = parse(delivery.body)
             if isinstance(message, Continuation):
-                self._go_on(message, delivery, invocation)
+                self._go_on(message, Visit(delivery, invocation))
             elif isinstance(message, Start):
                 ingress.start(self._world, self._app, message, delivery)
             else:
@@ -80,16 +79,12 @@ class Worker:
             logger.error("a message is put aside: %s", error, extra={"message_id": delivery.message_id})
             self._world.queue.dead_letter(delivery, str(error))
 
-    def _go_on(self, message: Continuation, delivery: Delivery, invocation: Invocation) -> None:
-        sent_again: set[str] = set()
-        again = False
+    def _go_on(self, message: Continuation, visit: Visit) -> None:
         for _ in range(MOST_RELOADS):
             try:
-                chain = self._load(message, delivery, invocation, sent_again, again=again)
-                if chain is None:
-                    return
-                again = True
-                self._work(chain)
+                chain = self._load(message, visit)
+                if chain is not None:
+                    self._work(chain)
                 return
             except GoOn as go_on:
                 message = go_on.message
@@ -109,15 +104,7 @@ class Worker:
 
     # -- loading -------------------------------------------------------------------------------------
 
-    def _load(
-        self,
-        message: Continuation,
-        delivery: Delivery,
-        invocation: Invocation,
-        sent_again: set[str],
-        *,
-        again: bool,
-    ) -> Chain | None:
+    def _load(self, message: Continuation, visit: Visit) -> Chain | None:
         """The run, as far as the message needs it. None if there is nothing to do."""
         store = self._world.store
         loaded = store.load_run(message.run)
@@ -129,9 +116,7 @@ class Worker:
         journal = Journal([top])
         for scope in paths.ancestors(message.scope)[1:] if message.scope else ():
             journal.add(store.load_scope(message.run, scope))
-        chain = Chain(
-            self._world, header, journal, message, delivery, invocation, again=again, sent_again=sent_again
-        )
+        chain = Chain(self._world, visit, header, journal, message)
         if header.status is RunStatus.CANCELLING:
             self._end(chain, RunStatus.CANCELLED)
             return None
@@ -236,15 +221,19 @@ class Worker:
             self._strayed(chain, function.retry, strayed.error)
         except Exception as error:
             log.flush()
+            turn.attempts.drain()  # what a retry would start again
             if not replay.focus:
                 self._handler_failed(chain, replay, function.retry, error, attempt)
-            elif isinstance(error, SerializationError) or not isinstance(error, StepError):
+            elif isinstance(error, StepError):
+                raise GoOn(turn.home()) from None
+            else:
                 self._strayed(chain, function.retry, error)
         else:
             log.flush()
-            if not replay.focus:
-                turn.attempts.abandon()
-                self._handler_ended(chain, replay, function, result)
+            if replay.focus:
+                raise GoOn(turn.home())
+            turn.attempts.abandon()
+            self._handler_ended(chain, replay, function, result)
 
     def _attempt(self, chain: Chain) -> int:
         failure = chain.journal.partitions[""].failure

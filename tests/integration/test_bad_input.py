@@ -570,7 +570,7 @@ def test_waiting_outside_a_step_is_an_error_that_names_the_way_out(durable, app,
     assert run.status == "failed"
     assert run.error.type == f"{ERRORS}.ConfigurationError"
     assert "ctx.step.sleep" in run.error.message
-    assert "ctx.step.options(timeout=" in run.error.message
+    assert "ctx.step.run" in run.error.message
 
 
 def test_a_sleep_of_nothing_is_allowed_it_only_yields(durable, app, mode):

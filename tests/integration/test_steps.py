@@ -310,6 +310,42 @@ def test_a_result_is_what_the_annotation_says_from_the_first_run_on(durable, app
     assert seen[0] == seen[-1] == Model(n=7, d=decimal.Decimal("1.5"))
 
 
+def test_a_dict_becomes_the_model_that_the_annotation_says(durable, app, flavour, mode):
+    def model() -> Model:
+        return {"n": 7, "d": "1.5"}
+
+    seen = []
+
+    def body(ctx):
+        seen.append((yield ctx.step.run("x", model)))
+        yield ctx.step.sleep("s", "1h")
+
+    run = durable(app, steps_per_invocation=mode).run(flavour.function(app, body))
+    assert run.status == "completed", run.error
+    assert len(seen) >= 2
+    assert all(got == Model(n=7, d=decimal.Decimal("1.5")) for got in seen)
+
+
+def test_a_dict_that_the_model_refuses_fails_the_step_at_once_naming_the_field(durable, app, flavour, mode):
+    calls = []
+
+    def model() -> Model:
+        calls.append(0)
+        return {"n": "many", "d": "1.5"}
+
+    def body(ctx):
+        return (yield ctx.step.run("x", model))
+
+    run = durable(app, steps_per_invocation=mode).run(flavour.function(app, body))
+    assert (run.status, run.error.type, run.error.step_id) == (
+        "failed",
+        "lambda_durable.errors.SerializationError",
+        "x",
+    )
+    assert "n: Input should be a valid integer" in run.error.message
+    assert calls == [0]
+
+
 def test_the_result_is_a_copy_as_on_a_replay(durable, app, flavour):
     kept = [1]
 
@@ -1513,15 +1549,33 @@ def test_an_id_is_fixed_when_the_step_is_called_not_when_it_is_awaited(durable, 
     assert run.steps["x:1"].output == "second"
 
 
-def test_a_coroutine_that_is_never_awaited_runs_nothing(durable, app, log, mode):
+def test_a_step_that_is_never_awaited_runs_nothing_and_the_run_says_so(durable, app, log, mode):
     @app.function("f")
     async def f(ctx: AsyncContext) -> int:
-        unused = ctx.step.run("x", log.double, 1)
+        forgotten = ctx.step.run("x", log.double, 1)
         got = await ctx.step.run("y", log.double, 2)
-        unused.close()
+        assert forgotten is not None
         return got
 
-    assert durable(app, steps_per_invocation=mode).run(f).output == 4
+    run = durable(app, steps_per_invocation=mode).run(f)
+    assert run.status == "failed"
+    assert "'x' was called and never awaited" in run.error.message
+    assert log == [2]
+
+
+@pytest.mark.parametrize("how", ["closed", "cancelled before it began"])
+def test_a_step_that_was_let_go_before_it_was_awaited_was_not_forgotten(durable, app, log, mode, how):
+    @app.function("f")
+    async def f(ctx: AsyncContext) -> int:
+        step = ctx.step.run("x", log.double, 1)
+        if how == "closed":
+            step.close()
+        else:
+            asyncio.create_task(step).cancel()
+        return await ctx.step.run("y", log.double, 2)
+
+    run = durable(app, steps_per_invocation=mode).run(f)
+    assert (run.status, run.output) == ("completed", 4), run.error
     assert log == [2]
 
 
