@@ -196,7 +196,6 @@ def _fan_out(
         )
     scope = scope_here()
     path, index = scope.name(id, kind)
-    retry = options.policy(scope.replay.retry)
     return FanOut(
         path=path,
         kind=kind,
@@ -205,7 +204,7 @@ def _fan_out(
         keys=keys,
         bodies=bodies,
         codecs=[options.codec(fn) for fn in functions],
-        retries=[retry] * len(keys),
+        retry=options.policy(scope.replay.retry),
         contexts=[copy_context() for _ in keys] if kind is not Kind.MAP else (),
         max_concurrency=max_concurrency,
         at_most_once=options.semantics == "at_most_once",

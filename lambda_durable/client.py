@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from .durations import Duration, parse_duration, require_aware, to_millis
 from .engine.journal import Partition, RunStatus
@@ -19,7 +19,7 @@ from .errors import (
     RunTimeoutError,
 )
 from .events import Event, to_eventbridge_entry
-from .function import Function
+from .function import App, Function
 from .ports import Outgoing, World
 from .runs import Run, RunSummary, Status
 from .runtime import payloads
@@ -43,13 +43,6 @@ POLL = 0.5
 """Seconds between two looks at a run that is waited for."""
 
 LONGEST_RUN_ID = 256
-
-
-class App(Protocol):
-    @property
-    def functions(self) -> Mapping[str, Function[Any, Any]]: ...
-    @property
-    def max_output(self) -> int: ...
 
 
 class Client:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar, get_args, get_origin
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -141,3 +141,12 @@ def _adapter(type_: Any) -> TypeAdapter[Any] | None:
         return TypeAdapter(type_)
     except Exception as error:
         raise ConfigurationError(f"{type_!r} cannot be the type of an event's data: {error}") from None
+
+
+class App(Protocol):
+    """What a worker and a client need of an app."""
+
+    @property
+    def functions(self) -> Mapping[str, Function[Any, Any]]: ...
+    @property
+    def max_output(self) -> int: ...

@@ -133,7 +133,7 @@ class FanOut(Operation):
     keys: Sequence[str]
     bodies: Sequence[Callable[[], Any]]
     codecs: Sequence[Codec]
-    retries: Sequence[Retry]
+    retry: Retry
     contexts: Sequence[Context] = ()
     fingerprint: str = ""
     max_concurrency: int | None = None

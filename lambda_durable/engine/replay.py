@@ -9,6 +9,7 @@ event loop (`loop.py`).
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 
@@ -52,7 +53,7 @@ class Log(Protocol):
         ...
 
 
-class Replay:
+class Replay(ABC):
     """One pass of a handler over its journal.
 
     `focus` is the path of the branch or step that this invocation is about, if it is not the whole run:
@@ -74,6 +75,10 @@ class Replay:
         self.entered: dict[str, Group | FanOut] = {}
         self.scopes: dict[str, Scope] = {}
         self.top = self.scope("", started)
+
+    @abstractmethod
+    def run(self, handler: Callable[[], Any]) -> Any:
+        """Run the handler; what it returns, or the error that it raised. Raises the Interrupt that left it."""
 
     # -- scopes and operations -----------------------------------------------------------------------
 
@@ -183,12 +188,12 @@ class Replay:
         branch: StepCall | Group
         if op.kind is Kind.MAP:
             branch = StepCall(
-                kind=Kind.RUN, call=op.bodies[index], retry=op.retries[index], codec=op.codecs[index],
+                kind=Kind.RUN, call=op.bodies[index], retry=op.retry, codec=op.codecs[index],
                 at_most_once=op.at_most_once, **common,
             )  # fmt: skip
         else:
             branch = Group(
-                kind=Kind.GROUP, body=op.bodies[index], retry=op.retries[index], codec=op.codecs[index],
+                kind=Kind.GROUP, body=op.bodies[index], retry=op.retry, codec=op.codecs[index],
                 context=op.contexts[index], **common,
             )  # fmt: skip
         op.branches[index] = branch

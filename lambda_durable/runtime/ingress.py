@@ -15,6 +15,7 @@ from ..durations import to_millis
 from ..engine.journal import Author, Header, RunStatus
 from ..errors import EventDataError, PayloadTooLargeError
 from ..events import Event, MalformedEventError, from_eventbridge
+from ..function import App
 from ..ports import Delivery, Outgoing, StoredEvent, World
 from . import payloads
 from .event_json import dump_event, load_event
@@ -27,7 +28,7 @@ DEDUPE = 24 * 60 * 60 * 1000
 logger = logging.getLogger(__name__)
 
 
-def event(world: World, app: Any, record: dict[str, Any], delivery: Delivery) -> None:
+def event(world: World, app: App, record: dict[str, Any], delivery: Delivery) -> None:
     """An event that came over the bus: start every function that wants it. Raises PoisonError."""
     try:
         arrived = from_eventbridge(record)
@@ -60,7 +61,7 @@ def event(world: World, app: Any, record: dict[str, Any], delivery: Delivery) ->
     world.queue.send(messages)
 
 
-def start(world: World, app: Any, message: Start, delivery: Delivery) -> None:
+def start(world: World, app: App, message: Start, delivery: Delivery) -> None:
     """A function that was started directly."""
     text = message.event
     if text is None:
@@ -81,7 +82,7 @@ def start(world: World, app: Any, message: Start, delivery: Delivery) -> None:
         world.queue.send([first])
 
 
-def _text(event: Event[Any], app: Any) -> str:
+def _text(event: Event[Any], app: App) -> str:
     """An event as it is kept. Raises PoisonError for one that can't be: too deep, too large, no Unicode."""
     try:
         text = dump_event(event)
@@ -93,7 +94,7 @@ def _text(event: Event[Any], app: Any) -> str:
 
 
 def _begin(
-    world: World, app: Any, run: str, function_id: str, event: Event[Any], author: Author
+    world: World, app: App, run: str, function_id: str, event: Event[Any], author: Author
 ) -> Outgoing | None:
     """Write a run's header; its first message, unless another message saw to that."""
     text = dump_event(event)
@@ -113,13 +114,12 @@ def _begin(
     return Outgoing(Continuation(run=run, generation=1).body())
 
 
-def _labels(app: Any, function_id: str, event: Event[Any]) -> tuple[str, ...]:
+def _labels(app: App, function_id: str, event: Event[Any]) -> tuple[str, ...]:
     function = app.functions.get(function_id)
     if function is None:
         return ()
     try:
-        labels: tuple[str, ...] = function.labels(event)
-        return labels
+        return function.labels(event)
     except EventDataError:
         return ()  # the run will say so
     except Exception as error:

@@ -27,8 +27,8 @@ from .chain import Chain
 from .messages import Continuation
 
 WIDE = 8
-"""With "auto", more parallel steps than this run in one invocation: each invocation of their own would read
-the outcomes of all the others."""
+"""With "auto", more parallel steps than this run in one invocation, and so do a map's after as many outcomes:
+in an invocation of its own, each would read all the others'."""
 
 MARGIN = 0.1
 """The part of an invocation's time that is kept for handing over. Nothing new starts in it."""
@@ -237,7 +237,7 @@ class Turn:
             self._continue(replay)
         self.chain.lead(replay.undecided())
         replay.decided()
-        if isinstance(op, FanOut) and op.record is None and _cost(op) > self._budget:
+        if isinstance(op, FanOut) and op.record is None and not self._fits([op], [op]):
             self._hand_out([op])
             return False
         return self._begin(replay, op)
@@ -251,6 +251,12 @@ class Turn:
         if any(self._driven_elsewhere(op) for op in ops):
             return False
         if self._mode == "auto" and len(todo) > WIDE and all(isinstance(op, StepCall) for op in todo):
+            return True
+        if (
+            self._mode == "auto"
+            and self.chain.items_loaded > WIDE
+            and all(op.kind is Kind.MAP for op in todo)
+        ):
             return True
         return sum(map(_cost, todo)) <= self._budget
 

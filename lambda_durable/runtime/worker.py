@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from ..config import Retry, StepsPerInvocation
 from ..durations import from_millis
@@ -26,7 +25,7 @@ from ..errors import (
     StepError,
 )
 from ..events import Event
-from ..function import Function
+from ..function import App, Function
 from ..ports import Delivery, Invocation, Outgoing, World
 from . import branches, ingress
 from .chain import LONGEST_DELAY, Chain, Visit
@@ -44,15 +43,6 @@ FAILURE = ":failure"
 """The made-up path of the handler's own failed attempt, in a message's `due`; in a user's id `:` is escaped."""
 
 logger = logging.getLogger(__name__)
-
-
-class App(Protocol):
-    """What the worker needs of an app."""
-
-    @property
-    def functions(self) -> Mapping[str, Function[Any, Any]]: ...
-    @property
-    def max_output(self) -> int: ...
 
 
 class Worker:
@@ -200,7 +190,7 @@ class Worker:
         self._replay(chain, function, replay, event, turn)
 
     def _replay(
-        self, chain: Chain, function: Function[Any, Any], replay: Any, event: Event[Any], turn: Turn
+        self, chain: Chain, function: Function[Any, Any], replay: Replay, event: Event[Any], turn: Turn
     ) -> None:
         log = HandlerLog(replay, function.id)
         attempt = self._attempt(chain)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from ..client import App, Client
+from ..client import Client
+from ..function import App
 from ..durations import Duration, parse_duration
 from ..ports import World
 
