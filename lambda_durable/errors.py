@@ -8,6 +8,9 @@ from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
+LONGEST_TEXT = 16 * 1024
+"""Bytes of an error's message, and of its traceback, that are kept."""
+
 
 class ErrorInfo(BaseModel):
     """An error as it is kept: in a journal, in a finished run, in an event.
@@ -25,9 +28,12 @@ class ErrorInfo(BaseModel):
 
     @field_validator("message", "traceback")
     @classmethod
-    def _without_surrogates(cls, text: str) -> str:
-        """UTF-8 has no lone surrogates, and an error must be kept whatever it says."""
-        return text if text.isascii() else text.encode("utf-8", "replace").decode()
+    def _fit_to_be_kept(cls, text: str) -> str:
+        """An error must be kept whatever it says: UTF-8 has no lone surrogates, and an item 400 KB in all."""
+        kept = text.encode("utf-8", "replace")
+        if len(kept) <= LONGEST_TEXT:
+            return kept.decode()
+        return kept[: LONGEST_TEXT - 40].decode(errors="ignore") + f"... ({len(kept):,} bytes)"
 
     @classmethod
     def of(cls, error: BaseException, *, attempts: int | None = None) -> ErrorInfo:

@@ -42,8 +42,8 @@ class MalformedEventError(DurableError, ValueError):
 class Event(Generic[Data]):
     """Something that happened: what starts functions and what runs wait for.
 
-    `id` is the dedupe key: within 24 hours, a second event with it starts nothing. `time` is in UTC; an event
-    with a future time starts its runs then. Raises ConfigurationError for a bad name, id, source or time.
+    `id` is the dedupe key: within 24 hours, a second event with it starts nothing. `time` is
+    in UTC. Raises ConfigurationError for a bad name, id, source or time.
     """
 
     name: str

@@ -280,6 +280,8 @@ def log_item(run_id: str, scope: str, entry: LogEntry, expiry: int) -> Item:
     }
     if entry.order:
         item["o"] = to_json(entry.order)
+    if entry.lines:
+        item["l"] = to_json(entry.lines)
     if entry.dispatched:
         item["d"] = to_json(list(entry.dispatched))
     return item
@@ -292,6 +294,7 @@ def log_entry(item: Item) -> LogEntry:
         time=int(item["b"]["N"]),
         order=_from_json(item, "o", {}),
         dispatched=tuple(_from_json(item, "d", ())),
+        lines=_from_json(item, "l", {}),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -45,8 +46,14 @@ class AsyncReplay(Replay):
 
     def _check_awaited(self) -> None:
         """A step that was called and never awaited did not run, and that is hardly what was meant."""
-        started = {task.get_coro() for task in asyncio.all_tasks(self._loop)}
-        forgotten = [op.path for op in self.called if op.awaitable not in started]
+        in_tasks = {task.get_coro() for task in asyncio.all_tasks(self._loop)}
+        forgotten = [
+            op.path
+            for op in self.called
+            if op.awaitable is not None
+            and op.awaitable not in in_tasks
+            and inspect.getcoroutinestate(op.awaitable) == inspect.CORO_CREATED
+        ]
         if forgotten:
             raise ConfigurationError(
                 f"step {min(forgotten)!r} was called and never awaited, so it did not run; write `await` before it"

@@ -118,7 +118,8 @@ class LogEntry:
     `order` has, for each scope, the paths of the outcomes that the handler saw since the last entry, in
     the order in which it saw them (`:path` where it asked whether one was there, and it was not).
     `dispatched` are the paths that were handed to messages of their own. `time` (milliseconds) is when it
-    was written: no sleep that it builds upon can still last, whatever a host's clock says.
+    was written: no sleep that it builds upon can still last, whatever a host's clock says. `lines` counts,
+    for each scope, those that the handler had logged, so that no replay writes them again.
     """
 
     position: int
@@ -126,6 +127,7 @@ class LogEntry:
     time: int = 0
     order: dict[str, list[str]] = field(default_factory=dict)
     dispatched: Sequence[str] = ()
+    lines: dict[str, int] = field(default_factory=dict)
 
 
 class RunStatus(StrEnum):
@@ -192,6 +194,7 @@ class Journal:
         self.partitions: dict[str, Partition] = {}
         self.order: dict[str, list[str]] = {}
         self.dispatched: dict[str, LogEntry] = {}
+        self.lines: dict[str, int] = {}
         for partition in partitions:
             self.add(partition)
 
@@ -206,3 +209,5 @@ class Journal:
             self.order.setdefault(scope, []).extend(paths)
         for path in entry.dispatched:
             self.dispatched[path] = entry
+        for scope, count in entry.lines.items():
+            self.lines[scope] = max(self.lines.get(scope, 0), count)

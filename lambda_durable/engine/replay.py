@@ -52,6 +52,10 @@ class Log(Protocol):
         """Something happens for the first time."""
         ...
 
+    def counts(self) -> dict[str, int]:
+        """How many lines each scope has logged in this replay."""
+        ...
+
 
 class Replay(ABC):
     """One pass of a handler over its journal.
@@ -153,10 +157,12 @@ class Replay(ABC):
         scope = self.scopes.get(op.path) or self.scope(op.path, op.scope.now)
         records = self.journal.partitions[op.path].records
         if self.encloses_focus(op.path):
-            around = [i for i in range(len(op.keys)) if paths.within(self.focus, op.branch_path(i))]
-            for index in around:
-                self._begin_branch(op, index, scope)
-            self.lost = None if around else op
+            key = paths.branch_key(self.focus[: self.focus.index("]", len(op.path)) + 1])
+            if key in op.keys:
+                self._begin_branch(op, op.keys.index(key), scope)
+                self.lost = None
+            else:
+                self.lost = op
             return False
         running, halted, waiting = 0, False, []
         for index in range(len(op.keys)):

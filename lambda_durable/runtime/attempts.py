@@ -12,6 +12,7 @@ from ..durations import to_millis
 from ..engine.journal import Claim, Payload, Record, State
 from ..engine.operations import Group, Operation, StepCall
 from ..errors import (
+    DurableError,
     ErrorInfo,
     PayloadTooLargeError,
     RetryAfterError,
@@ -131,6 +132,7 @@ class Attempts:
     def end(self, op: StepCall, result: Any, error: BaseException | None) -> Record:
         """Commit how a step's function ended; the record that counts (the first outcome stays)."""
         _, began = self.running.pop(op.path)
+        self.chain.visit.longest_step = max(self.chain.visit.longest_step, (self.chain.now() - began) / 1000)
         attempt = self.charged(op.record) + (0 if self._is_mine(op.record) else 1)
         base = self._blank(op, began)
         if error is None:
@@ -142,6 +144,7 @@ class Attempts:
 
     def end_group(self, op: Group, result: Any, error: Exception | None) -> Record:
         """Commit how a group's code ended."""
+        error = what_left(error) if error is not None else None
         record = op.record
         began = record.began if record is not None else self.chain.now()
         attempt = (record.attempts if record is not None else 0) + 1
@@ -218,3 +221,15 @@ def _at(error: SerializationError | PayloadTooLargeError, path: str) -> StepErro
     what = f"the output of step {path!r}"
     message = error.message if error.message.startswith(what) else f"{what}: {error.message}"
     return type(error)(message, step_id=path)
+
+
+def what_left(error: Exception) -> Exception:
+    """The error that left some code. Of a TaskGroup's, which are an ExceptionGroup, it is the first one, if
+    all are ours: a step that failed for good, say, is not tried again for being in a group."""
+    if not isinstance(error, ExceptionGroup):
+        return error
+    _, others = error.split(DurableError)
+    first: Exception = error
+    while isinstance(first, ExceptionGroup):
+        first = first.exceptions[0]
+    return error if others is not None else first

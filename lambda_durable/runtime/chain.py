@@ -49,6 +49,7 @@ class Visit:
     loads: int = 0
     sent_again: set[str] = field(default_factory=set)  # what it handed out, as it would after a redelivery
     running: dict[str, tuple[StepCall, int]] = field(default_factory=dict)  # steps, and when they began
+    longest_step: float = 0.0  # seconds
 
 
 @dataclass(slots=True)
@@ -183,6 +184,8 @@ class Chain:
         if found is None:
             self.progressed = True
             found = record
+        elif found.author.tag == self.tag:
+            self.repeats = True  # another delivery of this message is at work, and sends what follows
         self.note(found)
         if not self._handed_out(found.path):
             self._meet(found.author, now=True)
@@ -196,7 +199,9 @@ class Chain:
         self._newest = max(self._newest, record.ended or record.began)
         self._latest = max(self._latest, record.author.generation)
 
-    def lead(self, order: dict[str, list[str]], dispatched: Sequence[str] = ()) -> None:
+    def lead(
+        self, order: dict[str, list[str]], dispatched: Sequence[str] = (), lines: dict[str, int] | None = None
+    ) -> None:
         """Make sure that it is this message that acts next: what the handler has seen, and what is handed
         out, is written down first where several might act. Raises Stale or Reload when another does."""
         if not order and not dispatched:
@@ -213,6 +218,7 @@ class Chain:
             time=self.now(),
             order=order,
             dispatched=tuple(dispatched),
+            lines=lines or {},
         )
         found = self.world.store.append(self.run_id, self.scope, entry)
         if found is not None and not _same(found, entry):

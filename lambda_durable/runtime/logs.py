@@ -26,6 +26,7 @@ class HandlerLog:
     def __init__(self, replay: Replay, function_id: str) -> None:
         self._replay = replay
         self._function_id = function_id
+        self._counts: dict[str, int] = {}
         self._held: list[tuple[object, str, logging.Logger, logging.LogRecord]] = []
         _current.set(self)
         replay.log = self
@@ -42,14 +43,21 @@ class HandlerLog:
             record.step_id, record.attempt = step.step_id, step.attempt
             return True
         scope = current_scope.get(None)
-        self._held.append((_task(), scope.path if scope is not None else "", logger, record))
+        path = scope.path if scope is not None else ""
+        self._counts[path] = self._counts.get(path, 0) + 1
+        if self._counts[path] > self._replay.journal.lines.get(path, 0):
+            self._held.append((_task(), path, logger, record))
         return False
 
+    def counts(self) -> dict[str, int]:
+        return dict(self._counts)
+
     def known(self) -> None:
-        """The running task calls a step that the journal knows: its lines so far were written before."""
+        """The running task calls a step that the journal knows: its lines so far were written before, and
+        those of tasks that have ended."""
         if self._held:
             task = _task()
-            self._held = [line for line in self._held if line[0] is not task]
+            self._held = [line for line in self._held if line[0] is not task and not _has_ended(line[0])]
 
     def flush(self) -> None:
         """Something happens for the first time: write what led to it."""
@@ -80,6 +88,10 @@ def _powertools_logger(function_id: str) -> Any:
     wrapped = logging.getLogger(function_id)
     wrapped.addFilter(_Holding(wrapped))
     return logger
+
+
+def _has_ended(task: object) -> bool:
+    return isinstance(task, asyncio.Task) and task.done()
 
 
 def _task() -> object:

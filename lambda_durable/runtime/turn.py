@@ -31,7 +31,8 @@ WIDE = 8
 in an invocation of its own, each would read all the others'."""
 
 MARGIN = 0.1
-"""The part of an invocation's time that is kept for handing over. Nothing new starts in it."""
+"""The part of an invocation's time that is kept for handing over. Nothing new starts in it, nor when there
+is less time left than the longest step so far has taken."""
 
 CANCEL_CHECK = 1.0
 """Seconds: how often a long invocation looks whether its run was cancelled."""
@@ -111,9 +112,10 @@ class Turn:
         todo = [op for op in ops if self._can_start(op)]
         if todo and self._start(replay, ops, todo):
             return
-        if self.attempts.running:
+        if any(op.path in self.attempts.running for op in ops):
             self._await(ops)
         else:
+            self.attempts.abandon()
             self._pause(replay, ops)
 
     def finish(self, op: Group | FanOut, result: Any, error: Exception | None) -> None:
@@ -133,6 +135,8 @@ class Turn:
             raise Strayed(error)
         if error is None and op.path == self.focus:
             chain.lead(op.scope.replay.undecided())
+        if op.scope.replay.log is not None:
+            op.scope.replay.log.flush()
         record = self.attempts.end_group(op, result, error)
         if not record.final:
             op.scope.replay.leave(op)
@@ -193,8 +197,7 @@ class Turn:
                 op for op in todo if isinstance(op, FanOut) and not op.keys
             ]  # has no lane to come back by
             if here and replay.undecided():
-                chain.lead(replay.undecided())
-                replay.decided()
+                self._lead(replay)
         for op in here:
             self._begin(replay, op)
         if here:
@@ -211,15 +214,13 @@ class Turn:
         if len(ops) == 1:
             return self._start_alone(replay, todo[0])
         if self._fits(ops, todo):
-            chain.lead(replay.undecided())
-            replay.decided()
+            self._lead(replay)
             for op in todo:
                 self._begin(replay, op)
             return True
         # From here on several messages act for the chain: all that is open gets a driver of its own.
         mine = [op for op in ops if not self._driven_elsewhere(op)]
-        chain.lead(replay.undecided(), [op.path for op in mine])
-        replay.decided()
+        self._lead(replay, [op.path for op in mine])
         self._hand_out(mine)
         return False
 
@@ -235,12 +236,17 @@ class Turn:
     def _start_alone(self, replay: Replay, op: Operation) -> bool:
         if isinstance(op, StepCall) and self._budget < 1:
             self._continue(replay)
-        self.chain.lead(replay.undecided())
-        replay.decided()
+        self._lead(replay)
         if isinstance(op, FanOut) and op.record is None and not self._fits([op], [op]):
             self._hand_out([op])
             return False
         return self._begin(replay, op)
+
+    def _lead(self, replay: Replay, dispatched: Sequence[str] = ()) -> None:
+        """Make sure that it is this message that acts next, and note that what led to it is past."""
+        lines = replay.log.counts() if replay.log is not None else None
+        self.chain.lead(replay.undecided(), dispatched, lines)
+        replay.decided()
 
     def _hand_out(self, ops: Sequence[Operation]) -> None:
         self.chain.visit.sent_again.update(op.path for op in ops)
@@ -306,7 +312,8 @@ class Turn:
     # -- waiting -------------------------------------------------------------------------------------
 
     def _out_of_time(self) -> bool:
-        return self.chain.remaining() < self.chain.visit.invocation.timeout * MARGIN
+        visit = self.chain.visit
+        return self.chain.remaining() <= max(visit.invocation.timeout * MARGIN, visit.longest_step)
 
     def _await(self, ops: Sequence[Operation]) -> None:
         """Wait for a step that runs here, or for the time of something that sleeps meanwhile."""
@@ -360,6 +367,7 @@ class Turn:
 
     def _continue(self, replay: Replay) -> None:
         """Go on in another invocation."""
+        self.attempts.abandon()
         self.chain.lead(replay.undecided())
         self.chain.send([self.chain.next()])
         raise Suspend

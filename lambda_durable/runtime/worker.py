@@ -14,7 +14,7 @@ from ..durations import from_millis
 from ..engine import paths
 from ..engine.asynchronous import AsyncReplay
 from ..engine.interrupts import Broken, Reload, Stale, Suspend, Swallowed
-from ..engine.journal import Author, Failure, Header, Journal, Record, RunStatus
+from ..engine.journal import Author, Failure, Header, Journal, Record, RunStatus, State
 from ..engine.replay import Replay
 from ..engine.sync import SyncReplay
 from ..errors import (
@@ -28,6 +28,7 @@ from ..events import Event
 from ..function import App, Function
 from ..ports import Delivery, Invocation, Outgoing, World
 from . import branches, ingress
+from .attempts import what_left as _what_left
 from .chain import LONGEST_DELAY, Chain, Visit
 from .event_json import load_event
 from .logs import HandlerLog
@@ -213,7 +214,7 @@ class Worker:
             log.flush()
             turn.attempts.drain()  # what a retry would start again
             if not replay.focus:
-                self._handler_failed(chain, replay, function.retry, error, attempt)
+                self._handler_failed(chain, replay, function.retry, error)
             elif isinstance(error, StepError):
                 raise GoOn(turn.home()) from None
             else:
@@ -241,10 +242,10 @@ class Worker:
             return
         self._end(chain, RunStatus.COMPLETED, output=output)
 
-    def _handler_failed(
-        self, chain: Chain, replay: Replay, retry: Retry, error: Exception, attempt: int
-    ) -> None:
+    def _handler_failed(self, chain: Chain, replay: Replay, retry: Retry, error: Exception) -> None:
         """Code between steps raised: it is tried again, unless the error says that this is useless."""
+        error = _what_left(error)
+        attempt = self._attempt(chain)
         if isinstance(error, DurableError) or attempt >= retry.max_attempts or not retry.wants(error):
             self._settle(chain, replay)
             info = ErrorInfo.of(error)
@@ -301,4 +302,10 @@ class Worker:
 
 
 def _outcomes(chain: Chain) -> int:
-    return sum(record.final for record in chain.journal.partitions[""].records.values())
+    """How many outcomes the handler could have seen; that of a sleep is its time."""
+    now = chain.now()
+    return sum(
+        record.final
+        or (record.state is State.WAITING and record.wake_at is not None and record.wake_at <= now)
+        for record in chain.journal.partitions[""].records.values()
+    )

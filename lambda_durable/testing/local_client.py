@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from ..client import Client
-from ..function import App
 from ..durations import Duration, parse_duration
+from ..function import App
 from ..ports import World
 
 

@@ -206,18 +206,6 @@ def test_an_event_that_nobody_wants_is_stored_and_starts_nothing(durable, app):
     assert "needle" in json.dumps(items, default=repr)
 
 
-@pytest.mark.xfail(reason="delayed start (FEATURES.md, and Event's docstring) is not there yet")
-def test_an_event_with_a_time_to_come_starts_its_run_then(durable, app):
-    function(app, "f", on_event("order"))
-    rt = durable(app)
-    send(rt, Event("order", time=START + timedelta(days=2)))
-    rt.advance("47h")
-    assert [rt.get(run.run_id).status for run in rt.runs()] in ([], ["queued"])
-    rt.advance("1h")
-    (run,) = rt.runs()
-    assert rt.get(run.run_id).steps["data"].started_at == START + timedelta(days=2)
-
-
 # the id of an event
 
 
