@@ -318,7 +318,8 @@ class Turn:
     def _await(self, ops: Sequence[Operation]) -> None:
         """Wait for a step that runs here, or for the time of something that sleeps meanwhile."""
         chain = self.chain
-        times = [at for op in ops if (at := self._wake_time(op)) is not None]
+        # What is due already waits for room here, not for its time.
+        times = [at for op in ops if (at := self._wake_time(op)) is not None and at > self.now()]
         timeout = max((min(times) - self.now()) / 1000, 0.0) if times else None
         ended = self.attempts.wait(timeout)
         if ended is None:
