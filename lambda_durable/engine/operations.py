@@ -70,7 +70,7 @@ class Operation:
             raise SerializationError(message, step_id=self.path) from None
 
     def decode(self, text: str) -> Any:
-        raise AssertionError(f"a {self.kind} has no output")
+        raise AssertionError(f"a {self.kind} has no output, and the journal has {text[:40]!r}")
 
     def failure(self, record: Record) -> BaseException:
         assert record.error is not None
