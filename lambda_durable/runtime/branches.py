@@ -117,20 +117,21 @@ def _lane_ended(chain: Chain, fan: Record, plan: FanPlan, record: Record, lane: 
     turn = index // pools
     after = None if index == lane else turn
     failed = record.error is not None and not plan.tolerant
+    ours = {chain.tag, record.author.tag}  # whoever brought the outcome may have moved the lane, and died
 
     state = None
     if limit > first and not failed:
         moved, state = store.next_in_lane(
             run_id, fan.path, pool, lane, after=after, first=first, limit=limit, tag=chain.tag
         )
-        if moved or (state.by == chain.tag and state.open and state.turn not in (None, turn)):
+        if moved or (state.by in ours and state.open and state.turn not in (None, turn)):
             assert state.turn is not None
             chain.send([_in_lane(chain, fan, state.turn * pools + pool, lane)])
             return False
     closed, state = store.close_lane(
         run_id, fan.path, pool, lane, after=after, first=first, tag=chain.tag, failed=failed
     )
-    if not closed and state.by != chain.tag:
+    if not closed and state.by not in ours:
         return False
     if failed:
         for other in range(pools):

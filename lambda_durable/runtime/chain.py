@@ -105,6 +105,11 @@ class Chain:
             return self._theirs.generation > self.generation
         return self._mine < self.generation or self._theirs.tag > self.tag
 
+    def answers_for(self, author: Author) -> bool:
+        """Whether what follows an outcome is this message's business: it wrote it, or an earlier generation
+        did, which may be a delivery whose message was acknowledged by another one meanwhile."""
+        return author.tag == self.tag or author.generation < self.message.generation
+
     def now(self) -> int:
         """Milliseconds; never behind what the journal holds, whatever this host's clock says."""
         return max(to_millis(self.world.clock.now()), self._newest)

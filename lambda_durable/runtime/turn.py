@@ -384,7 +384,7 @@ class Turn:
 
     def _give_back(self, record: Record) -> None:
         """A branch or leaf has its outcome: let those go on who wait for it."""
-        if record.author.tag != self.chain.tag:
+        if not self.chain.answers_for(record.author):
             raise Suspend  # another message brought it, and sees to what comes after
         self.attempts.abandon()
         message = branches.after(self.chain, record)

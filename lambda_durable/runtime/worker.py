@@ -159,7 +159,7 @@ class Worker:
     def _already_ended(self, chain: Chain, record: Record) -> None:
         """A branch or leaf has its outcome. If this very message brought it, its work ends with what comes
         after; if another one did, that one sees to it."""
-        if record.author.tag != chain.tag:
+        if not chain.answers_for(record.author):
             return
         message = branches.after(chain, record)
         if message is not None:
