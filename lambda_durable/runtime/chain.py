@@ -50,6 +50,11 @@ class Visit:
     sent_again: set[str] = field(default_factory=set)  # what it handed out, as it would after a redelivery
     running: dict[str, tuple[StepCall, int]] = field(default_factory=dict)  # steps, and when they began
     longest_step: float = 0.0  # seconds
+    stands_for: str | None = None  # the tag of the message that this one replaces
+
+    @property
+    def tag(self) -> str:
+        return self.stands_for or tag(self.delivery.message_id)
 
 
 @dataclass(slots=True)
@@ -74,9 +79,9 @@ class Chain:
     _theirs: Author = NOBODY
 
     def __post_init__(self) -> None:
-        self.tag = tag(self.visit.delivery.message_id)
+        self.tag = self.visit.tag
         self.generation = self.message.generation
-        self.repeats = self.visit.delivery.receive_count > 1
+        self.repeats = self.visit.delivery.receive_count > 1 or self.visit.stands_for is not None
         for scope, partition in self.journal.partitions.items():
             self.loaded.add(scope)
             self._look_at(partition)

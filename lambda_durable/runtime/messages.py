@@ -34,7 +34,8 @@ class Continuation(BaseModel):
 
     `chain` leads from the run's own chain to the one that is meant; it is empty for the run's own. With
     `leaf`, only that step is run, and then its chain goes on. `idle` counts invocations in a row that got
-    nowhere, `failures` those in which the code around a branch or leaf raised.
+    nowhere, `failures` those in which the code around a branch or leaf raised. `stands_for` is the tag of a
+    message that this one replaces, as if it were another delivery of it.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -49,6 +50,7 @@ class Continuation(BaseModel):
     failures: Annotated[int, Field(ge=0)] = 0
     forced: bool = False
     joined: str | None = None
+    stands_for: str | None = None
 
     @property
     def scope(self) -> str:

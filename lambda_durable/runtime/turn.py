@@ -349,10 +349,24 @@ class Turn:
             if chain.follower and chain.message.leaf is None:
                 raise Stale
             at, path = min(times)
-            chain.wake(path, at, message=self.chain.once_more())
+            chain.wake(path, at, message=self._in_place_of_this(path) or chain.once_more())
         elif self.focus and not replay.reached(self.focus):
             raise GoOn(self.home())
         raise Suspend
+
+    def _in_place_of_this(self, path: str) -> Continuation | None:
+        """Where another delivery of the message in hand is at work, acknowledging this one leaves that one
+        without a message to come back. So a message follows that does what a redelivery would."""
+        chain = self.chain
+        for partition in chain.journal.partitions.values():
+            record = partition.records.get(path)
+            if (
+                record is not None
+                and record.claim is not None
+                and record.claim.tag.startswith(f"{chain.tag}/")
+            ):
+                return chain.message.model_copy(update={"stands_for": chain.tag})
+        return None
 
     def home(self) -> Continuation:
         """The code has gone on without what this message is about (it was abandoned, or is gone since a

@@ -61,7 +61,7 @@ class Worker:
         try:
             message = parse(delivery.body)
             if isinstance(message, Continuation):
-                self._go_on(message, Visit(delivery, invocation))
+                self._go_on(message, Visit(delivery, invocation, stands_for=message.stands_for))
             elif isinstance(message, Start):
                 ingress.start(self._world, self._app, message, delivery)
             else:

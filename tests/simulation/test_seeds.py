@@ -13,6 +13,7 @@ from tests.simulation.simulate import Setup, simulate
 REGRESSIONS = {
     "a stray delivery ended a branch whose message another one had acknowledged": (1115,),
     "a join of steps that were handed out went on without the lead": (1925, 10015),
+    "a delivery died after another one of its message was acknowledged": (20093,),
     "a redelivered message whose wait it had settled itself": (8, 19, 28, 137),
     "a follower that could not enter what enclosed its work": (35, 178, 355),
     "a join by a follower": (75, 263),
