@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ..errors import ErrorInfo
+from . import paths
 
 
 class Kind(StrEnum):
@@ -203,10 +204,15 @@ class Journal:
         for entry in partition.log:
             self.note(entry)
 
+    def find(self, path: str) -> Record | None:
+        """The record at a path, if its scope is loaded and holds one."""
+        partition = self.partitions.get(paths.parent(path))
+        return partition.records.get(path) if partition is not None else None
+
     def note(self, entry: LogEntry) -> None:
         """Take a log entry into account."""
-        for scope, paths in entry.order.items():
-            self.order.setdefault(scope, []).extend(paths)
+        for scope, seen in entry.order.items():
+            self.order.setdefault(scope, []).extend(seen)
         for path in entry.dispatched:
             self.dispatched[path] = entry
         for scope, count in entry.lines.items():

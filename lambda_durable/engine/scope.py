@@ -58,7 +58,7 @@ class Scope:
                 "outer one a step.group"
             )
         name = paths.check_id(id)
-        task = _current_task()
+        task = current_task()
         owner = self._owners.setdefault(name, task)
         if owner is not task:
             raise DuplicateStepError(
@@ -154,7 +154,7 @@ def scope_here() -> Scope:
         ) from None
 
 
-def _current_task() -> asyncio.Task[Any] | None:
+def current_task() -> asyncio.Task[Any] | None:
     try:
         return asyncio.current_task()
     except RuntimeError:

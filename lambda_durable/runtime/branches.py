@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..engine import paths
 from ..engine.journal import FanPlan, Kind, Record
-from ..engine.operations import FanOut, Operation, Sleep, StepCall
+from ..engine.operations import FanOut, Group, Operation, Sleep, StepCall
 from .chain import Chain
 from .messages import Continuation
 
@@ -43,9 +43,8 @@ def hand_out(turn: Turn, ops: Sequence[Operation]) -> None:
             if isinstance(op, StepCall):
                 message = chain.next(leaf=op.path, idle=0)
             else:
-                if op.record is None and not paths.is_branch(op.path):
-                    assert not isinstance(op, FanOut | Sleep)
-                    turn.register(op)  # type: ignore[arg-type]
+                if isinstance(op, Group) and op.record is None and not paths.is_branch(op.path):
+                    turn.register(op)
                 message = chain.next(chain=chain.below(op.path), idle=0)
             at = turn.due(op.record) if op.record is not None else None
             if at is None:
@@ -92,18 +91,13 @@ def after(chain: Chain, record: Record) -> Continuation | None:
         entry = chain.journal.dispatched[record.path]
         return Continuation(run=chain.run_id, generation=entry.author.generation + 1, chain=home)
     fan_path = paths.parent(record.path)
-    fan = _known(chain, fan_path) or chain.world.store.get_record(chain.run_id, fan_path)
+    fan = chain.journal.find(fan_path) or chain.world.store.get_record(chain.run_id, fan_path)
     if fan is None or fan.plan is None:
         return None
     chain.message = message.model_copy(update={"chain": home})
     if not _lane_ended(chain, fan, fan.plan, record, lane):
         return None
     return Continuation(run=chain.run_id, generation=fan.author.generation + 1, chain=home, joined=fan_path)
-
-
-def _known(chain: Chain, path: str) -> Record | None:
-    partition = chain.journal.partitions.get(paths.parent(path))
-    return partition.records.get(path) if partition is not None else None
 
 
 def _lane_ended(chain: Chain, fan: Record, plan: FanPlan, record: Record, lane: int) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..engine import paths
 from ..engine.replay import Replay
-from ..engine.scope import current_scope
+from ..engine.scope import current_scope, current_task
 from ..step_info import running_step
 
 _current: ContextVar[HandlerLog | None] = ContextVar("lambda_durable.log", default=None)
@@ -46,7 +46,7 @@ class HandlerLog:
         path = scope.path if scope is not None else ""
         self._counts[path] = self._counts.get(path, 0) + 1
         if self._counts[path] > self._replay.journal.lines.get(path, 0):
-            self._held.append((_task(), path, logger, record))
+            self._held.append((current_task(), path, logger, record))
         return False
 
     def counts(self) -> dict[str, int]:
@@ -56,7 +56,7 @@ class HandlerLog:
         """The running task calls a step that the journal knows: its lines so far were written before, and
         those of tasks that have ended."""
         if self._held:
-            task = _task()
+            task = current_task()
             self._held = [line for line in self._held if line[0] is not task and not _has_ended(line[0])]
 
     def flush(self) -> None:
@@ -92,10 +92,3 @@ def _powertools_logger(function_id: str) -> Any:
 
 def _has_ended(task: object) -> bool:
     return isinstance(task, asyncio.Task) and task.done()
-
-
-def _task() -> object:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:
-        return None

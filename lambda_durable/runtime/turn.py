@@ -358,15 +358,10 @@ class Turn:
         """Where another delivery of the message in hand is at work, acknowledging this one leaves that one
         without a message to come back. So a message follows that does what a redelivery would."""
         chain = self.chain
-        for partition in chain.journal.partitions.values():
-            record = partition.records.get(path)
-            if (
-                record is not None
-                and record.claim is not None
-                and record.claim.tag.startswith(f"{chain.tag}/")
-            ):
-                return chain.message.model_copy(update={"stands_for": chain.tag})
-        return None
+        record = chain.journal.find(path)
+        if record is None or record.claim is None or not record.claim.tag.startswith(f"{chain.tag}/"):
+            return None
+        return chain.message.model_copy(update={"stands_for": chain.tag})
 
     def home(self) -> Continuation:
         """The code has gone on without what this message is about (it was abandoned, or is gone since a

@@ -28,7 +28,7 @@ from ..events import Event
 from ..function import App, Function
 from ..ports import Delivery, Invocation, Outgoing, World
 from . import branches, ingress
-from .attempts import what_left as _what_left
+from .attempts import what_left
 from .chain import LONGEST_DELAY, Chain, Visit
 from .event_json import load_event
 from .logs import HandlerLog
@@ -244,7 +244,7 @@ class Worker:
 
     def _handler_failed(self, chain: Chain, replay: Replay, retry: Retry, error: Exception) -> None:
         """Code between steps raised: it is tried again, unless the error says that this is useless."""
-        error = _what_left(error)
+        error = what_left(error)
         attempt = self._attempt(chain)
         if isinstance(error, DurableError) or attempt >= retry.max_attempts or not retry.wants(error):
             self._settle(chain, replay)
