@@ -59,6 +59,12 @@ class Case:
         return sum(count - 1 for count in bodies.values())
 
     @property
+    def side_by_side(self) -> bool:
+        """Whether two deliveries of one message may be at work at once: then each attempt may run in both, and
+        one repetition explains one more call per attempt, not one more in all."""
+        return self.faults is not None and bool(self.faults.duplicate)
+
+    @property
     def can_die(self) -> bool:
         return any(visit.error is not None for visit in self.runtime.visits)
 
@@ -187,7 +193,10 @@ def effects_happen_once_per_attempt(case: Case) -> Iterator[str]:
                 yield f"{path} is {step.status}, and its function never ran"
         if node.at_most_once and any(count > 1 for count in by_attempt.values()):
             yield f"{path} is at_most_once, and its function ran more than once in an attempt: {dict(by_attempt)}"
-        if len(effects) > node.attempts + case.again:
+        for attempt, count in by_attempt.items():
+            if count > 1 + case.again:
+                yield f"attempt {attempt} of {path} ran {count} times, with {case.again} repetitions of anything"
+        if len(effects) > node.attempts + case.again and not case.side_by_side:
             yield (
                 f"the function of {path} ran {len(effects)} times, for {node.attempts} attempts and {case.again} "
                 "repetitions of anything"
