@@ -155,6 +155,25 @@ class Store(Protocol):
         """Note that all lanes of a pool are closed; returns how many pools are. Idempotent."""
         ...
 
+    def lanes(self, run_id: str, path: str, pool: int, lanes: Sequence[int], *, first: int) -> list[Lane]:
+        """The lanes of a pool, as they are now."""
+        ...
+
+    def overdue(self, now: int) -> Iterator[tuple[str, int]]:
+        """Runs that have not ended and whose `check_at` is past: their ids, and the time. Eventually
+        consistent. Lazy."""
+        ...
+
+    def move_check(self, run_id: str, to: int, *, seen: int | None = None, only_sooner: bool = False) -> bool:
+        """Have a run looked after at another time, if it has not ended; and, with `seen`, if it is still to
+        be at that time; with `only_sooner`, if it is to be later than `to`. Whether it is done."""
+        ...
+
+    def extend(self, run_id: str, scope: str, until: int) -> None:
+        """Let nothing in a scope expire before `until` (milliseconds). The header comes last, so that one
+        which says `expires` speaks for all of its partition. Idempotent; a write for each item."""
+        ...
+
     def runs(
         self,
         function_ids: Sequence[str],
@@ -175,6 +194,10 @@ class Blobs(Protocol):
 
     def get(self, key: str) -> str:
         """Raises KeyError when there is none."""
+        ...
+
+    def extend(self, key: str) -> None:
+        """Keep an object as long as the longest of runs may take. Idempotent."""
         ...
 
 

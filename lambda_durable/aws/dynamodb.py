@@ -6,6 +6,7 @@ costs no read.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from heapq import merge
@@ -13,13 +14,15 @@ from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import ClientError
 
+from ..durations import from_millis
 from ..engine.journal import Failure, Header, LogEntry, Partition, Record, RunStatus, State
 from ..engine.paths import parent
 from ..errors import RunNotFoundError
 from ..ports import Clock, Lane, StoredEvent
-from . import items, keys, lanes
+from . import items, keys
+from . import lanes as moves
 from .items import number, text
-from .table import RUNS_INDEX, SHARDS, index_partition, index_range
+from .table import CHECKS_INDEX, RUNS_INDEX, SHARDS, checks_partition, index_partition, index_range
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import PutItemInputTypeDef, QueryInputTypeDef, UpdateItemInputTypeDef
 
     from .items import Item
-    from .lanes import Move
 
 GRACE = timedelta(days=7)
 """What items live beyond the retention: the longest that a run may take without stamping them again."""
@@ -41,6 +43,8 @@ FEWER_ATTEMPTS = "(attribute_not_exists(n) OR n < :n)"
 SEEN_BEFORE_THE_WINDOW = "a <= :dedupe_after"
 RUNNING = "s = :running"
 RUNNING_OR_CANCELLING = "s IN (:running, :cancelling)"
+TO_BE_CHECKED = "attribute_exists(ks)"
+SOONER_GONE = "x < :x"
 
 
 class DynamoStore:
@@ -73,7 +77,8 @@ class DynamoStore:
     # Runs
 
     def create_run(self, header: Header) -> Header | None:
-        found = self._put(items.header_item(header, self._expiry()), NOTHING_IS_THERE)
+        expiry = self._expiry(header.starts)
+        found = self._put(items.header_item(header, expiry), NOTHING_IS_THERE)
         return None if found is None else items.header(found)
 
     def load_run(self, run_id: str) -> tuple[Header, Partition] | None:
@@ -98,7 +103,7 @@ class DynamoStore:
         ended, found = self._update(
             keys.run(header.run_id),
             keys.HEADER,
-            "SET " + ", ".join(f"{name} = :{name}" for name in end),
+            "SET " + ", ".join(f"{name} = :{name}" for name in end) + " REMOVE kp, ks",
             values,
             condition=condition,
         )
@@ -157,6 +162,41 @@ class DynamoStore:
         newest_first = merge(*map(listed, shards), key=lambda item: item["gs"]["S"], reverse=True)
         return map(items.header, newest_first)
 
+    # Looking after runs
+
+    def overdue(self, now: int) -> Iterator[tuple[str, int]]:
+        for shard in range(SHARDS):
+            request: QueryInputTypeDef = {
+                "TableName": self._table,
+                "IndexName": CHECKS_INDEX,
+                "KeyConditionExpression": "kp = :kp AND ks <= :now",
+                "ExpressionAttributeValues": {":kp": text(checks_partition(shard)), ":now": number(now)},
+                "Limit": _LIST_PAGE,
+            }
+            yield from map(items.due_check, self._query(request))
+
+    def move_check(self, run_id: str, to: int, *, seen: int | None = None, only_sooner: bool = False) -> bool:
+        condition, values = TO_BE_CHECKED, {":to": number(to)}
+        if seen is not None:
+            condition, values = f"{condition} AND ks = :seen", {**values, ":seen": number(seen)}
+        if only_sooner:
+            condition += " AND ks > :to"
+        moved, _ = self._update(keys.run(run_id), keys.HEADER, "SET ks = :to", values, condition=condition)
+        return moved
+
+    def extend(self, run_id: str, scope: str, until: int) -> None:
+        pk, expiry = keys.scope(run_id, scope), number(math.ceil(until / 1000))
+        request: QueryInputTypeDef = {
+            "TableName": self._table,
+            "KeyConditionExpression": "pk = :pk",
+            "FilterExpression": SOONER_GONE,
+            "ProjectionExpression": "sk",
+            "ExpressionAttributeValues": {":pk": text(pk), ":x": expiry},
+            "ConsistentRead": True,
+        }
+        for item in reversed(list(self._query(request))):
+            self._update(pk, item["sk"]["S"], "SET x = :x", {":x": expiry}, condition=SOONER_GONE)
+
     # Journals
 
     def load_scope(self, run_id: str, scope: str) -> Partition:
@@ -211,9 +251,9 @@ class DynamoStore:
         limit: int,
         tag: str,
     ) -> tuple[bool, Lane]:
-        move = lanes.next_turn(lane, after=after, first=first, limit=limit, tag=tag)
+        move = moves.next_turn(lane, after=after, first=first, limit=limit, tag=tag)
         moved, found = self._move(run_id, path, pool, move)
-        return moved, lanes.read(found, lane, first=first)
+        return moved, moves.read(found, lane, first=first)
 
     def close_lane(
         self,
@@ -227,9 +267,13 @@ class DynamoStore:
         tag: str,
         failed: bool,
     ) -> tuple[bool, Lane]:
-        move = lanes.close(lane, after=after, tag=tag, failed=failed)
+        move = moves.close(lane, after=after, tag=tag, failed=failed)
         moved, found = self._move(run_id, path, pool, move)
-        return moved, lanes.read(found, lane, first=first)
+        return moved, moves.read(found, lane, first=first)
+
+    def lanes(self, run_id: str, path: str, pool: int, lanes: Sequence[int], *, first: int) -> list[Lane]:
+        found = self._get(keys.scope(run_id, path), keys.pool(pool)) or {}
+        return [moves.read(found, lane, first=first) for lane in lanes]
 
     def fail_pool(self, run_id: str, path: str, pool: int) -> None:
         self._update(
@@ -249,7 +293,7 @@ class DynamoStore:
         )
         return len(found["p"]["NS"])
 
-    def _move(self, run_id: str, path: str, pool: int, move: Move) -> tuple[bool, Item]:
+    def _move(self, run_id: str, path: str, pool: int, move: moves.Move) -> tuple[bool, Item]:
         return self._update(
             keys.scope(run_id, path),
             keys.pool(pool),
@@ -261,8 +305,10 @@ class DynamoStore:
 
     # Calls
 
-    def _expiry(self) -> int:
-        return int((self._clock.now() + self._life).timestamp())
+    def _expiry(self, start: int | None = None) -> int:
+        """When what is written now expires, or what a run needs that starts later."""
+        begin = self._clock.now() if start is None else max(self._clock.now(), from_millis(start))
+        return int((begin + self._life).timestamp())
 
     def _write(
         self, run_id: str, record: Record, condition: str, values: Item | None = None

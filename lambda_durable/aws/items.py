@@ -12,8 +12,9 @@ and then:
     record    k kind   s state, unless evident   b began   t ended: there once it is final   o, O output, the
               key of its object   e error   n attempts, unless evident   w wakes at   q plan
               c claim: "attempt:deadline:tag"
-    header    f function   s status   i event's id   v, V event, the key of its object   c created   t ended
-              z who ended it   o, O, e as in a record   L labels   gp, gs key in the index of runs
+    header    f function   s status   i event's id   v, V event, the key of its object   c created   w starts,
+              if later   t ended   z who ended it   o, O, e as in a record   L labels   gp, gs key in the index
+              of runs   kp, ks key in the index of checks, until it has ended
     log       o order   d dispatched
     failure   n attempts   j outcomes seen   e error   w wakes at
     event     n name   t time   a seen   f functions   v, V event, the key of its object
@@ -45,7 +46,7 @@ from ..engine.journal import (
 from ..errors import ErrorInfo
 from ..ports import StoredEvent
 from . import keys
-from .table import index_partition, index_sort, shard_of
+from .table import checks_partition, index_partition, index_sort, shard_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -219,6 +220,11 @@ def header_item(header: Header, expiry: int) -> Item:
         "gs": text(index_sort(header.created, header.run_id)),
         **ending(header),
     }
+    if header.starts is not None:
+        item["w"] = number(header.starts)
+    if header.check_at is not None:
+        item["kp"] = text(checks_partition(shard_of(header.run_id)))
+        item["ks"] = number(header.check_at)
     if pk != header.run_id:
         item["u"] = text(header.run_id)
     _put_payload(item, header.event, "v", "V")
@@ -256,7 +262,15 @@ def header(item: Item) -> Header:
         error=_error(item),
         labels=_read_texts(item, "L"),
         event_id=_text(item, "i"),
+        starts=integer(item, "w"),
+        check_at=integer(item, "ks"),
+        expires=expiry * 1000 if (expiry := integer(item, "x")) is not None else None,
     )
+
+
+def due_check(item: Item) -> tuple[str, int]:
+    """An entry of the index of checks: the run's id, and when to look after it."""
+    return _text(item, "u", item["pk"]["S"]), int(item["ks"]["N"])
 
 
 def _texts(values: Iterable[str]) -> AttributeValueTypeDef:

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
+SHORT = "life=short"
+"""The bucket's lifecycle rules go by this tag: what a run needs that lives beyond the retention is `long`."""
+
+
 class S3Blobs:
     """The `Blobs` port: one object for each key.
 
@@ -22,7 +26,7 @@ class S3Blobs:
 
     def put(self, key: str, text: str) -> None:
         self._client.put_object(
-            Bucket=self._bucket, Key=key, Body=text.encode(), ContentType="application/json"
+            Bucket=self._bucket, Key=key, Body=text.encode(), ContentType="application/json", Tagging=SHORT
         )
 
     def get(self, key: str) -> str:
@@ -33,3 +37,8 @@ class S3Blobs:
                 raise
             raise KeyError(key) from None
         return found["Body"].read().decode()
+
+    def extend(self, key: str) -> None:
+        self._client.put_object_tagging(
+            Bucket=self._bucket, Key=key, Tagging={"TagSet": [{"Key": "life", "Value": "long"}]}
+        )

@@ -1,4 +1,4 @@
-"""The table's definition, and the index that lists of runs come from."""
+"""The table's definition, the index that lists of runs come from, and the one of runs to be looked after."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import CreateTableInputTypeDef
 
 RUNS_INDEX = "runs"
+CHECKS_INDEX = "checks"
 EXPIRY = "x"  # the attribute to name in TimeToLiveSpecification: epoch seconds
 
 SHARDS = 32
@@ -27,7 +28,8 @@ def table_definition(name: str) -> CreateTableInputTypeDef:
         "TableName": name,
         "BillingMode": "PAY_PER_REQUEST",
         "AttributeDefinitions": [
-            {"AttributeName": attribute, "AttributeType": "S"} for attribute in ("pk", "sk", "gp", "gs")
+            {"AttributeName": name, "AttributeType": "N" if name == "ks" else "S"}
+            for name in ("pk", "sk", "gp", "gs", "kp", "ks")
         ],
         "KeySchema": [
             {"AttributeName": "pk", "KeyType": "HASH"},
@@ -40,8 +42,16 @@ def table_definition(name: str) -> CreateTableInputTypeDef:
                     {"AttributeName": "gp", "KeyType": "HASH"},
                     {"AttributeName": "gs", "KeyType": "RANGE"},
                 ],
-                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": [*"fsctLu"]},
-            }
+                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": [*"fsctwLu"]},
+            },
+            {
+                "IndexName": CHECKS_INDEX,
+                "KeySchema": [
+                    {"AttributeName": "kp", "KeyType": "HASH"},
+                    {"AttributeName": "ks", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["u"]},
+            },
         ],
     }
 
@@ -52,6 +62,10 @@ def shard_of(run_id: str) -> int:
 
 def index_partition(function_id: str, shard: int) -> str:
     return f"{function_id}#{shard}"
+
+
+def checks_partition(shard: int) -> str:
+    return f"check#{shard}"
 
 
 def index_sort(created: int, run_id: str) -> str:

@@ -148,7 +148,12 @@ class RunStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """A run as a whole. Written when it starts and when it ends, and in between only to cancel it."""
+    """A run as a whole. Written when it starts and when it ends, and in between only to cancel it, and when
+    it lives so long that its state would expire or that somebody has to look after it.
+
+    `starts` is when its first step may run, where that is later than `created`. `check_at` is when the
+    reconciler looks whether it is still driven. `expires` is what the state says of when it is deleted.
+    """
 
     run_id: str
     function_id: str
@@ -162,6 +167,9 @@ class Header:
     error: ErrorInfo | None = None
     labels: tuple[str, ...] = ()
     event_id: str = ""
+    starts: int | None = None
+    check_at: int | None = None
+    expires: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
