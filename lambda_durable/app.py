@@ -67,6 +67,13 @@ class Durable:
         self.max_output = max_output
         self._functions: dict[str, Function[Any, Any]] = {}
 
+    @functools.cached_property
+    def handler(self) -> Callable[[Any, Any], Any]:
+        """What a Lambda calls; template.yaml names the variable of a module that holds it."""
+        from .handler import LambdaHandler
+
+        return LambdaHandler(self)
+
     @property
     def functions(self) -> Mapping[str, Function[Any, Any]]:
         """Its functions, by id."""

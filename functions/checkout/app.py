@@ -46,3 +46,6 @@ def checkout(ctx: Context[Cart]) -> Receipt:
     )
     ctx.step.run("send-receipt", emails.send_receipt, cart.email, receipt)
     return receipt
+
+
+handler = app.handler

@@ -39,3 +39,6 @@ def nightly(ctx: Context[Night]) -> Report:
     if len(failed) > len(due) / 10:
         raise NonRetriableError(f"{len(failed)} of {len(due)} accounts could not be billed")
     return report
+
+
+handler = app.handler

@@ -72,3 +72,6 @@ async def hand_over_to_sales(ctx: AsyncContext[Signup], done: Onboarded) -> Onbo
         side_by_side.create_task(ctx.step.run("book-kickoff", people.book_kickoff, customer.email))
     await ctx.step.run("introduce", emails.send, f"meet-{manager.result().lower()}", customer.email)
     return done.model_copy(update={"outcome": "enterprise"})
+
+
+handler = app.handler

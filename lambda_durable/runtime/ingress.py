@@ -28,8 +28,9 @@ DEDUPE = 24 * 60 * 60 * 1000
 logger = logging.getLogger(__name__)
 
 
-def event(world: World, app: App, record: dict[str, Any], delivery: Delivery) -> None:
-    """An event that came over the bus: start every function that wants it. Raises PoisonError."""
+def event(world: World, app: App, record: dict[str, Any], delivery: Delivery) -> list[str]:
+    """An event that came over the bus: start every function that wants it. Returns the ids of the runs,
+    also of those that were started before. Raises PoisonError."""
     try:
         arrived = from_eventbridge(record)
     except MalformedEventError as error:
@@ -52,13 +53,15 @@ def event(world: World, app: App, record: dict[str, Any], delivery: Delivery) ->
         dedupe_after=now - DEDUPE,
     )
     first = load_event(payloads.read(world.blobs, stored.payload))
-    messages = []
+    runs, messages = [], []
     for id in stored.functions:
         run = run_id(stored.time, first.id, str(stored.seen), id)
+        runs.append(run)
         message = _begin(world, app, run, id, first, author)
         if message is not None:
             messages.append(message)
     world.queue.send(messages)
+    return runs
 
 
 def start(world: World, app: App, message: Start, delivery: Delivery) -> None:

@@ -15,7 +15,7 @@ from contextvars import copy_context
 from datetime import datetime, timedelta
 from random import Random
 
-from .threads import run_in_thread
+from ..runtime.threads import run_in_thread
 
 Action = Callable[[], None]
 

@@ -1,0 +1,55 @@
+"""The world outside, on AWS."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from ..errors import ConfigurationError
+from ..ports import Executor, World
+from .clients import Clients, Lazy
+from .clock import SystemClock
+from .dynamodb import DynamoStore
+from .eventbridge import EventBridgeBus
+from .s3 import S3Blobs
+from .scheduler import EventBridgeScheduler
+from .settings import Settings
+from .sqs import SqsQueue
+
+
+def connect(settings: Settings, executor: Executor, *, clients: Clients | None = None) -> World:
+    """The ports on AWS. What every invocation needs, DynamoDB and SQS, is made now; the rest on first use.
+
+    Raises ConfigurationError where boto3 finds no region, say.
+    """
+    made = Clients(settings) if clients is None else clients
+    clock = SystemClock()
+    return World(
+        clock=clock,
+        store=DynamoStore(made.dynamodb, settings.table, retention=settings.retention, clock=clock),
+        blobs=S3Blobs(_lazy(lambda: made.s3), settings.bucket),
+        queue=SqsQueue(made.sqs, settings.queue_url, settings.dead_letter_url),
+        scheduler=EventBridgeScheduler(_lazy(lambda: made.scheduler), settings),
+        bus=EventBridgeBus(_lazy(lambda: made.events), settings.bus),
+        executor=executor,
+    )
+
+
+def check(settings: Settings, clients: Clients) -> None:
+    """See that table and queue are there, and may be used. Raises ConfigurationError if not.
+
+    It costs a cold start nothing: the connections that it opens are those of the first invocation.
+    """
+    for look in (
+        lambda: clients.dynamodb.get_item(TableName=settings.table, Key={"pk": {"S": "-"}, "sk": {"S": "-"}}),
+        lambda: clients.sqs.get_queue_attributes(QueueUrl=settings.queue_url, AttributeNames=["QueueArn"]),
+    ):
+        try:
+            look()
+        except ConfigurationError:
+            raise
+        except Exception:
+            return  # throttled, say: what the first invocation meets is for it to say
+
+
+def _lazy(make: Any) -> Any:
+    return cast(Any, Lazy(make))

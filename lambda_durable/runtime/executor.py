@@ -1,0 +1,153 @@
+"""Runs steps' functions: plain ones in threads, coroutines on one event loop that lives as long as the process.
+
+So a client that a user's module keeps (an HTTP session, a connection pool) finds the loop it was made on in
+every invocation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextvars import Context, copy_context
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import Any, Final
+
+from .threads import run_in_thread
+
+THREADS: Final = 64
+"""Plain functions of one delivery that run at once; others wait. Lambda: 1,024 threads and processes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Call:
+    name: str
+    function: Callable[[], Any]
+    context: Context
+
+
+class ThreadExecutor:
+    """The `Executor` port, for one delivery of a message.
+
+    Each delivery has one of its own, so that what an abandoned step of an earlier one ends with goes nowhere.
+    """
+
+    def __init__(self, threads: int = THREADS) -> None:
+        self._threads = threads
+        self._busy = 0
+        self._waiting: deque[_Call] = deque()
+        self._current: dict[str, _Call] = {}
+        self._coroutines: set[_Call] = set()
+        self._ended: SimpleQueue[tuple[_Call, Any, BaseException | None]] = SimpleQueue()
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def start(self, name: str, call: Callable[[], Any]) -> None:
+        started = self._current[name] = _Call(name, call, copy_context())
+        with self._lock:
+            if self._busy == self._threads:
+                self._waiting.append(started)
+                return
+            self._busy += 1
+        run_in_thread(lambda: self._work(started))
+
+    def wait(self, timeout: float | None) -> tuple[str, Any, BaseException | None] | None:
+        if timeout is None and not self._current:
+            raise RuntimeError("waits for ever: nothing was started")
+        until = None if timeout is None else monotonic() + timeout
+        while True:
+            left = None if until is None else max(until - monotonic(), 0)
+            try:
+                call, result, error = self._ended.get(timeout=left)
+            except Empty:
+                return None
+            if self._current.get(call.name) is call:  # not one that was abandoned, and started again since
+                del self._current[call.name]
+                return call.name, result, error
+
+    def close(self) -> None:
+        """What has not begun never does, and coroutines are cancelled. A thread can't be stopped."""
+        with self._lock:
+            self._closed = True
+            self._waiting.clear()
+            coroutines = list(self._coroutines)
+        for call in coroutines:
+            step_loop().cancel(call)
+
+    def _work(self, call: _Call | None) -> None:
+        while call is not None:
+            self._run(call)
+            with self._lock:
+                call = self._waiting.popleft() if self._waiting else None
+                if call is None:
+                    self._busy -= 1
+
+    def _run(self, call: _Call) -> None:
+        try:
+            result = call.context.run(call.function)
+        except BaseException as error:
+            self._ended.put((call, None, error))
+            return
+        if not inspect.isawaitable(result):
+            self._ended.put((call, result, None))
+            return
+        with self._lock:
+            if not self._closed:
+                self._coroutines.add(call)
+                step_loop().start(call, result, call.context, functools.partial(self._coroutine_ended, call))
+                return
+        if inspect.iscoroutine(result):
+            result.close()
+
+    def _coroutine_ended(self, call: _Call, result: Any, error: BaseException | None) -> None:
+        with self._lock:
+            self._coroutines.discard(call)
+        self._ended.put((call, result, error))
+
+
+Ended = Callable[[Any, BaseException | None], None]
+
+
+class StepLoop:
+    """The event loop that runs steps' coroutines, in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._tasks: dict[object, asyncio.Task[None]] = {}
+        threading.Thread(target=self._loop.run_forever, name="lambda-durable-steps", daemon=True).start()
+
+    def start(self, key: object, awaitable: Awaitable[Any], context: Context, ended: Ended) -> None:
+        """Run it side by side with the others. `ended` is told its result and error, on the loop's thread."""
+        self._loop.call_soon_threadsafe(self._begin, key, awaitable, context, ended)
+
+    def cancel(self, key: object) -> None:
+        """Interrupt what was started under a key, if it has not ended."""
+        self._loop.call_soon_threadsafe(self._cancel, key)
+
+    def _begin(self, key: object, awaitable: Awaitable[Any], context: Context, ended: Ended) -> None:
+        task = self._tasks[key] = self._loop.create_task(_run(awaitable, ended), context=context)
+        task.add_done_callback(lambda _: self._tasks.pop(key))
+
+    def _cancel(self, key: object) -> None:
+        if (task := self._tasks.get(key)) is not None:
+            task.cancel()
+
+
+async def _run(awaitable: Awaitable[Any], ended: Ended) -> None:
+    try:
+        result = await awaitable
+    except BaseException as error:
+        ended(None, error)
+    else:
+        ended(result, None)
+
+
+@functools.cache
+def step_loop() -> StepLoop:
+    """The process's own, made when the first coroutine comes."""
+    return StepLoop()
