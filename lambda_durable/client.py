@@ -24,6 +24,7 @@ from .ports import Outgoing, World
 from .runs import Run, RunSummary, Status
 from .runtime import payloads
 from .runtime.event_json import dump_event
+from .runtime.executor import NoExecutor
 from .runtime.ingress import invoked_event
 from .runtime.messages import Continuation, Start
 from .runtime.run_ids import run_id as make_run_id
@@ -48,12 +49,18 @@ LONGEST_RUN_ID = 256
 class Client:
     """Sends events, starts, reads and cancels runs.
 
-    With `app`, outputs are decoded to their functions' return types; without it they are plain values.
+    `stack` is the CloudFormation stack whose app it is; without one, the environment says where things are:
+    LAMBDA_DURABLE_TABLE, _BUCKET, _QUEUE_URL and _BUS, as in the worker. Region and credentials are boto3's
+    own. With `app`, outputs are decoded to their functions' return types; without it they are plain values.
+
+    Raises ConfigurationError, here and in any method: a missing setting, no credentials, no permission.
     """
 
-    def __init__(self, app: App | None = None, *, world: World) -> None:
+    def __init__(
+        self, app: App | None = None, *, stack: str | None = None, world: World | None = None
+    ) -> None:
         self._app = app
-        self._world = world
+        self._world = world if world is not None else _connect(stack)
 
     def send(self, *events: Event[Any]) -> list[str]:
         """Publish events on the app's bus; returns their ids. An id that was sent in the last 24 hours
@@ -202,6 +209,14 @@ class Client:
                 raise ConfigurationError("runs() without a function needs a Client(app)")
             return list(self._app.functions)
         return [function if isinstance(function, str) else function.id]
+
+
+def _connect(stack: str | None) -> World:
+    from .aws.settings import Settings
+    from .aws.world import connect
+
+    settings = Settings.from_environment(worker=False) if stack is None else Settings.from_stack(stack)
+    return connect(settings, NoExecutor())
 
 
 def _check_run_id(run_id: object) -> str:

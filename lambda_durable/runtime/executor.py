@@ -11,7 +11,7 @@ import functools
 import inspect
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -42,7 +42,7 @@ class ThreadExecutor:
         self._busy = 0
         self._waiting: deque[_Call] = deque()
         self._current: dict[str, _Call] = {}
-        self._coroutines: set[_Call] = set()
+        self._coroutines: dict[_Call, Job] = {}
         self._ended: SimpleQueue[tuple[_Call, Any, BaseException | None]] = SimpleQueue()
         self._closed = False
         self._lock = threading.Lock()
@@ -75,9 +75,9 @@ class ThreadExecutor:
         with self._lock:
             self._closed = True
             self._waiting.clear()
-            coroutines = list(self._coroutines)
-        for call in coroutines:
-            step_loop().cancel(call)
+            coroutines = list(self._coroutines.values())
+        if coroutines:
+            step_loop().cancel(*coroutines)
 
     def _work(self, call: _Call | None) -> None:
         while call is not None:
@@ -96,21 +96,40 @@ class ThreadExecutor:
         if not inspect.isawaitable(result):
             self._ended.put((call, result, None))
             return
+        job = Job(result, call.context, functools.partial(self._coroutine_ended, call))
         with self._lock:
             if not self._closed:
-                self._coroutines.add(call)
-                step_loop().start(call, result, call.context, functools.partial(self._coroutine_ended, call))
-                return
-        if inspect.iscoroutine(result):
-            result.close()
+                self._coroutines[call] = job
+                step_loop().start(job)
+            elif inspect.iscoroutine(result):
+                result.close()
 
     def _coroutine_ended(self, call: _Call, result: Any, error: BaseException | None) -> None:
         with self._lock:
-            self._coroutines.discard(call)
+            self._coroutines.pop(call, None)
         self._ended.put((call, result, error))
 
 
+class NoExecutor:
+    """Outside an invocation no steps run."""
+
+    def start(self, name: str, call: Callable[[], Any]) -> None:  # noqa: ARG002
+        raise RuntimeError(f"step {name!r} was started outside of an invocation")
+
+    def wait(self, timeout: float | None) -> None:  # noqa: ARG002
+        raise RuntimeError("no steps run outside of an invocation")
+
+
 Ended = Callable[[Any, BaseException | None], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """A coroutine to run. `ended` is told its result and error, on the loop's thread."""
+
+    awaitable: Awaitable[Any]
+    context: Context
+    ended: Ended
 
 
 class StepLoop:
@@ -118,33 +137,38 @@ class StepLoop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._tasks: dict[object, asyncio.Task[None]] = {}
+        self._tasks: dict[Job, asyncio.Task[None]] = {}
         threading.Thread(target=self._loop.run_forever, name="lambda-durable-steps", daemon=True).start()
 
-    def start(self, key: object, awaitable: Awaitable[Any], context: Context, ended: Ended) -> None:
-        """Run it side by side with the others. `ended` is told its result and error, on the loop's thread."""
-        self._loop.call_soon_threadsafe(self._begin, key, awaitable, context, ended)
+    def start(self, *jobs: Job) -> None:
+        """Run them side by side with the others; all of them begin before any goes on."""
+        self._loop.call_soon_threadsafe(self._begin, jobs)
 
-    def cancel(self, key: object) -> None:
-        """Interrupt what was started under a key, if it has not ended."""
-        self._loop.call_soon_threadsafe(self._cancel, key)
+    def cancel(self, *jobs: Job) -> None:
+        """Interrupt those that have not ended."""
+        self._loop.call_soon_threadsafe(self._cancel, jobs)
 
-    def _begin(self, key: object, awaitable: Awaitable[Any], context: Context, ended: Ended) -> None:
-        task = self._tasks[key] = self._loop.create_task(_run(awaitable, ended), context=context)
-        task.add_done_callback(lambda _: self._tasks.pop(key))
+    def _begin(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            task = self._tasks[job] = self._loop.create_task(_run(job), context=job.context)
+            task.add_done_callback(functools.partial(self._forget, job))
 
-    def _cancel(self, key: object) -> None:
-        if (task := self._tasks.get(key)) is not None:
-            task.cancel()
+    def _cancel(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            if (task := self._tasks.get(job)) is not None:
+                task.cancel()
+
+    def _forget(self, job: Job, _: object) -> None:
+        del self._tasks[job]
 
 
-async def _run(awaitable: Awaitable[Any], ended: Ended) -> None:
+async def _run(job: Job) -> None:
     try:
-        result = await awaitable
+        result = await job.awaitable
     except BaseException as error:
-        ended(None, error)
+        job.ended(None, error)
     else:
-        ended(result, None)
+        job.ended(result, None)
 
 
 @functools.cache

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
-import threading
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from queue import SimpleQueue
 from typing import Any
 
+from ..runtime.executor import Job, step_loop
 from .simulation import Crashed, Process, Simulation, seconds
 from .traffic import Traffic
 
@@ -126,9 +126,8 @@ class VirtualExecutor:
             return
         for call, _ in waiting:
             call.awaitable = None
-        for (call, _), outcome in zip(
-            waiting, step_loop().run([(awaitable, call.context) for call, awaitable in waiting]), strict=True
-        ):
+        together = [(awaitable, call.context) for call, awaitable in waiting]
+        for (call, _), outcome in zip(waiting, _run_together(together), strict=True):
             self._finish(call, outcome)
 
     def _finish(self, call: _Call, outcome: _Outcome) -> None:
@@ -136,39 +135,18 @@ class VirtualExecutor:
         self._traffic.point(self._process, "in step {!r} #{}, after its function", call.name, call.number)
 
 
-class NoExecutor:
-    """Outside an invocation no steps run."""
+def _run_together(calls: Sequence[tuple[Awaitable[Any], Context]]) -> list[_Outcome]:
+    """Run coroutines side by side, each to its end. This thread waits, so nothing else moves meanwhile."""
+    ended: SimpleQueue[tuple[int, _Outcome]] = SimpleQueue()
 
-    def start(self, name: str, call: Callable[[], Any]) -> None:  # noqa: ARG002
-        raise RuntimeError(f"step {name!r} was started outside of an invocation")
+    def told(index: int, result: Any, error: BaseException | None) -> None:
+        ended.put((index, _Outcome(result, error)))
 
-    def wait(self, timeout: float | None) -> None:  # noqa: ARG002
-        raise RuntimeError("no steps run outside of an invocation")
-
-
-class StepLoop:
-    """The event loop that runs steps' coroutines, in a thread of its own."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="lambda-durable-steps", daemon=True).start()
-
-    def run(self, calls: Sequence[tuple[Awaitable[Any], Context]]) -> list[_Outcome]:
-        """Run them side by side, each to its end. The thread waits, so nothing else moves meanwhile."""
-        return asyncio.run_coroutine_threadsafe(self._all(calls), self._loop).result()
-
-    async def _all(self, calls: Sequence[tuple[Awaitable[Any], Context]]) -> list[_Outcome]:
-        tasks = [self._loop.create_task(_outcome(awaitable), context=context) for awaitable, context in calls]
-        return [await task for task in tasks]
-
-
-@functools.cache
-def step_loop() -> StepLoop:
-    return StepLoop()
-
-
-async def _outcome(awaitable: Awaitable[Any]) -> _Outcome:
-    try:
-        return _Outcome(await awaitable)
-    except BaseException as error:
-        return _Outcome(error=error)
+    step_loop().start(
+        *(
+            Job(awaitable, context, functools.partial(told, index))
+            for index, (awaitable, context) in enumerate(calls)
+        )
+    )
+    outcomes = dict(ended.get() for _ in calls)
+    return [outcomes[index] for index in range(len(calls))]

@@ -13,9 +13,10 @@ from ..durations import Duration, parse_duration, require_aware, to_millis
 from ..function import Function
 from ..ports import Clock, Delivery, Executor, Invocation, World
 from ..runs import Run, RunSummary
+from ..runtime.executor import NoExecutor
 from ..runtime.run_ids import run_id as make_run_id
 from ..runtime.worker import Worker
-from .executor import NoExecutor, Stub, Stubs, VirtualExecutor
+from .executor import Stub, Stubs, VirtualExecutor
 from .fakes import DeadLetter, FakeBus, FakeQueue, FakeScheduler, Misuse, VirtualClock, random_uuid
 from .faults import Dice, Faults
 from .local_client import LocalClient

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lambda_durable.testing.executor import NoExecutor, Stub, Stubs, VirtualExecutor
+from lambda_durable.runtime.executor import NoExecutor
+from lambda_durable.testing.executor import Stub, Stubs, VirtualExecutor
 from lambda_durable.testing.faults import Dice
 from lambda_durable.testing.simulation import Simulation, seconds
 from lambda_durable.testing.traffic import Traffic
