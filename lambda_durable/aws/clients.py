@@ -41,7 +41,10 @@ class Clients:
     def __init__(self, settings: Settings | None = None, *, stack: str | None = None) -> None:
         self._settings = settings
         self._stack = stack
-        self._session = boto3.Session()
+        try:
+            self._session = boto3.Session()
+        except BotoCoreError as error:
+            raise ConfigurationError(errors.unusable(error)) from error
 
     @cached_property
     def dynamodb(self) -> DynamoDBClient:
@@ -72,7 +75,7 @@ class Clients:
         try:
             client = create(service, config=_config())
         except (BotoCoreError, ValueError) as error:
-            raise ConfigurationError(errors.unusable(service, error)) from error
+            raise ConfigurationError(errors.unusable(error)) from error
         errors.explain(client, self._settings, self._stack)
         return client
 

@@ -85,13 +85,13 @@ def explain(client: Any, settings: Settings | None = None, stack: str | None = N
     client.meta.events.register(f"after-call-error.{service}", partial(_failed, where))
 
 
-def unusable(service: str, error: Exception) -> str:
+def unusable(error: Exception) -> str:
     """Why boto3 can make no client."""
     if isinstance(error, NoRegionError):
         return "no AWS region is set: set AWS_REGION (or AWS_DEFAULT_REGION), or a region in the profile"
     if isinstance(error, ProfileNotFound | PartialCredentialsError | InvalidRegionError):
         return f"the AWS configuration can't be used: {error}"
-    return f"no client for {service} can be made, check AWS_ENDPOINT_URL and AWS_REGION: {error}"
+    return f"boto3 can't be set up, check AWS_ENDPOINT_URL and AWS_REGION: {error}"
 
 
 class _Where:

@@ -1,0 +1,323 @@
+"""The Lambda handler, with AWS's own shapes of events, on moto."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from pydantic import BaseModel
+
+from lambda_durable import Client, ConfigurationError, Context, Durable, Event, on_event
+from lambda_durable.aws.table import table_definition
+from lambda_durable.runtime.messages import Continuation, Start
+
+QUEUES = {
+    "QUEUE": "continuations",
+    "INGRESS_QUEUE": "ingress",
+    "FAILED_QUEUE": "failed",
+    "DEAD_LETTER": "dead",
+}
+
+
+class FakeContext:
+    """What Lambda gives a handler beside the event."""
+
+    def __init__(self, seconds: float = 59.99) -> None:
+        self.aws_request_id = "request-1"
+        self._deadline = time.monotonic() + seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int((self._deadline - time.monotonic()) * 1000)
+
+
+class Cloud:
+    """A stack's resources, and the event source mapping of the continuation queue."""
+
+    def __init__(self, handler: Any = None) -> None:
+        self.sqs, self.dynamodb = boto3.client("sqs"), boto3.client("dynamodb")
+        self.scheduler, self.events = boto3.client("scheduler"), boto3.client("events")
+        self.urls = {
+            name: self.sqs.create_queue(QueueName=queue)["QueueUrl"] for name, queue in QUEUES.items()
+        }
+        self.dynamodb.create_table(**table_definition("table"))
+        boto3.client("s3").create_bucket(Bucket="payloads")
+        self.events.create_event_bus(Name="bus")
+        self.events.put_rule(
+            Name="all", EventBusName="bus", EventPattern=json.dumps({"account": ["123456789012"]})
+        )
+        self.events.put_targets(
+            Rule="all", EventBusName="bus", Targets=[{"Id": "ingress", "Arn": self.arn("INGRESS_QUEUE")}]
+        )
+        self.scheduler.create_schedule_group(Name="group")
+
+    def arn(self, name: str) -> str:
+        return f"arn:aws:sqs:us-east-1:123456789012:{QUEUES[name]}"
+
+    def settings(self) -> dict[str, str]:
+        settings = {"TABLE": "table", "BUCKET": "payloads", "BUS": "bus", "SCHEDULE_GROUP": "group"}
+        settings["SCHEDULER_ROLE_ARN"] = "arn:aws:iam::123456789012:role/scheduler"
+        for name in QUEUES:
+            settings |= {f"{name}_URL": self.urls[name], f"{name}_ARN": self.arn(name)}
+        return {f"LAMBDA_DURABLE_{name}": value for name, value in settings.items()}
+
+    def receive(self, name: str) -> list[dict[str, Any]]:
+        """Messages as Lambda hands them to a function; they are deleted."""
+        records = []
+        while True:
+            answer = self.sqs.receive_message(
+                QueueUrl=self.urls[name], MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+            )
+            if not answer.get("Messages"):
+                return records
+            for message in answer["Messages"]:
+                self.sqs.delete_message(QueueUrl=self.urls[name], ReceiptHandle=message["ReceiptHandle"])
+                records.append(record(message["Body"], message["MessageId"], queue=self.arn(name)))
+                records[-1]["messageAttributes"] = message.get("MessageAttributes", {})
+
+    def work(self, handler: Any) -> None:
+        """Deliver all there is, until there is nothing."""
+        while records := [*self.receive("INGRESS_QUEUE"), *self.receive("QUEUE")]:
+            assert handler({"Records": records}, FakeContext()) == {"batchItemFailures": []}
+
+
+def record(
+    body: str, id: str = "message", *, queue: str = "arn:aws:sqs:us-east-1:1:q", receives: int = 1
+) -> Any:
+    return {
+        "messageId": id,
+        "body": body,
+        "attributes": {"ApproximateReceiveCount": str(receives)},
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": queue,
+    }
+
+
+def eventbridge(name: str, detail: Any, **fields: Any) -> dict[str, Any]:
+    return {
+        "version": "0",
+        "id": "event-1",
+        "detail-type": name,
+        "source": "test",
+        "account": "123456789012",
+        "time": "2026-01-01T00:00:00Z",
+        "region": "us-east-1",
+        "resources": [],
+        "detail": detail,
+        **fields,
+    }
+
+
+@pytest.fixture
+def cloud(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with mock_aws():
+        cloud = Cloud()
+        for name, value in cloud.settings().items():
+            monkeypatch.setenv(name, value)
+        yield cloud
+
+
+class Cart(BaseModel):
+    sku: str
+
+
+def shop() -> Durable:
+    app = Durable("shop")
+
+    @app.function("checkout", on_event("store/checkout", Cart))
+    def checkout(ctx: Context[Cart]) -> str:
+        claimed = ctx.step.run("claim", lambda: f"claimed {ctx.event.data.sku}")
+        return ctx.step.run("confirm", lambda: f"{claimed}, confirmed")
+
+    @app.function("sleeper")
+    def sleeper(ctx: Context[Any]) -> None:
+        ctx.step.sleep("long", "3d")
+
+    return app
+
+
+def test_an_event_on_the_bus_becomes_a_finished_run(cloud):
+    app = shop()
+    client = Client(app)
+    client.send(Event("store/checkout", Cart(sku="beans")))
+    cloud.work(app.handler)
+    (summary,) = client.runs("checkout")
+    assert client.get(summary.run_id).output == "claimed beans, confirmed"
+
+
+def test_a_client_sends_more_events_than_one_call_takes(cloud):
+    app = shop()
+    client = Client(app)
+    ids = client.send(*(Event("store/checkout", Cart(sku=str(number))) for number in range(23)))
+    cloud.work(app.handler)
+    assert len(ids) == len(set(ids)) == 23
+    assert len({summary.run_id for summary in client.runs(status="completed")}) == 23
+
+
+def test_an_eventbridge_event_given_directly_starts_runs_and_tells_their_ids(cloud):
+    app = shop()
+    event = eventbridge("store/checkout", {"sku": "beans"})
+    answer = app.handler(event, FakeContext())
+    assert answer["event"] == "event-1"
+    (run_id,) = answer["runs"]
+    cloud.work(app.handler)
+    assert Client(app).get(run_id).output == "claimed beans, confirmed"
+
+
+def test_an_eventbridge_event_given_again_tells_the_same_ids_and_starts_nothing(cloud):
+    app = shop()
+    event = eventbridge("store/checkout", {"sku": "beans"})
+    first = app.handler(event, FakeContext())
+    cloud.work(app.handler)
+    assert app.handler(event, FakeContext()) == first
+    assert len(list(Client(app).runs())) == 1
+
+
+def test_an_event_that_nobody_wants_starts_nothing(cloud):
+    assert shop().handler(eventbridge("other", {}), FakeContext()) == {"event": "event-1", "runs": []}
+
+
+def test_an_eventbridge_event_that_is_broken_says_where(cloud):
+    with pytest.raises(ConfigurationError, match="detail: expected a JSON object"):
+        shop().handler(eventbridge("store/checkout", "no object"), FakeContext())
+
+
+@pytest.mark.parametrize("event", [{}, {"some": 1, "thing": 2}, [], "text", None])
+def test_any_other_event_is_refused_and_says_what_is_expected(cloud, event):
+    with pytest.raises(ConfigurationError, match="SQS queues and EventBridge events"):
+        shop().handler(event, FakeContext())
+
+
+def test_one_bad_message_of_a_batch_comes_back_alone_and_is_logged_without_its_payload(cloud, caplog):
+    app = shop()
+    good = Start(function="checkout", run="good", event=_event_text({"sku": "beans"}))
+    bad = Start(function="checkout", run="bad", event=_event_text({"sku": "secret"}))
+
+    def refuse(params: Any, **_: Any) -> None:
+        if b"bad" in params["body"]:
+            raise ConnectionError("DynamoDB is not what it was")
+
+    handler = app.handler
+    handler(eventbridge("other", {}), FakeContext())  # connects
+    client = handler._connected().store._client
+    client.meta.events.register("before-call.dynamodb.PutItem", refuse)
+    with caplog.at_level(logging.INFO):
+        answer = handler(
+            {"Records": [record(bad.body(), "m-bad", receives=3), record(good.body(), "m-good")]},
+            FakeContext(),
+        )
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m-bad"}]}
+    assert Client(app).get("good").status == "running"
+    (line,) = [line for line in caplog.records if line.name == "lambda_durable.handler"]
+    assert line.getMessage() == "message m-bad (delivery 3, run bad) comes back: ConnectionError"
+    assert (line.run_id, line.message_id) == ("bad", "m-bad")
+    assert "secret" not in caplog.text
+
+
+def _event_text(data: Any) -> str:
+    from lambda_durable.runtime.event_json import dump_event
+
+    return dump_event(Event("lambda_durable/invoked", data, id="e", time=datetime(2026, 1, 1, tzinfo=UTC)))
+
+
+def test_a_throttled_message_comes_back_with_a_warning_and_no_traceback(cloud, caplog):
+    app = shop()
+    handler = app.handler
+    handler(eventbridge("other", {}), FakeContext())
+    client = handler._connected().store._client
+
+    def throttle(**_: Any) -> Any:
+        from botocore.exceptions import ClientError
+
+        raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "Slow down"}}, "Query")
+
+    client.meta.events.register("before-call.dynamodb.Query", throttle)
+    body = Continuation(run="r").body()
+    assert handler({"Records": [record(body, "m")]}, FakeContext()) == {
+        "batchItemFailures": [{"itemIdentifier": "m"}]
+    }
+    (line,) = [line for line in caplog.records if line.name == "lambda_durable.handler"]
+    assert line.levelname == "WARNING"
+    assert line.exc_info is None
+
+
+@pytest.mark.parametrize(
+    "body", ["", "no json", "[]", "{}", '{"kind":"continue"}', '{"kind":"continue","run":"x"}']
+)
+def test_garbage_goes_to_the_dead_letter_queue_with_a_reason_and_is_acknowledged(cloud, body):
+    handler = shop().handler
+    assert handler({"Records": [record(body or " ", "m-1")]}, FakeContext()) == {"batchItemFailures": []}
+    (letter,) = cloud.receive("DEAD_LETTER")
+    assert letter["body"] == body or " "
+    assert letter["messageAttributes"]["reason"]["StringValue"]
+    assert letter["messageAttributes"]["message_id"]["StringValue"] == "m-1"
+
+
+def test_a_sleep_of_days_is_a_schedule_that_sends_to_the_continuation_queue(cloud):
+    app = shop()
+    begun = datetime.now(UTC)
+    run = Client(app).start("sleeper", {})
+    cloud.work(app.handler)
+    (summary,) = cloud.scheduler.list_schedules(GroupName="group")["Schedules"]
+    schedule = cloud.scheduler.get_schedule(Name=summary["Name"], GroupName="group")
+    at = datetime.strptime(schedule["ScheduleExpression"], "at(%Y-%m-%dT%H:%M:%S)").replace(tzinfo=UTC)
+    assert begun + timedelta(days=3, minutes=-2) <= at <= datetime.now(UTC) + timedelta(days=3)
+    assert schedule["ScheduleExpressionTimezone"] == "UTC"
+    assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
+    assert schedule["ActionAfterCompletion"] == "DELETE"
+    target = schedule["Target"]
+    assert (target["Arn"], target["DeadLetterConfig"]["Arn"]) == (
+        cloud.arn("QUEUE"),
+        cloud.arn("DEAD_LETTER"),
+    )
+    assert target["RoleArn"] == "arn:aws:iam::123456789012:role/scheduler"
+    assert json.loads(target["Input"])["run"] == run.run_id
+
+
+def test_messages_that_the_time_does_not_suffice_for_come_back_untouched(cloud):
+    app = shop()
+    done = FakeContext(seconds=3)
+    begun = threading.Event()
+
+    @app.function("slow")
+    def slow(ctx: Context[Any]) -> None:
+        ctx.step.run(
+            "wait", lambda: begun.set() or time.sleep(done.get_remaining_time_in_millis() / 1000 - 0.1)
+        )
+
+    Client(app).start("slow", {}, run_id="slow")
+    cloud_messages = cloud.receive("QUEUE")
+    app.handler({"Records": cloud_messages}, FakeContext())
+    (step,) = cloud.receive("QUEUE")
+    other = record(Continuation(run="never").body(), "m-other")
+    answer = app.handler({"Records": [step, other]}, done)
+    assert begun.is_set()
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m-other"}]}
+    assert cloud.receive("DEAD_LETTER") == []
+
+
+def test_a_step_sees_the_time_that_its_lambda_has_left(cloud):
+    app, seen = Durable("shop"), []
+
+    @app.function("f")
+    def f(ctx: Context[Any]) -> None:
+        from lambda_durable import current_step
+
+        ctx.step.run("look", lambda: seen.append(current_step().remaining_time))
+
+    Client(app).start("f", {})
+    cloud.work(app.handler)
+    assert 55 < seen[0] <= 60
