@@ -7,11 +7,18 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import boto3
+from ..errors import ConfigurationError
+
+try:
+    import boto3
+except ModuleNotFoundError:
+    raise ConfigurationError(
+        "boto3 is not installed. A Lambda has it of its runtime; elsewhere: pip install 'lambda-durable[aws-sdk]'"
+    ) from None
+
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
-from ..errors import ConfigurationError
 from . import errors
 from .settings import Settings
 
