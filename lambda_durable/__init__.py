@@ -34,6 +34,7 @@ from .errors import (
 from .events import Event, Trigger, on_event
 from .function import Function
 from .runs import Run, RunSummary, StepRecord, WaitingFor
+from .schedules import Schedule, cron, every
 from .step_info import StepInfo, current_step
 from .steps import AsyncStep, Step, StepFuture
 
@@ -67,6 +68,7 @@ __all__ = [
     "RunSkippedError",
     "RunSummary",
     "RunTimeoutError",
+    "Schedule",
     "SerializationError",
     "SignalConflictError",
     "Step",
@@ -79,6 +81,8 @@ __all__ = [
     "TransactionError",
     "Trigger",
     "WaitingFor",
+    "cron",
     "current_step",
+    "every",
     "on_event",
 ]

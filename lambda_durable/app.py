@@ -126,7 +126,9 @@ class Durable:
             raise ConfigurationError(f"function {id!r} has {len(listed)} triggers, and 10 are allowed")
         for place, trigger in enumerate(listed):
             if not isinstance(trigger, Trigger):
-                raise ConfigurationError(f"function {id!r}: {trigger!r} is no trigger; write on_event(...)")
+                raise ConfigurationError(
+                    f"function {id!r}: {trigger!r} is no trigger; write on_event(...), cron(...) or every(...)"
+                )
             if trigger in listed[:place]:
                 raise ConfigurationError(f"function {id!r} has the trigger {trigger!r} twice")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -106,9 +107,26 @@ def to_eventbridge_entry(event: Event[Any], encode: Callable[[Any], str]) -> dic
     return {"Source": event.source, "DetailType": event.name, "Detail": text}
 
 
+class Trigger(ABC, Generic[Data]):
+    """What starts a function: `on_event`, `cron` or `every`. Two that are equal are duplicates.
+
+    `name` is that of the events it takes, `model` what their data is.
+    """
+
+    name: str
+    model: type[Data] | None
+
+    def matches_name(self, name: str) -> bool:
+        return name == self.name
+
+    @abstractmethod
+    def accepts(self, event: Event[Any]) -> bool:
+        """Whether the event starts the function."""
+
+
 @dataclass(frozen=True)
-class Trigger(Generic[Data]):
-    """Which events start a function. Two that are equal are duplicates."""
+class EventTrigger(Trigger[Data]):
+    """Which events start a function."""
 
     name: str
     model: type[Data] | None = None
@@ -175,7 +193,7 @@ def on_event(name: str, model: type[Any] | None = None, *, if_exp: Any = None) -
     of the data. `if_exp` is a CEL expression over `event`, or a callable on Event, which sees the data as
     `model` has it (and as it came, where `model` refuses it). Raises ConfigurationError.
     """
-    return Trigger(name, model, if_exp)
+    return EventTrigger(name, model, if_exp)
 
 
 def _check_model(model: Any, what: str) -> None:

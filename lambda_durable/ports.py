@@ -229,10 +229,39 @@ class Queue(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recurring:
+    """A schedule that is due again and again. `expression` is EventBridge Scheduler's `cron(...)` or
+    `rate(...)`, `body` the message; in it, `<aws.scheduler.scheduled-time>` stands for the time that was due,
+    as in 2025-01-31T09:00:00Z.
+
+    A local time of `timezone` that the clocks skip is not due; one that they repeat is due once. A rate is
+    due at the multiples of its interval since 1970 in UTC.
+    """
+
+    name: str
+    expression: str
+    timezone: str
+    body: str
+
+
 class Scheduler(Protocol):
     def schedule(self, name: str, at: datetime, body: str) -> None:
         """Send `body` to the app's own queue, once, within the minute that `at` lies in; then forget the
         schedule. One with the same name and time is the same schedule; with another time, an error."""
+        ...
+
+    def put_recurring(self, schedule: Recurring) -> None:
+        """Have its body sent to the ingress queue whenever it is due, within that minute and at least once.
+        One of its name becomes this one; where it is this one, enabled, nothing changes. Idempotent."""
+        ...
+
+    def recurring(self, prefix: str) -> Iterator[str]:
+        """The names of the recurring schedules that begin with `prefix`; none where there is no group."""
+        ...
+
+    def delete_recurring(self, name: str) -> None:
+        """It is due no more. Idempotent: one that is gone is fine."""
         ...
 
 

@@ -17,9 +17,10 @@ from ..errors import EventDataError, PayloadTooLargeError
 from ..events import Event, MalformedEventError, from_eventbridge
 from ..function import App
 from ..ports import Delivery, Outgoing, StoredEvent, World
+from ..schedules import SCHEDULED
 from . import payloads
 from .event_json import dump_event, load_event
-from .messages import Continuation, PoisonError, Start, tag
+from .messages import Continuation, PoisonError, Scheduled, Start, tag
 from .run_ids import run_id
 
 DEDUPE = 24 * 60 * 60 * 1000
@@ -81,6 +82,23 @@ def start(world: World, app: App, message: Start, delivery: Delivery) -> None:
     _text(invoked, app)
     author = Author(0, tag(delivery.message_id))
     first = _begin(world, app, message.run, message.function, invoked, author)
+    if first is not None:
+        world.queue.send([first])
+
+
+def scheduled(world: World, app: App, message: Scheduled, delivery: Delivery) -> None:
+    """A schedule that was due. Its run follows from function, trigger and the time that was due, so that one
+    which fires twice, or by two expressions at once, starts one run.
+
+    Without a time (from an emulator) it is the minute in which the message came.
+    """
+    time = message.time
+    if isinstance(time, str):
+        time = world.clock.now().replace(second=0, microsecond=0)
+    run = run_id(to_millis(time), message.function, message.schedule, message.timezone, str(to_millis(time)))
+    data = {"schedule": message.schedule, "timezone": message.timezone}
+    due = Event(name=SCHEDULED, data=data, id=run, time=time.astimezone(UTC))
+    first = _begin(world, app, run, message.function, due, Author(0, tag(delivery.message_id)))
     if first is not None:
         world.queue.send([first])
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 
 class PoisonError(Exception):
@@ -75,12 +75,34 @@ class Start(BaseModel):
         return self.model_dump_json(exclude_none=True)
 
 
-_OURS: TypeAdapter[Continuation | Start] = TypeAdapter(
-    Annotated[Continuation | Start, Field(discriminator="kind")]
-)
+SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
+"""What Scheduler replaces, in a target's input, by the time for which the schedule was due."""
 
 
-def parse(body: str) -> Continuation | Start | dict[str, Any]:
+class Scheduled(BaseModel):
+    """Start a function, since a schedule was due at `time`.
+
+    `schedule` and `timezone` are what its trigger has. An emulator may leave SCHEDULED_TIME as it is.
+    `jitter`: by up to how many seconds the start is put off.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    kind: Literal["scheduled"] = "scheduled"
+    function: Annotated[str, Field(min_length=1, max_length=256)]
+    schedule: Annotated[str, Field(min_length=1, max_length=1024)]
+    timezone: Annotated[str, Field(min_length=1, max_length=50)] = "UTC"
+    jitter: Annotated[float, Field(ge=0)] = 0
+    time: AwareDatetime | Literal["<aws.scheduler.scheduled-time>"] = SCHEDULED_TIME
+
+    def body(self) -> str:
+        return self.model_dump_json()
+
+
+_Ours = Continuation | Start | Scheduled
+_OURS: TypeAdapter[_Ours] = TypeAdapter(Annotated[_Ours, Field(discriminator="kind")])
+
+
+def parse(body: str) -> Continuation | Start | Scheduled | dict[str, Any]:
     """A message of ours, or the EventBridge event that a rule put on the queue. Raises PoisonError."""
     try:
         content = json.loads(body)

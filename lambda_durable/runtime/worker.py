@@ -32,7 +32,7 @@ from .attempts import what_left
 from .chain import LONGEST_DELAY, Chain, Visit
 from .event_json import load_event
 from .logs import HandlerLog
-from .messages import Continuation, Due, PoisonError, Start, parse
+from .messages import Continuation, Due, PoisonError, Scheduled, Start, parse
 from .turn import Cancelled, GoOn, Strayed, Turn
 
 MOST_IDLE = 100
@@ -64,6 +64,8 @@ class Worker:
                 self._go_on(message, Visit(delivery, invocation, stands_for=message.stands_for))
             elif isinstance(message, Start):
                 ingress.start(self._world, self._app, message, delivery)
+            elif isinstance(message, Scheduled):
+                ingress.scheduled(self._world, self._app, message, delivery)
             else:
                 ingress.event(self._world, self._app, message, delivery)
         except PoisonError as error:
