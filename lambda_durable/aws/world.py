@@ -28,7 +28,7 @@ def connect(settings: Settings, executor: Executor, *, clients: Clients | None =
         store=DynamoStore(made.dynamodb, settings.table, retention=settings.retention, clock=clock),
         blobs=S3Blobs(_lazy(lambda: made.s3), settings.bucket),
         queue=SqsQueue(made.sqs, settings.queue_url, settings.dead_letter_url),
-        scheduler=EventBridgeScheduler(_lazy(lambda: made.scheduler), settings),
+        scheduler=EventBridgeScheduler(_lazy(lambda: made.scheduler), settings, clock),
         bus=EventBridgeBus(_lazy(lambda: made.events), settings.bus),
         executor=executor,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -75,7 +75,7 @@ class Start(BaseModel):
         return self.model_dump_json(exclude_none=True)
 
 
-SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
+SCHEDULED_TIME: Final = "<aws.scheduler.scheduled-time>"
 """What Scheduler replaces, in a target's input, by the time for which the schedule was due."""
 
 

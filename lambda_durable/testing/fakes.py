@@ -10,14 +10,16 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from uuid import UUID
 
-from ..ports import Delivery, Outgoing
+from ..ports import Delivery, Outgoing, Recurring
 from .faults import Dice
+from .recurrence import recurrence
 from .simulation import Simulation
 from .traffic import Traffic
 
 _MIB = 1024 * 1024
 _NOT_IN_SQS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SCHEDULE_NAME = re.compile(r"[0-9A-Za-z\-_.]{1,64}", re.ASCII)
+_SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
 _NOTHING = timedelta()
 
 
@@ -140,7 +142,8 @@ class FakeQueue:
 
 
 class FakeScheduler:
-    """EventBridge Scheduler's one-time schedules, deleted once they have fired."""
+    """EventBridge Scheduler. One-time schedules are deleted once they have fired; recurring ones fire in `fire`
+    alone, since nothing that waits for the end of all things may wait for them."""
 
     def __init__(self, simulation: Simulation, traffic: Traffic, dice: Dice, queue: FakeQueue) -> None:
         self._simulation = simulation
@@ -148,10 +151,10 @@ class FakeScheduler:
         self._dice = dice
         self._queue = queue
         self._schedules: dict[str, datetime] = {}
+        self._recurring: dict[str, Recurring] = {}
 
     def schedule(self, name: str, at: datetime, body: str) -> None:
-        if not _SCHEDULE_NAME.fullmatch(name):
-            raise Misuse(f"a schedule's name is 1 to 64 of [0-9A-Za-z-_.], and this is {name!r}")
+        _check_schedule_name(name)
         if at.utcoffset() is None:
             raise Misuse(f"schedule {name}: {at!r} has no time zone")
         _check_message(Outgoing(body))
@@ -177,6 +180,35 @@ class FakeScheduler:
     def _fire(self, name: str, body: str) -> None:
         del self._schedules[name]
         self._queue.put(body)
+
+    def put_recurring(self, schedule: Recurring) -> None:
+        _check_schedule_name(schedule.name)
+        _check_message(Outgoing(schedule.body))
+        try:
+            recurrence(schedule.expression, schedule.timezone)
+        except (ValueError, KeyError) as error:
+            raise Misuse(f"schedule {schedule.name}: {error}") from None
+        self._recurring[schedule.name] = schedule
+
+    def recurring(self, prefix: str) -> Iterator[str]:
+        return iter([name for name in self._recurring if name.startswith(prefix)])
+
+    def delete_recurring(self, name: str) -> None:
+        self._recurring.pop(name, None)
+
+    def next_due(self, after: datetime) -> datetime | None:
+        """When a recurring schedule is due next."""
+        times = (recurrence(each.expression, each.timezone).after(after) for each in self._recurring.values())
+        return min((time for time in times if time is not None), default=None)
+
+    def fire(self, due: datetime) -> None:
+        """Fire the recurring schedules that are due at this minute, within it."""
+        for schedule in list(self._recurring.values()):
+            before = due - timedelta(microseconds=1)
+            if recurrence(schedule.expression, schedule.timezone).after(before) == due:
+                body = schedule.body.replace(_SCHEDULED_TIME, f"{due:%Y-%m-%dT%H:%M:%SZ}")
+                when = self._simulation.now + self._dice.second_of_minute()
+                self._simulation.at(when, lambda body=body: self._queue.put(body))  # type: ignore[misc]
 
 
 class FakeBus:
@@ -213,6 +245,11 @@ class FakeBus:
 
 def random_uuid(random: Random) -> str:
     return str(UUID(int=random.getrandbits(128), version=4))
+
+
+def _check_schedule_name(name: str) -> None:
+    if not _SCHEDULE_NAME.fullmatch(name):
+        raise Misuse(f"a schedule's name is 1 to 64 of [0-9A-Za-z-_.], and this is {name!r}")
 
 
 def _check_message(message: Outgoing) -> None:

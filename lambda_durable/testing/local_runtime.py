@@ -14,6 +14,7 @@ from ..function import Function
 from ..ports import Clock, Delivery, Executor, Invocation, World
 from ..runs import Run, RunSummary
 from ..runtime.executor import NoExecutor
+from ..runtime.registration import register
 from ..runtime.run_ids import run_id as make_run_id
 from ..runtime.worker import Worker
 from .executor import Stub, Stubs, VirtualExecutor
@@ -88,6 +89,8 @@ class LocalRuntime:
         self._bus = FakeBus(self._simulation, self._traffic, self._queue)
         self._create_table()
         self._client: LocalClient | None = None
+        self._fired_until = self.now()
+        self._register()
         self._run_ids = self._simulation.random("run ids")
 
     # What a test does
@@ -114,9 +117,11 @@ class LocalRuntime:
         self._pass_time(parse_duration(duration, "advance()"))
 
     def drain(self) -> None:
-        """Do all that is ever due, skipping the time between."""
+        """Do all that is ever due, skipping the time between; but for `cron` and `every`, which never end: what
+        they would start in that time is left out."""
         self._bound = self.invocations + _MOST_INVOCATIONS
         self._simulation.run_until_idle()
+        self._fired_until = self.now()
 
     def stub(
         self, step_id: str, fn: Callable[..., Any] | None = None, *, takes: Duration = timedelta()
@@ -126,9 +131,10 @@ class LocalRuntime:
         self._stubs[step_id] = Stub(fn, parse_duration(takes, "stub(takes=)"))
 
     def deploy(self, app: Durable) -> None:
-        """Go on with other code, and the same state."""
+        """Go on with other code, and the same state. Schedules become those of the new code."""
         self._app = app
         self._client = None
+        self._register()
 
     def close(self) -> None:
         """Let go of everything. Also happens when the runtime is garbage."""
@@ -171,7 +177,16 @@ class LocalRuntime:
 
     def _pass_time(self, duration: timedelta, stop: Callable[[], bool] = lambda: False) -> None:
         self._bound = self.invocations + _MOST_INVOCATIONS
-        self._simulation.run_until(self.now() + duration, stop=stop)
+        until = self.now() + duration
+        while (due := self._scheduler.next_due(self._fired_until)) is not None and due <= until:
+            self._simulation.run_until(due, stop=stop)
+            if stop():
+                return
+            self._scheduler.fire(due)
+            self._fired_until = due
+        self._simulation.run_until(until, stop=stop)
+        if not stop():
+            self._fired_until = until
 
     def _deliver(self, delivery: Delivery, done: Callable[[str | None], None]) -> None:
         self._latest.append(delivery.body)
@@ -211,6 +226,10 @@ class LocalRuntime:
         """What the Lambda does with a message."""
         worker = Worker(self._app, world, steps_per_invocation=self._steps_per_invocation)
         worker.handle(delivery, invocation)
+
+    def _register(self) -> None:
+        """As a deployment does."""
+        register(self._app, self._scheduler, "local")
 
     def _create_table(self) -> None:
         from ..aws.table import table_definition
