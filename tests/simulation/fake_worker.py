@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from lambda_durable import Durable
 from lambda_durable.ports import Delivery, Invocation, Outgoing, World
 from lambda_durable.testing import LocalRuntime
 
@@ -13,7 +14,7 @@ FakeWorker = Callable[[World, Delivery, Invocation], object]
 
 class Bench(LocalRuntime):
     def __init__(self, worker: FakeWorker, **options: Any) -> None:
-        super().__init__(None, **options)  # type: ignore[arg-type]
+        super().__init__(Durable("bench"), **options)
         self._worker = worker
 
     def _handle(self, world: World, delivery: Delivery, invocation: Invocation) -> None:
