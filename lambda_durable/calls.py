@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Literal, get_origin
 
 from .config import Retry
-from .durations import Duration, parse_duration, require_aware, to_millis
+from .durations import Duration, in_millis, parse_duration, require_aware, to_millis
 from .engine import paths
 from .engine.journal import Kind
 from .engine.operations import FanOut, Group, Sleep, StepCall
@@ -99,7 +99,7 @@ def step_call(
 
 
 def sleep(id: object, duration: Duration) -> Sleep:
-    millis = round(parse_duration(duration, f"step.sleep({id!r})").total_seconds() * 1000)
+    millis = in_millis(parse_duration(duration, f"step.sleep({id!r})"))
     return _sleep(id, lambda now: now + millis)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from .durations import Duration, parse_duration, require_aware, to_millis
@@ -64,13 +66,16 @@ class Client:
 
     def send(self, *events: Event[Any]) -> list[str]:
         """Publish events on the app's bus; returns their ids. An id that was sent in the last 24 hours
-        starts nothing again. Raises SerializationError or PayloadTooLargeError before anything is sent."""
+        starts nothing again. What an event with a `time` in the future starts begins then. Raises
+        SerializationError or PayloadTooLargeError before anything is sent."""
         for event in events:
             if not isinstance(event, Event):
                 raise ConfigurationError(
                     f"send() takes events, and this is {event!r}: write Event(name, data)"
                 )
-        entries = [to_eventbridge_entry(event, self._encode) for event in events]
+        now = self._world.clock.now()
+        timed = [replace(event, time=now) if event.time_is_default else event for event in events]
+        entries = [to_eventbridge_entry(event, self._encode) for event in timed]
         self._world.bus.put(entries)
         return [event.id for event in events]
 
@@ -162,15 +167,13 @@ class Client:
             raise ConfigurationError(f"limit= is a whole number from 1, and this is {limit!r}")
         headers = self._world.store.runs(
             self._function_ids(function),
-            status=status,
+            status="running" if status == "queued" else status,
             label=label,
             since=to_millis(require_aware(since, "runs(since=)")) if since is not None else None,
             until=to_millis(require_aware(until, "runs(until=)")) if until is not None else None,
         )
-        for count, header in enumerate(headers):
-            if limit is not None and count >= limit:
-                return
-            yield summary_of(header)
+        summaries = (summary_of(self._world, header) for header in headers)
+        yield from islice((found for found in summaries if status in (None, found.status)), limit)
 
     def cancel(self, run_id: str) -> bool:
         """Cancel a run: it starts no further step. True if this call did it, False if it was already

@@ -55,6 +55,11 @@ def require_aware(value: object, what: str) -> datetime:
         raise ConfigurationError(f"{what}: {value!r} lies outside the years 1 to 9999 in UTC") from None
 
 
+def in_millis(duration: timedelta) -> int:
+    """Whole milliseconds: how durations are added to times."""
+    return round(duration.total_seconds() * 1000)
+
+
 def to_millis(value: datetime) -> int:
     """Whole milliseconds since the epoch: how times are stored."""
     return round(value.timestamp() * 1000)

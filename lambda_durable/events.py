@@ -60,6 +60,7 @@ class Event(Generic[Data]):
         if self.id is None:
             vars(self)["id"] = uuid4().hex
         _check_text(self.id, "an event's id", LONGEST_ID)
+        vars(self)["_time_is_default"] = self.time is None
         time = datetime.now(UTC) if self.time is None else self.time
         vars(self)["time"] = require_aware(time, "an event's time")
 
@@ -67,6 +68,11 @@ class Event(Generic[Data]):
     def id_is_default(self) -> bool:
         """Whether the id was made up here, so that it is no dedupe key which the sender chose."""
         return bool(vars(self).get("_id_is_default"))
+
+    @property
+    def time_is_default(self) -> bool:
+        """Whether the time is that of its making, so that it starts what it starts at once."""
+        return bool(vars(self).get("_time_is_default"))
 
     def __hash__(self) -> int:
         return hash(self.id)

@@ -169,9 +169,10 @@ class Store(Protocol):
         be at that time; with `only_sooner`, if it is to be later than `to`. Whether it is done."""
         ...
 
-    def extend(self, run_id: str, scope: str, until: int) -> None:
-        """Let nothing in a scope expire before `until` (milliseconds). The header comes last, so that one
-        which says `expires` speaks for all of its partition. Idempotent; a write for each item."""
+    def extend(self, run_id: str, scope: str, at: int) -> None:
+        """Let nothing in a scope expire sooner than if it were written at `at` (milliseconds). The header
+        comes last, so that what it says of when it `expires` holds for its partition. Idempotent; a write
+        for each item that would."""
         ...
 
     def runs(
@@ -226,6 +227,10 @@ class Queue(Protocol):
 
     def dead_letter(self, delivery: Delivery, reason: str) -> None:
         """Put a message that cannot be worked on aside, with the reason."""
+        ...
+
+    def backlog(self) -> int:
+        """About how many messages wait to be received; those that are delayed are none of them."""
         ...
 
 

@@ -6,7 +6,6 @@ costs no read.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from heapq import merge
@@ -184,8 +183,8 @@ class DynamoStore:
         moved, _ = self._update(keys.run(run_id), keys.HEADER, "SET ks = :to", values, condition=condition)
         return moved
 
-    def extend(self, run_id: str, scope: str, until: int) -> None:
-        pk, expiry = keys.scope(run_id, scope), number(math.ceil(until / 1000))
+    def extend(self, run_id: str, scope: str, at: int) -> None:
+        pk, expiry = keys.scope(run_id, scope), number(self._expiry(at))
         request: QueryInputTypeDef = {
             "TableName": self._table,
             "KeyConditionExpression": "pk = :pk",

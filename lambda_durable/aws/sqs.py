@@ -46,6 +46,12 @@ class SqsQueue:
             },
         )
 
+    def backlog(self) -> int:
+        found = self._client.get_queue_attributes(
+            QueueUrl=self._url, AttributeNames=["ApproximateNumberOfMessages"]
+        )
+        return int(found["Attributes"]["ApproximateNumberOfMessages"])
+
     def _send_batch(self, batch: list[Outgoing]) -> tuple[list[Outgoing], str]:
         entries: list[SendMessageBatchRequestEntryTypeDef] = [
             {"Id": str(index), "MessageBody": message.body, "DelaySeconds": message.delay}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from contextvars import copy_context
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from ..config import Retry
-from ..durations import to_millis
+from ..durations import in_millis, to_millis
 from ..engine.journal import Claim, Payload, Record, State
 from ..engine.operations import Group, Operation, StepCall
 from ..errors import (
@@ -36,7 +36,7 @@ class Attempts:
     def __post_init__(self) -> None:
         # The first delivery claims nothing, which is what makes a step cost one write; an attempt that
         # dies in it is not charged. From the second on, each claims what it starts with.
-        self._claims = self.chain.visit.delivery.receive_count > 1
+        self._claims = self.chain.visit.delivery.receive_count > 1 or self.chain.message.check
 
     # -- before --------------------------------------------------------------------------------------
 
@@ -208,13 +208,9 @@ class Attempts:
         now = self.chain.now()
         if isinstance(error, RetryAfterError):
             after = error.after
-            return to_millis(after) if isinstance(after, datetime) else now + _millis(after)
+            return to_millis(after) if isinstance(after, datetime) else now + in_millis(after)
         # Seeded, so that doing it again sets the same time.
-        return now + _millis(retry.delay(attempt, f"{self.chain.run_id}/{path}/{attempt}"))
-
-
-def _millis(delay: timedelta) -> int:
-    return round(delay.total_seconds() * 1000)
+        return now + in_millis(retry.delay(attempt, f"{self.chain.run_id}/{path}/{attempt}"))
 
 
 def _at(error: SerializationError | PayloadTooLargeError, path: str) -> StepError:

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..engine import paths
 from ..engine.journal import FanPlan, Kind, Record
 from ..engine.operations import FanOut, Group, Operation, Sleep, StepCall
 from .chain import Chain
+from .checks import look_again, patience
 from .messages import Continuation
 
 if TYPE_CHECKING:
@@ -33,7 +35,9 @@ def hand_out(turn: Turn, ops: Sequence[Operation]) -> None:
     for op in ops:
         if op.path in turn.attempts.running:
             continue  # the message in hand is at it
-        if isinstance(op, Sleep):
+        if chain.message.check and (op.record is not None or isinstance(op, StepCall)):
+            messages += _revive(turn, op)
+        elif isinstance(op, Sleep):
             record = op.record or turn.register_sleep(op)
             assert record.wake_at is not None
             chain.wake(op.path, record.wake_at)
@@ -52,6 +56,43 @@ def hand_out(turn: Turn, ops: Sequence[Operation]) -> None:
             else:
                 chain.wake(op.path, at, message=message)
     chain.send(messages)
+
+
+def _revive(turn: Turn, op: Operation) -> list[Continuation]:
+    """What a check sends for an operation that was handed out: checks, that see for themselves."""
+    chain, record = turn.chain, op.record
+    at = turn.due(record) if record is not None else None
+    if at is not None and at > turn.now():
+        look_again(chain, at)
+        return []
+    if isinstance(op, FanOut) and record is not None:
+        messages = _revive_lanes(chain, record)
+    elif isinstance(op, StepCall):
+        messages = [chain.next(leaf=op.path)]
+    else:
+        messages = [chain.next(chain=chain.below(op.path))]
+    return [message.model_copy(update={"forced": True, "check": True, "idle": 0}) for message in messages]
+
+
+def _revive_lanes(chain: Chain, fan: Record) -> list[Continuation]:
+    """The branches that the lanes of a fan-out are at, unless one has ended lately. If no lane is open, the
+    message that joins them."""
+    assert fan.plan is not None
+    done = chain.world.store.load_scope(chain.run_id, fan.path)
+    last = max((record.ended or record.began for record in done.records.values()), default=fan.began)
+    if last + patience(chain) > chain.now():
+        look_again(chain, last)
+        return []
+    messages = []
+    for pool in _pools(fan.plan):
+        lanes = chain.world.store.lanes(
+            chain.run_id, fan.path, pool.number, pool.lanes, first=len(pool.lanes)
+        )
+        for lane, state in zip(pool.lanes, lanes, strict=True):
+            if state.open:
+                index = lane if state.turn is None else pool.turns[state.turn]
+                messages.append(_in_lane(chain, fan, index, lane))
+    return messages or [chain.next(joined=fan.path)]
 
 
 def _open_lanes(turn: Turn, op: FanOut) -> list[Continuation]:
@@ -103,34 +144,57 @@ def after(chain: Chain, record: Record) -> Continuation | None:
 def _lane_ended(chain: Chain, fan: Record, plan: FanPlan, record: Record, lane: int) -> bool:
     """Move a lane on after its branch has ended. Whether all lanes of the fan-out are closed now."""
     store, run_id = chain.world.store, chain.run_id
-    pools = math.ceil(plan.lanes / POOL)
-    pool = lane % pools
-    first = len(range(pool, plan.lanes, pools))
-    limit = len(range(pool, len(plan.keys), pools))
+    pools = _pools(plan)
+    pool = pools[lane % len(pools)]
     index = plan.keys.index(paths.branch_key(record.path))
-    turn = index // pools
+    turn = pool.turns.index(index)
     after = None if index == lane else turn
     failed = record.error is not None and not plan.tolerant
     ours = {chain.tag, record.author.tag}  # whoever brought the outcome may have moved the lane, and died
 
     state = None
-    if limit > first and not failed:
+    first = len(pool.lanes)
+    if len(pool.turns) > first and not failed:
         moved, state = store.next_in_lane(
-            run_id, fan.path, pool, lane, after=after, first=first, limit=limit, tag=chain.tag
+            run_id,
+            fan.path,
+            pool.number,
+            lane,
+            after=after,
+            first=first,
+            limit=len(pool.turns),
+            tag=chain.tag,
         )
         if moved or (state.by in ours and state.open and state.turn not in (None, turn)):
             assert state.turn is not None
-            chain.send([_in_lane(chain, fan, state.turn * pools + pool, lane)])
+            chain.send([_in_lane(chain, fan, pool.turns[state.turn], lane)])
             return False
     closed, state = store.close_lane(
-        run_id, fan.path, pool, lane, after=after, first=first, tag=chain.tag, failed=failed
+        run_id, fan.path, pool.number, lane, after=after, first=first, tag=chain.tag, failed=failed
     )
     if not closed and state.by not in ours:
         return False
     if failed:
-        for other in range(pools):
-            if other != pool:
-                store.fail_pool(run_id, fan.path, other)
+        for other in pools:
+            if other is not pool:
+                store.fail_pool(run_id, fan.path, other.number)
     if state.closed < first:
         return False
-    return pools == 1 or store.finish_pool(run_id, fan.path, pool) == pools
+    return len(pools) == 1 or store.finish_pool(run_id, fan.path, pool.number) == len(pools)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """A pool's lanes, and the branches that it serves: at turn `t`, `turns[t]`."""
+
+    number: int
+    lanes: range
+    turns: range
+
+
+def _pools(plan: FanPlan) -> list[_Pool]:
+    count = math.ceil(plan.lanes / POOL)
+    return [
+        _Pool(number, range(number, plan.lanes, count), range(number, len(plan.keys), count))
+        for number in range(count)
+    ]

@@ -15,13 +15,10 @@ rules that keep a chain single under duplicates, crashes and late messages are a
 
 from __future__ import annotations
 
-import hashlib
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 
-from ..durations import from_millis, to_millis
+from ..durations import to_millis
 from ..engine import paths
 from ..engine.interrupts import Reload, Stale
 from ..engine.journal import Author, Header, Journal, LogEntry, Partition, Payload, Record
@@ -29,9 +26,8 @@ from ..engine.operations import StepCall
 from ..ports import Delivery, Invocation, Outgoing, World
 from . import payloads
 from .messages import Continuation, Due, Level, tag
-
-LONGEST_DELAY = 900
-"""Seconds. SQS: DelaySeconds is at most 900; what is due later goes through a schedule."""
+from .retention import outlive
+from .wakes import send_at
 
 SKEW = 5_000
 """Milliseconds by which two hosts' clocks may differ."""
@@ -85,9 +81,14 @@ class Chain:
         for scope, partition in self.journal.partitions.items():
             self.loaded.add(scope)
             self._look_at(partition)
-        if self.message.forced:
-            self.generation = self._latest + 1
         self.visit.loads += 1
+
+    def force(self, target: Record | None) -> None:
+        """Make the message in hand the newest of its chain, and of `target`, the branch or leaf it is about."""
+        if target is not None:
+            self._latest = max(self._latest, target.author.generation)
+        self.generation = self._latest + 1
+        self.message = self.message.model_copy(update={"generation": self.generation})
 
     # -- reading -------------------------------------------------------------------------------------
 
@@ -131,6 +132,20 @@ class Chain:
         if limit is not None:
             payloads.check_size(text, limit, what)
         return payloads.store(self.world.blobs, self.run_id, text, inline=payloads.INLINE_OUTPUT)
+
+    def last_sign(self, target: Record | None) -> int:
+        """When the chain was last seen to be alive, or by when an invocation that claimed something is gone
+        (milliseconds)."""
+        now = self.now()
+        signs = [self.header.created, self.header.starts or 0]
+        for partition in self.journal.partitions.values():
+            signs += (entry.time for entry in partition.log)
+            signs += (sign for record in partition.records.values() for sign in _signs(record, now))
+            if partition.failure is not None:
+                signs.append(partition.failure.wake_at)
+        if target is not None:
+            signs += _signs(target, now)
+        return max(signs)
 
     def load(self, scope: str, *, new: bool = False) -> None:
         """Bring a nested scope's partition into the journal; a new one is empty, and costs no read."""
@@ -274,17 +289,17 @@ class Chain:
         fire = max(at, now)
         if self.repeats:
             fire += round(self.visit.invocation.timeout * 1000) + SKEW
-        seconds = math.ceil((fire - now) / 1000)
-        if seconds <= LONGEST_DELAY:
-            self.world.queue.send([Outgoing(due.body(), seconds)])
-            return
-        # at() fires anywhere within its minute, so it is set to the minute before; the rest is a delay. One
-        # that is late on purpose stays late.
-        minute = from_millis(fire).replace(second=0, microsecond=0)
-        early = minute + timedelta(minutes=1 if self.repeats else -1)
-        what = f"{self.run_id}/{path}/{at}/{due.leaf}/{due.generation}/{early}"
-        name = hashlib.sha256(what.encode()).hexdigest()[:48]
-        self.world.scheduler.schedule(name, early, due.body())
+        outlive(self.world, self.header, fire)
+        name = f"{self.run_id}/{path}/{at}/{due.leaf}/{due.generation}"
+        send_at(self.world, due.body(), fire, now=now, name=name, late=self.repeats)
+
+
+def _signs(record: Record, now: int) -> Iterator[int]:
+    yield record.ended or record.began
+    if record.wake_at is not None and record.wake_at <= now:
+        yield record.wake_at
+    if record.claim is not None:
+        yield record.claim.deadline
 
 
 def _same(one: LogEntry, other: LogEntry) -> bool:

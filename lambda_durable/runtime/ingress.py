@@ -8,6 +8,7 @@ by whoever wrote its header, again if that one comes again.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,9 +20,12 @@ from ..function import App
 from ..ports import Delivery, Outgoing, StoredEvent, World
 from ..schedules import SCHEDULED
 from . import payloads
+from .chain import SKEW
+from .checks import INTERVAL
 from .event_json import dump_event, load_event
-from .messages import Continuation, PoisonError, Scheduled, Start, tag
+from .messages import START, Continuation, Due, PoisonError, Scheduled, Start, tag
 from .run_ids import run_id
+from .wakes import send_at
 
 DEDUPE = 24 * 60 * 60 * 1000
 """Milliseconds from the first event with an id in which a second one starts nothing."""
@@ -30,8 +34,8 @@ logger = logging.getLogger(__name__)
 
 
 def event(world: World, app: App, record: dict[str, Any], delivery: Delivery) -> list[str]:
-    """An event that came over the bus: start every function that wants it. Returns the ids of the runs,
-    also of those that were started before. Raises PoisonError."""
+    """An event that came over the bus: start every function that wants it, at the event's time if that is to
+    come. Returns the runs' ids, also of those that were started before. Raises PoisonError."""
     try:
         arrived = from_eventbridge(record)
     except MalformedEventError as error:
@@ -54,15 +58,11 @@ def event(world: World, app: App, record: dict[str, Any], delivery: Delivery) ->
         dedupe_after=now - DEDUPE,
     )
     first = load_event(payloads.read(world.blobs, stored.payload))
-    runs, messages = [], []
-    for id in stored.functions:
-        run = run_id(stored.time, first.id, str(stored.seen), id)
-        runs.append(run)
-        message = _begin(world, app, run, id, first, author)
-        if message is not None:
-            messages.append(message)
-    world.queue.send(messages)
-    return runs
+    starts = stored.time if stored.time > stored.seen + SKEW else None
+    runs = {id: run_id(stored.time, first.id, str(stored.seen), id) for id in stored.functions}
+    begun = [run for id, run in runs.items() if _begin(world, app, run, id, first, author, starts)]
+    _set_off(world, begun, starts)
+    return list(runs.values())
 
 
 def start(world: World, app: App, message: Start, delivery: Delivery) -> None:
@@ -81,9 +81,8 @@ def start(world: World, app: App, message: Start, delivery: Delivery) -> None:
         raise PoisonError(f"the message starts a function with what is no event: {error}") from None
     _text(invoked, app)
     author = Author(0, tag(delivery.message_id))
-    first = _begin(world, app, message.run, message.function, invoked, author)
-    if first is not None:
-        world.queue.send([first])
+    if _begin(world, app, message.run, message.function, invoked, author):
+        _set_off(world, [message.run])
 
 
 def scheduled(world: World, app: App, message: Scheduled, delivery: Delivery) -> None:
@@ -98,9 +97,8 @@ def scheduled(world: World, app: App, message: Scheduled, delivery: Delivery) ->
     run = run_id(to_millis(time), message.function, message.schedule, message.timezone, str(to_millis(time)))
     data = {"schedule": message.schedule, "timezone": message.timezone}
     due = Event(name=SCHEDULED, data=data, id=run, time=time.astimezone(UTC))
-    first = _begin(world, app, run, message.function, due, Author(0, tag(delivery.message_id)))
-    if first is not None:
-        world.queue.send([first])
+    if _begin(world, app, run, message.function, due, Author(0, tag(delivery.message_id))):
+        _set_off(world, [run])
 
 
 def _text(event: Event[Any], app: App) -> str:
@@ -115,24 +113,42 @@ def _text(event: Event[Any], app: App) -> str:
 
 
 def _begin(
-    world: World, app: App, run: str, function_id: str, event: Event[Any], author: Author
-) -> Outgoing | None:
-    """Write a run's header; its first message, unless another message saw to that."""
+    world: World,
+    app: App,
+    run: str,
+    function_id: str,
+    event: Event[Any],
+    author: Author,
+    starts: int | None = None,
+) -> bool:
+    """Write a run's header. Whether its first message is ours to send."""
     text = dump_event(event)
+    now = to_millis(world.clock.now())
     header = Header(
         run_id=run,
         function_id=function_id,
         status=RunStatus.RUNNING,
         event=payloads.store(world.blobs, run, text, inline=payloads.INLINE_EVENT),
         author=author,
-        created=to_millis(world.clock.now()),
+        created=now,
         labels=_labels(app, function_id, event),
         event_id=event.id,
+        starts=starts,
+        check_at=max(now, starts or 0) + INTERVAL,
     )
     found = world.store.create_run(header)
-    if found is not None and found.author.tag != author.tag:
-        return None
-    return Outgoing(Continuation(run=run, generation=1).body())
+    return found is None or found.author.tag == author.tag
+
+
+def _set_off(world: World, runs: Sequence[str], starts: int | None = None) -> None:
+    """Send the first messages of runs."""
+    if starts is None:
+        world.queue.send([Outgoing(Continuation(run=run, generation=1).body()) for run in runs])
+        return
+    now = to_millis(world.clock.now())
+    for run in runs:
+        message = Continuation(run=run, generation=1, due=Due(path=START, at=starts))
+        send_at(world, message.body(), starts, now=now, name=f"{run}/{START}")
 
 
 def _labels(app: App, function_id: str, event: Event[Any]) -> tuple[str, ...]:

@@ -8,6 +8,9 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+START = ":start"
+"""The made-up path, in a message's `due`, of a run's start; in a user's id `:` is escaped."""
+
 
 class PoisonError(Exception):
     """A message that no retry can make sense of; its text is the reason."""
@@ -36,6 +39,10 @@ class Continuation(BaseModel):
     `leaf`, only that step is run, and then its chain goes on. `idle` counts invocations in a row that got
     nowhere, `failures` those in which the code around a branch or leaf raised. `stands_for` is the tag of a
     message that this one replaces, as if it were another delivery of it.
+
+    One that is `forced` goes on whatever others did. A `check` is forced, does nothing where something
+    happened lately, and else brings back all that its chain waits for. `revived` counts how often it was
+    brought back from the dead-letter queue.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -49,6 +56,8 @@ class Continuation(BaseModel):
     idle: Annotated[int, Field(ge=0)] = 0
     failures: Annotated[int, Field(ge=0)] = 0
     forced: bool = False
+    check: bool = False
+    revived: Annotated[int, Field(ge=0)] = 0
     joined: str | None = None
     stands_for: str | None = None
 

@@ -24,6 +24,7 @@ from ..function import Function
 from . import branches
 from .attempts import Attempts
 from .chain import Chain
+from .checks import look_again
 from .messages import Continuation
 
 WIDE = 8
@@ -165,9 +166,12 @@ class Turn:
         return in_lanes or op.path in self.chain.journal.dispatched
 
     def _to_send_again(self, op: Operation) -> bool:
-        """Whether this message handed it out in an earlier delivery, perhaps without telling anybody."""
+        """Whether this message handed it out in an earlier delivery, perhaps without telling anybody; or
+        is to see to it that somebody is told."""
         if op.path in self.chain.visit.sent_again:
             return False
+        if self.chain.message.check:
+            return True
         author = op.record.author if op.record is not None else self.chain.journal.dispatched[op.path].author
         return author.tag == self.chain.tag
 
@@ -349,6 +353,9 @@ class Turn:
             if chain.follower and chain.message.leaf is None:
                 raise Stale
             at, path = min(times)
+            if chain.message.check:
+                look_again(chain, at)
+                raise Suspend
             chain.wake(path, at, message=self._in_place_of_this(path) or chain.once_more())
         elif self.focus and not replay.reached(self.focus):
             raise GoOn(self.home())

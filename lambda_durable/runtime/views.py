@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ..durations import from_millis
+from ..durations import from_millis, to_millis
 from ..engine import paths
-from ..engine.journal import Header, Kind, Partition, Record, State
+from ..engine.journal import Header, Kind, Partition, Record, RunStatus, State
 from ..function import Function
 from ..ports import World
 from ..runs import Run, RunSummary, StepRecord, WaitingFor
@@ -22,26 +22,33 @@ def run_of(world: World, header: Header, top: Partition, function: Function[Any,
     if header.output is not None:
         text = payloads.read(world.blobs, header.output)
         output = to_plain(text) if function is None else function.codec.decode(text)
+    status = status_of(world, header)
     return Run(
         run_id=header.run_id,
         function_id=header.function_id,
-        status=header.status.value,
+        status=status.value,
         output=output,
         error=header.error,
         event=load_event(payloads.read(world.blobs, header.event)),
         labels=header.labels,
         created_at=from_millis(header.created),
-        started_at=from_millis(header.created),
+        started_at=None if status is RunStatus.QUEUED else from_millis(header.starts or header.created),
         ended_at=_time(header.ended),
         steps={step.id: step for step in _steps(world, header, top)},
     )
 
 
-def summary_of(header: Header) -> RunSummary:
+def status_of(world: World, header: Header) -> RunStatus:
+    """One that is to start later is queued until then."""
+    later = header.starts is not None and header.starts > to_millis(world.clock.now())
+    return RunStatus.QUEUED if later and header.status is RunStatus.RUNNING else header.status
+
+
+def summary_of(world: World, header: Header) -> RunSummary:
     return RunSummary(
         run_id=header.run_id,
         function_id=header.function_id,
-        status=header.status.value,
+        status=status_of(world, header).value,
         labels=header.labels,
         created_at=from_millis(header.created),
         ended_at=_time(header.ended),

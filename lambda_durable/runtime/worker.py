@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from ..config import Retry, StepsPerInvocation
-from ..durations import from_millis
+from ..durations import from_millis, in_millis
 from ..engine import paths
 from ..engine.asynchronous import AsyncReplay
 from ..engine.interrupts import Broken, Reload, Stale, Suspend, Swallowed
@@ -27,13 +27,14 @@ from ..errors import (
 from ..events import Event
 from ..function import App, Function
 from ..ports import Delivery, Invocation, Outgoing, World
-from . import branches, ingress
+from . import branches, checks, ingress
 from .attempts import what_left
-from .chain import LONGEST_DELAY, Chain, Visit
+from .chain import Chain, Visit
 from .event_json import load_event
 from .logs import HandlerLog
-from .messages import Continuation, Due, PoisonError, Scheduled, Start, parse
+from .messages import START, Continuation, Due, PoisonError, Scheduled, Start, parse
 from .turn import Cancelled, GoOn, Strayed, Turn
+from .wakes import send_at
 
 MOST_IDLE = 100
 """Invocations in a row that got nowhere before a run is failed: an endless loop costs money."""
@@ -95,6 +96,34 @@ class Worker:
             f"run {message.run}: its journal changed {MOST_RELOADS} times during one invocation"
         )
 
+    def dead_letter(self, delivery: Delivery) -> None:
+        """A message that was received too often: every invocation that took it failed, or died. A
+        continuation is brought back once, as a check, since an outage may be over; a run that it then
+        still kills is failed. Everything else is put aside for people to see."""
+        try:
+            message = parse(delivery.body)
+        except PoisonError as error:
+            self._world.queue.dead_letter(delivery, str(error))
+            return
+        if not isinstance(message, Continuation):
+            self._world.queue.dead_letter(delivery, "every invocation that took this message failed")
+            return
+        again = message.model_copy(update={"forced": True, "check": True, "due": None, "stands_for": None})
+        if not message.revived:
+            self._world.queue.send([Outgoing(again.model_copy(update={"revived": 1}).body())])
+            return
+        try:
+            chain = self._load(again, Visit(delivery, Invocation(math.inf)))
+        except PoisonError as error:
+            self._world.queue.dead_letter(delivery, str(error))
+            return
+        if chain is not None:
+            self._fail(
+                chain,
+                "every invocation that took this run's message failed or died, and again after it was brought "
+                f"back from the dead-letter queue; see the worker's log for what happened to {message.leaf or 'it'}",
+            )
+
     # -- loading -------------------------------------------------------------------------------------
 
     def _load(self, message: Continuation, visit: Visit) -> Chain | None:
@@ -113,18 +142,21 @@ class Worker:
         if header.status is RunStatus.CANCELLING:
             self._end(chain, RunStatus.CANCELLED)
             return None
+        target = self._target(chain)
+        if message.forced:
+            chain.force(target)
+        if message.check and visit.loads == 1 and not checks.is_quiet(chain, target):
+            return None
         if message.idle >= MOST_IDLE:
             self._fail(
                 chain, f"{MOST_IDLE} invocations in a row made no progress; the last waited for {message.due}"
             )
             return None
-        return chain if self._is_due(chain) else None
+        return chain if self._is_due(chain, target) else None
 
-    def _is_due(self, chain: Chain) -> bool:
-        """Whether there is something to do for a message now."""
+    def _is_due(self, chain: Chain, record: Record | None) -> bool:
+        """Whether there is something to do for a message now. `record` is that of its branch or leaf."""
         message, due = chain.message, chain.message.due
-        target = message.leaf or message.scope
-        record = self._target(chain, target) if target else None
         if record is not None and record.final:
             self._already_ended(chain, record)
             return False
@@ -140,8 +172,12 @@ class Worker:
         chain.wake(due.path, due.at, message=chain.once_more())
         return False
 
-    def _target(self, chain: Chain, target: str) -> Record | None:
+    def _target(self, chain: Chain) -> Record | None:
         """The record of the branch or leaf that a message is about."""
+        path = chain.message.leaf or chain.message.scope
+        return self._record(chain, path) if path else None
+
+    def _record(self, chain: Chain, target: str) -> Record | None:
         scope = paths.parent(target)
         partition = chain.journal.partitions.get(scope)
         if partition is not None:
@@ -155,7 +191,9 @@ class Worker:
         if due.path == FAILURE:
             failure = chain.journal.partitions[""].failure
             return failure.wake_at if failure is not None else None
-        record = self._target(chain, due.path)
+        if due.path == START:
+            return chain.header.starts
+        record = self._record(chain, due.path)
         return record.wake_at if record is not None and not record.final else None
 
     def _already_ended(self, chain: Chain, record: Record) -> None:
@@ -259,7 +297,7 @@ class Worker:
             return
         chain.lead(replay.undecided())
         delay = retry.delay(attempt, f"{chain.run_id}/{FAILURE}/{attempt}/{_outcomes(chain)}")
-        wake_at = chain.now() + round(delay.total_seconds() * 1000)
+        wake_at = chain.now() + in_millis(delay)
         failure = Failure(
             attempts=attempt,
             seen=_outcomes(chain),
@@ -281,8 +319,10 @@ class Worker:
             return
         again = chain.once_more(failures=attempt)
         delay = retry.delay(attempt, f"{chain.run_id}/{message.leaf or message.scope}/{attempt}")
-        seconds = min(math.ceil(delay.total_seconds()), LONGEST_DELAY)
-        self._world.queue.send([Outgoing(again.body(), seconds)])
+        now = chain.now()
+        at = now + in_millis(delay)
+        name = f"{chain.run_id}/{message.scope}/{message.leaf}/{message.generation}/{attempt}"
+        send_at(self._world, again.body(), at, now=now, name=name)
 
     def _settle(self, chain: Chain, replay: Replay) -> None:
         """Before a run ends: how it does is the same for whoever gets here, once the order is agreed."""

@@ -55,12 +55,15 @@ class _Message:
     id: str
     received: int = 0
     deleted: bool = False
-    failure: str = ""
+
+
+Deliver = Callable[[Delivery, Callable[[str | None], None]], None]
 
 
 class FakeQueue:
     """SQS with a Lambda behind it: `deliver` starts an invocation with one message, and calls what it is
-    given when that has ended: with None to delete the message, or with why it failed."""
+    given when that has ended: with None to delete the message, or with why it failed. A message that was
+    received too often goes to a queue of its own, with `bury` behind it in the same way."""
 
     def __init__(
         self,
@@ -69,7 +72,8 @@ class FakeQueue:
         dice: Dice,
         *,
         visibility: timedelta,
-        deliver: Callable[[Delivery, Callable[[str | None], None]], None],
+        deliver: Deliver,
+        bury: Deliver,
         max_receive_count: int = 20,
     ) -> None:
         self.dead_letters: list[DeadLetter] = []
@@ -78,8 +82,10 @@ class FakeQueue:
         self._dice = dice
         self._visibility = visibility
         self._deliver = deliver
+        self._bury = bury
         self._max_receive_count = max_receive_count
         self._ids = simulation.random("message ids")
+        self._failures: dict[str, str] = {}
 
     def send(self, messages: Sequence[Outgoing]) -> None:
         for message in messages:
@@ -91,8 +97,13 @@ class FakeQueue:
             self._traffic.call("sqs:SendMessageBatch", lambda batch=batch: self._accept(batch))  # type: ignore[misc]
 
     def dead_letter(self, delivery: Delivery, reason: str) -> None:
+        if failure := self._failures.get(delivery.message_id):
+            reason += f"; the last time, it {failure}"
         letter = DeadLetter(delivery.body, delivery.message_id, delivery.receive_count, reason)
         self._traffic.call("sqs:SendMessage", lambda: self.dead_letters.append(letter))
+
+    def backlog(self) -> int:
+        return self._traffic.call("sqs:GetQueueAttributes", lambda: 0)
 
     def put(self, body: str) -> None:
         """A message from another service, which sends at least once."""
@@ -103,6 +114,8 @@ class FakeQueue:
     def _accept(self, messages: Sequence[Outgoing]) -> None:
         for outgoing in messages:
             message = _Message(outgoing.body, random_uuid(self._ids))
+            if _drives_a_run(outgoing.body) and self._dice.loses():
+                continue
             due = self._simulation.now + timedelta(seconds=outgoing.delay) + self._dice.lateness()
             self._simulation.at(due, lambda message=message: self._receive(message))  # type: ignore[misc]
             if (later := self._dice.copy_after()) is not None:
@@ -111,10 +124,10 @@ class FakeQueue:
     def _receive(self, message: _Message) -> None:
         if message.deleted:
             return
-        if message.received >= self._max_receive_count:
+        if message.received >= 2 * self._max_receive_count:  # the queue of the buried gives up, too
             message.deleted = True
-            reason = f"received {message.received} times; the last time, the invocation {message.failure}"
-            self.dead_letters.append(DeadLetter(message.body, message.id, message.received, reason))
+            reason = f"received {message.received} times"
+            self.dead_letter(Delivery(message.body, message.id, message.received), reason)
             return
         visible_again = self._simulation.now + self._visibility
 
@@ -122,7 +135,7 @@ class FakeQueue:
             if failure is None:
                 message.deleted = True
             else:
-                message.failure = failure
+                self._failures[message.id] = failure
                 self._simulation.at(visible_again, lambda: self._receive(message))
 
         self._invoke(message, done)
@@ -138,7 +151,8 @@ class FakeQueue:
 
     def _invoke(self, message: _Message, done: Callable[[str | None], None]) -> None:
         message.received += 1
-        self._deliver(Delivery(message.body, message.id, message.received), done)
+        take = self._deliver if message.received <= self._max_receive_count else self._bury
+        take(Delivery(message.body, message.id, message.received), done)
 
 
 class FakeScheduler:
@@ -241,6 +255,10 @@ class FakeBus:
                 "detail": json.loads(entry["Detail"]),
             }
             self._queue.put(json.dumps(event))
+
+
+def _drives_a_run(body: str) -> bool:
+    return '"kind":"continue"' in body
 
 
 def random_uuid(random: Random) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .simulation import Simulation
 
 # So that every run ends, however unlucky: afterwards, a runtime's faults of that kind are over.
-_AT_MOST = {"crash": 40, "duplicate": 300, "late": 300, "lose_response": 200, "stall": 40}
+_AT_MOST = {"crash": 40, "duplicate": 300, "late": 300, "lose_response": 200, "stall": 40, "lose": 20}
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -31,6 +31,10 @@ class Faults:
     - `skew`: each invocation's clock is off, by up to 2.5 seconds either way.
 
     With `late` and `interleave`, an AWS call takes seconds now and then.
+
+    AWS loses nothing, but people do: they purge queues and delete schedules. Not among everything is
+
+    - `lose`: of a run's own message or schedule: it never comes. `drain()` then reconciles, too.
     """
 
     duplicate: float
@@ -39,6 +43,7 @@ class Faults:
     lose_response: float
     interleave: bool
     skew: bool
+    lose: float
 
     def __init__(
         self,
@@ -49,14 +54,21 @@ class Faults:
         lose_response: float | None = None,
         interleave: bool | None = None,
         skew: bool | None = None,
+        lose: float | None = None,
     ) -> None:
-        given = {"duplicate": duplicate, "late": late, "crash": crash, "lose_response": lose_response}
+        given = {
+            "duplicate": duplicate,
+            "late": late,
+            "crash": crash,
+            "lose_response": lose_response,
+            "lose": lose,
+        }
         switches = {"interleave": interleave, "skew": skew}
         for name, rate in given.items():
             if rate is not None and not 0 <= rate <= 1:
                 raise ConfigurationError(f"Faults({name}=): a rate is 0 to 1, and this is {rate!r}")
         everything = all(value is None for value in (*given.values(), *switches.values()))
-        usual = {"duplicate": 0.1, "late": 0.1, "crash": 0.05, "lose_response": 0.05}
+        usual = {"duplicate": 0.1, "late": 0.1, "crash": 0.05, "lose_response": 0.05, "lose": 0.0}
         for name, rate in given.items():
             object.__setattr__(self, name, usual[name] if everything else rate or 0.0)
         for name, on in switches.items():
@@ -77,6 +89,10 @@ class Dice:
         if not self._hit("duplicate", self.faults.duplicate):
             return None
         return timedelta(seconds=self._random.choice((0.0, 0.0, self._random.uniform(0, 30))))
+
+    def loses(self) -> bool:
+        """Whether a message of ours never comes."""
+        return self._hit("lose", self.faults.lose)
 
     def lateness(self) -> timedelta:
         if not self._hit("late", self.faults.late):

@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..config import StepsPerInvocation, check_steps_per_invocation
-from ..durations import Duration, parse_duration, require_aware, to_millis
+from ..durations import Duration, from_millis, parse_duration, require_aware, to_millis
 from ..function import Function
 from ..ports import Clock, Delivery, Executor, Invocation, World
 from ..runs import Run, RunSummary
 from ..runtime.executor import NoExecutor
+from ..runtime.reconciler import reconcile
 from ..runtime.registration import register
 from ..runtime.run_ids import run_id as make_run_id
 from ..runtime.worker import Worker
@@ -84,6 +85,7 @@ class LocalRuntime:
             self._dice,
             visibility=self._timeout + timedelta(seconds=60),
             deliver=self._deliver,
+            bury=self._bury,
         )
         self._scheduler = FakeScheduler(self._simulation, self._traffic, self._dice, self._queue)
         self._bus = FakeBus(self._simulation, self._traffic, self._queue)
@@ -121,7 +123,20 @@ class LocalRuntime:
         they would start in that time is left out."""
         self._bound = self.invocations + _MOST_INVOCATIONS
         self._simulation.run_until_idle()
+        while self._dice.faults.lose and (times := [at for _, at in self._unended()]):
+            self._simulation.run_until(max(self.now(), from_millis(min(times))))
+            self.reconcile()
+            self._simulation.run_until_idle()
         self._fired_until = self.now()
+
+    def reconcile(self) -> None:
+        """Look after runs that nothing drives any more, as a deployed app does every five minutes."""
+
+        def body(_: Process) -> None:
+            reconcile(self._world(VirtualClock(self._simulation), NoExecutor()))
+
+        self._simulation.spawn(body)
+        self._pass_time(timedelta())
 
     def stub(
         self, step_id: str, fn: Callable[..., Any] | None = None, *, takes: Duration = timedelta()
@@ -188,7 +203,23 @@ class LocalRuntime:
         if not stop():
             self._fired_until = until
 
+    def _unended(self) -> Iterator[tuple[str, int]]:
+        """Runs that have not ended, and when they are to be looked after."""
+        store = self._world(VirtualClock(self._simulation), NoExecutor()).store
+        return store.overdue(to_millis(self.now() + timedelta(days=10_000)))
+
     def _deliver(self, delivery: Delivery, done: Callable[[str | None], None]) -> None:
+        self._invoke(delivery, done, self._handle)
+
+    def _bury(self, delivery: Delivery, done: Callable[[str | None], None]) -> None:
+        self._invoke(delivery, done, self._handle_dead_letter)
+
+    def _invoke(
+        self,
+        delivery: Delivery,
+        done: Callable[[str | None], None],
+        handle: Callable[[World, Delivery, Invocation], None],
+    ) -> None:
         self._latest.append(delivery.body)
         if self.invocations >= self._bound:
             latest = "\n".join(body[:500] for body in self._latest)
@@ -206,7 +237,7 @@ class LocalRuntime:
             executor = VirtualExecutor(self._simulation, process, self._traffic, self._stubs)
             clock = VirtualClock(self._simulation, self._dice.skew())
             try:
-                self._handle(self._world(clock, executor), delivery, invocation)
+                handle(self._world(clock, executor), delivery, invocation)
             finally:
                 executor.close()
                 self._usual_points = max(process.points, 4)
@@ -224,8 +255,13 @@ class LocalRuntime:
 
     def _handle(self, world: World, delivery: Delivery, invocation: Invocation) -> None:
         """What the Lambda does with a message."""
-        worker = Worker(self._app, world, steps_per_invocation=self._steps_per_invocation)
-        worker.handle(delivery, invocation)
+        self._make_worker(world).handle(delivery, invocation)
+
+    def _handle_dead_letter(self, world: World, delivery: Delivery, _: Invocation) -> None:
+        self._make_worker(world).dead_letter(delivery)
+
+    def _make_worker(self, world: World) -> Worker:
+        return Worker(self._app, world, steps_per_invocation=self._steps_per_invocation)
 
     def _register(self) -> None:
         """As a deployment does."""

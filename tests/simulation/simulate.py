@@ -15,7 +15,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from random import Random
 from typing import Any
 
@@ -49,26 +49,36 @@ class Setup:
     mode: Any
     faults: str
     timeout: str
+    lose: bool = False
 
     @classmethod
-    def of(cls, seed: int, mode: Any = None) -> Setup:
+    def of(cls, seed: int, mode: Any = None, *, lose: bool = False) -> Setup:
         random = Random(f"setup {seed}")
         drawn = random.choice(MODES)
         faults = random.choice([*FAULTS, "none", "everything", "everything"])
         workflow = random_workflow(seed, is_async=random.random() < 0.5, size=random.choice((3, 6, 12)))
-        return cls(seed, workflow, drawn if mode is None else mode, faults, random.choice(("60s", "900s")))
+        timeout = random.choice(("60s", "900s"))
+        return cls(seed, workflow, drawn if mode is None else mode, faults, timeout, lose)
 
     def text(self) -> str:
+        faults = f"{self.faults}, lost messages" if self.lose else self.faults
         return (
-            f"seed {self.seed}: steps_per_invocation={self.mode!r}, faults: {self.faults}, Lambda's timeout: "
+            f"seed {self.seed}: steps_per_invocation={self.mode!r}, faults: {faults}, Lambda's timeout: "
             f"{self.timeout}\n{self.workflow.text()}"
         )
+
+    def make_faults(self) -> Faults | None:
+        options = FAULTS[self.faults]
+        if self.lose:
+            usual = Faults() if options == {} else Faults(**options or {"lose": 0.0})
+            given = {field.name: getattr(usual, field.name) for field in fields(Faults)}
+            return Faults(**given | {"lose": 0.1})
+        return None if options is None else Faults(**options)
 
 
 def simulate(setup: Setup, *, verbose: bool = False) -> list[str]:
     """Run a case; what is wrong with it."""
-    options = FAULTS[setup.faults]
-    faults = None if options is None else Faults(**options)
+    faults = setup.make_faults()
     everything = setup.workflow.everything()
     app, function = setup.workflow.build(lambda *effect: runtime.log(*effect))
     runtime = TracedRuntime(
@@ -103,17 +113,17 @@ class Report:
     wrong: list[str]
 
 
-def run_seed(seed: int, mode: Any = None) -> Report:
-    return Report(seed, simulate(Setup.of(seed, mode)))
+def run_seed(seed: int, mode: Any = None, lose: bool = False) -> Report:
+    return Report(seed, simulate(Setup.of(seed, mode, lose=lose)))
 
 
-def _reports(seeds: range, mode: Any, processes: int) -> Iterator[Report]:
+def _reports(seeds: range, mode: Any, lose: bool, processes: int) -> Iterator[Report]:
     if processes == 1 or len(seeds) == 1:
-        yield from (run_seed(seed, mode) for seed in seeds)
+        yield from (run_seed(seed, mode, lose) for seed in seeds)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        yield from pool.map(run_seed, seeds, [mode] * len(seeds), chunksize=4)
+        yield from pool.map(run_seed, seeds, [mode] * len(seeds), [lose] * len(seeds), chunksize=4)
 
 
 def _mode(text: str) -> Any:
@@ -125,24 +135,27 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=200, help="how many (default: 200)")
     parser.add_argument("--seed", type=int, default=0, help="the first one (default: 0)")
     parser.add_argument("--steps-per-invocation", type=_mode, default=None, help="instead of the seed's own")
+    parser.add_argument("--lose", action="store_true", help="lose messages and schedules, too")
     parser.add_argument("--verbose", action="store_true", help="show all that happens (with --seeds 1)")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
     seeds = range(options.seed, options.seed + options.seeds)
-    mode = options.steps_per_invocation
+    mode, lose = options.steps_per_invocation, options.lose
     if options.verbose:
         for seed in seeds:
-            print(Setup.of(seed, mode).text())
-            simulate(Setup.of(seed, mode), verbose=True)
+            setup = Setup.of(seed, mode, lose=lose)
+            print(setup.text())
+            simulate(setup, verbose=True)
     failed = 0
     began = time.monotonic()
-    for number, report in enumerate(_reports(seeds, mode, options.processes), 1):
+    for number, report in enumerate(_reports(seeds, mode, lose, options.processes), 1):
         if report.wrong:
             failed += 1
-            print(f"\nFAILED {Setup.of(report.seed, mode).text()}")
+            print(f"\nFAILED {Setup.of(report.seed, mode, lose=lose).text()}")
             for text in report.wrong:
                 print(f"  - {text}")
             again = f" --steps-per-invocation {mode}" if mode is not None else ""
+            again += " --lose" if lose else ""
             print(f"  replay: scripts/simulate --seed {report.seed} --seeds 1 --verbose{again}")
         if number % 50 == 0 or number == len(seeds):
             print(

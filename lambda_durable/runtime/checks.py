@@ -1,0 +1,47 @@
+"""Checks: what a forced message does for a run that nothing may be driving any more.
+
+A chain in which something happened lately is left alone: an invocation may be at work on it, or its message
+may be about to come back. Otherwise the check goes on as the newest message of the chain. What the chain
+waits for and has handed out is sent again, as checks of their own; what is due later is left to its own
+message, and looked at again when that should have come.
+"""
+
+from __future__ import annotations
+
+from ..engine.journal import Record
+from .chain import SKEW, Chain
+
+INTERVAL = 15 * 60 * 1000
+"""Milliseconds after its start, or after it was looked at, at which a run is looked at."""
+
+
+def patience(chain: Chain) -> int:
+    """Milliseconds in which a living chain writes something: an invocation that dies at once, its message's
+    visibility timeout (the Lambda's timeout and a minute), and another invocation."""
+    return 2 * round(chain.visit.invocation.timeout * 1000) + 60_000 + 2 * SKEW
+
+
+def is_quiet(chain: Chain, target: Record | None) -> bool:
+    """Whether nothing has happened for so long that nobody may be at work. `target` is the record of the
+    branch or leaf that is checked."""
+    now = chain.now()
+    if chain.header.starts is not None and chain.header.starts > now:
+        look_again(chain, chain.header.starts)
+        return False
+    if target is not None and not target.final and target.wake_at is not None and target.wake_at > now:
+        look_again(chain, target.wake_at)
+        return False
+    last = chain.last_sign(target)
+    if last + patience(chain) > now:
+        look_again(chain, last)
+        return False
+    # A run that is silent for long is looked at ever more seldom, unless something says when it should wake.
+    look_again(chain, now + max(INTERVAL, now - last), first=True)
+    return True
+
+
+def look_again(chain: Chain, at: int, *, first: bool = False) -> None:
+    """Have the run looked after when what is due at `at` should have happened, if that is sooner than it
+    would be anyway."""
+    whole = first and not chain.message.chain and chain.message.leaf is None
+    chain.world.store.move_check(chain.run_id, at + patience(chain), only_sooner=not whole)
