@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .usage_error import UsageError
+from .usage_error import FailedError, UsageError
 
 commands = typer.Typer(
     help="Durable functions on AWS Lambda.",
@@ -16,6 +18,28 @@ commands = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+Stack = Annotated[
+    str | None,
+    typer.Option(
+        "--stack",
+        metavar="NAME",
+        envvar="LAMBDA_DURABLE_STACK",
+        help="The CloudFormation stack of the app; without it, LAMBDA_DURABLE_TABLE and so on say where it is.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
+
+
+@contextmanager
+def _one_line(command: str) -> Iterator[None]:
+    """Errors as a line on stderr and an exit status."""
+    try:
+        yield
+    except (UsageError, FailedError) as error:
+        typer.echo(f"lambda-durable {command}: {error}", err=True)
+        raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
 
 
 @commands.callback()
@@ -55,11 +79,87 @@ def run(
     """
     from .run import run_event
 
-    try:
+    with _one_line("run"):
         completed = run_event(
             app, event, as_json=as_json, steps_per_invocation=steps_per_invocation, seed=seed
         )
-    except UsageError as error:
-        typer.echo(f"lambda-durable run: {error}", err=True)
-        raise typer.Exit(2) from None
+    raise typer.Exit(0 if completed else 1)
+
+
+@commands.command()
+def send(
+    event: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[EVENT.json]",
+            help='An EventBridge event, a list of them, or {"name": ..., "data": ...}; - for stdin.',
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The event's name, in the place of a file.")] = None,
+    data: Annotated[str | None, typer.Option(metavar="JSON", help="Its data; {} unless given.")] = None,
+    id: Annotated[
+        str | None, typer.Option(help="Its id: one that was sent in the last 24 hours starts nothing again.")
+    ] = None,
+    stack: Stack = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send events to a deployed app, and print their ids.
+
+    Exit status: 0, 1 when AWS did not take them, 2 when something is wrong with the event or an option.
+    """
+    from .send import send_events
+
+    with _one_line("send"):
+        send_events(event, name=name, data=data, id=id, stack=stack, as_json=as_json)
+
+
+@commands.command()
+def runs(
+    function: Annotated[str, typer.Argument(metavar="FUNCTION", help="The id of a function.")],
+    status: Annotated[str | None, typer.Option(help="Only those: completed, failed, running ...")] = None,
+    label: Annotated[str | None, typer.Option(help="Only those with this label.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help='Started since: "2h" ago, or "2026-11-22T09:00".')
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Started until, likewise.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    stack: Stack = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs of a function of a deployed app, newest first.
+
+    Exit status: 0, 1 when AWS did not answer, 2 when something is wrong with an option.
+    """
+    from .runs import list_runs
+
+    with _one_line("runs"):
+        list_runs(
+            function,
+            status=status,
+            label=label,
+            since=since,
+            until=until,
+            limit=limit,
+            stack=stack,
+            as_json=as_json,
+        )
+
+
+@commands.command()
+def show(
+    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="As `runs` lists it.")],
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Go on showing it until it ends; 1 if it did not complete.")
+    ] = False,
+    stack: Stack = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a run of a deployed app: its steps, outputs and errors, and what it waits for.
+
+    Exit status: 0, 1 when there is no such run, 2 when something is wrong with an option.
+    """
+    from .show import show_run
+
+    with _one_line("show"):
+        completed = show_run(run_id, stack=stack, as_json=as_json, watch=watch)
     raise typer.Exit(0 if completed else 1)

@@ -48,6 +48,24 @@ class Display:
         self._print(Text())
         self._print(Text(title, "bold"))
 
+    def gap(self) -> None:
+        self._print(Text())
+
+    def fields(self, fields: Iterable[tuple[str, str]]) -> None:
+        """Names and what they are, one a line."""
+        rows = list(fields)
+        width = max((len(name) for name, _ in rows), default=0)
+        for name, value in rows:
+            self._print(Text(f"  {name:<{width}}  ", "dim").append(value, "default"))
+
+    def columns(self, cells: Iterable[tuple[str, int, str]]) -> None:
+        """One row of a list: texts, the widths that they fill, their styles."""
+        row = Text()
+        for text, width, style in cells:
+            row.append(f"{text:<{width}}  ", style)
+        row.rstrip()
+        self._print(row)
+
     def value(self, value: Any) -> None:
         shown = json.dumps(value, ensure_ascii=False, indent=2)
         self._print(Text("\n".join(f"  {line}" for line in shown.splitlines())))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,10 +14,10 @@ from ..config import StepsPerInvocation, check_steps_per_invocation
 from ..errors import ConfigurationError, DurableError, RunNotFoundError
 from ..events import Event
 from ..runs import Run
-from ..serialization import codec, to_plain
 from . import pricing
 from .event_files import check_wanted, read_events
 from .loading import load_app
+from .plain import as_plain, plain_value, write_json
 from .timeline import Timeline
 from .usage_error import UsageError
 from .watching import WatchedRuntime
@@ -134,35 +133,14 @@ class _Report:
                 self._display.error(run.error)
             elif run.status == "completed":
                 self._display.heading(f"Result{whose}")
-                self._display.value(_plain(run.output))
+                self._display.value(plain_value(run.output))
             else:
                 self._complain(f"run {run.run_id} of {run.function_id!r} did not end: it is {run.status}")
 
     def _print_json(self, runs: Sequence[Run[Any]]) -> None:
         shown = [as_plain(run) for run in runs]
         single = len(self._events) == 1 and len(shown) == 1
-        json.dump(shown[0] if single else shown, self._stdout, indent=2, ensure_ascii=True)
-        self._stdout.write("\n")
+        write_json(shown[0] if single else shown, self._stdout)
 
     def _complain(self, message: str) -> None:
         print(f"lambda-durable run: {message}", file=sys.stderr)  # noqa: T201
-
-
-def as_plain(run: Run[Any]) -> dict[str, Any]:
-    """A run as JSON values, its output and event as they are kept."""
-    shown: dict[str, Any] = run.model_dump(mode="json", exclude={"output", "event"})
-    event = run.event
-    shown["event"] = event and {
-        "name": event.name,
-        "data": _plain(event.data),
-        "id": event.id,
-        "time": event.time.isoformat(),
-        "source": event.source,
-    }
-    shown["output"] = _plain(run.output)
-    order = list(Run.model_fields)
-    return {key: shown[key] for key in order}
-
-
-def _plain(value: Any) -> Any:
-    return to_plain(codec().encode(value))

@@ -132,7 +132,11 @@ def _value(output: Payload | None) -> str:
         return ""
     if output.text is None:
         return "(kept in S3)"
-    value: Any = to_plain(output.text)
+    return brief_value(to_plain(output.text))
+
+
+def brief_value(value: Any) -> str:
+    """A plain value on one line."""
     return "" if value is None else _one_line(json.dumps(value, ensure_ascii=False), LONGEST_VALUE)
 
 

@@ -1,0 +1,133 @@
+"""`lambda-durable show`: one run of a deployed app, with its steps."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ..durations import to_millis
+from ..runs import Run, StepRecord
+from .deployed import deployed
+from .display import Display
+from .plain import as_plain, plain_value, write_json
+from .timeline import Line, brief_error, brief_value, spell, stamp
+
+POLL = 1.0
+"""Seconds between two looks at a run that is watched."""
+
+ENDED = ("completed", "failed", "cancelled", "skipped")
+
+_FAN_OUTS = ("map", "map_group", "parallel", "group")
+
+
+def show_run(run_id: str, *, stack: str | None, as_json: bool, watch: bool) -> bool:
+    """Print a run; with `watch`, as it goes on until it ends, and then say whether it completed.
+
+    Raises UsageError and FailedError.
+    """
+    with deployed(stack) as client:
+        run = client.get(run_id)
+        view = None if as_json else _View(run)
+        while True:
+            if view is not None:
+                view.show(run)
+            if not watch or run.status in ENDED:
+                break
+            time.sleep(POLL)
+            run = client.get(run_id)
+    if view is None:
+        write_json(as_plain(run), sys.stdout)
+    else:
+        view.finish(run)
+    return not watch or run.status == "completed"
+
+
+class _View:
+    """What was printed of a run; more is printed as it goes on."""
+
+    def __init__(self, run: Run[Any]) -> None:
+        self._display = Display(sys.stdout)
+        self._shown: dict[str, tuple[Any, ...]] = {}
+        self._display.fields(_head(run))
+        self._display.gap()
+
+    def show(self, run: Run[Any]) -> None:
+        for step in run.steps.values():
+            state = (step.status, step.attempts, step.wake_at)
+            if self._shown.get(step.id) != state:
+                self._shown[step.id] = state
+                self._display.line(_line(step))
+
+    def finish(self, run: Run[Any]) -> None:
+        if run.ended_at is not None:
+            took = spell(run.ended_at - (run.created_at or run.ended_at))
+            style = "bold green" if run.status == "completed" else "bold red"
+            self._display.line(Line(run.ended_at, "■", style, run.function_id, f"{run.status} after {took}"))
+        if run.error is not None:
+            self._display.heading("Error")
+            self._display.error(run.error)
+        elif run.status == "completed":
+            self._display.heading("Result")
+            self._display.value(plain_value(run.output))
+        elif run.status not in ENDED:
+            self._display.heading("Waits for")
+            self._display.fields(list(_waits(run)) or [("", "its turn: nothing is known to be running")])
+
+
+def _head(run: Run[Any]) -> Iterator[tuple[str, str]]:
+    yield "run", run.run_id
+    yield "function", run.function_id
+    yield "status", run.status
+    if run.event is not None:
+        yield "event", f"{run.event.name}  {run.event.id}"
+    if run.labels:
+        yield "labels", ", ".join(run.labels)
+    if run.created_at is not None:
+        yield "started", stamp(run.created_at)
+
+
+def _waits(run: Run[Any]) -> Iterator[tuple[str, str]]:
+    now = datetime.now(UTC)
+    for step in run.steps.values():
+        if step.kind in _FAN_OUTS:
+            continue
+        if step.status in ("waiting", "retrying") and step.wake_at is not None:
+            left = step.wake_at - now
+            when = f"in {spell(left)}, at {stamp(step.wake_at)}" if left > timedelta() else "any moment"
+            yield step.id, f"{'its next attempt ' if step.status == 'retrying' else ''}{when}"
+        elif step.status in ("running", "pending"):
+            yield step.id, f"{step.status} since {stamp(step.started_at)}" if step.started_at else step.status
+
+
+def _line(step: StepRecord) -> Line:
+    mark, style, text = _told(step)
+    return Line(step.started_at or datetime.now(UTC), mark, style, step.id, text)
+
+
+def _told(step: StepRecord) -> tuple[str, str, str]:
+    nth = f"attempt {step.attempts}"
+    match step.status:
+        case "completed" if step.kind == "sleep":
+            return "z", "blue", f"slept {_lasted(step.started_at, step.wake_at or step.ended_at)}"
+        case "completed":
+            said = f"{nth} · " if step.attempts > 1 else ""
+            return "✓", "green", said + brief_value(step.output)
+        case "waiting" if step.wake_at is not None:
+            return "z", "blue", f"sleeps {_lasted(step.started_at, step.wake_at)} until {stamp(step.wake_at)}"
+        case "retrying" if step.error is not None:
+            when = f" at {stamp(step.wake_at)}" if step.wake_at is not None else ""
+            return "✗", "yellow", f"{nth} failed: {brief_error(step.error)}; retries{when}"
+        case "failed" if step.error is not None:
+            often = f"{nth} " if step.kind not in _FAN_OUTS else ""
+            return "✗", "red", f"{often}failed: {brief_error(step.error)}"
+    mark = "┬" if step.kind in _FAN_OUTS else "·"
+    return mark, "dim", step.status if step.kind == "run" else f"{step.kind}: {step.status}"
+
+
+def _lasted(start: datetime | None, end: datetime | None) -> str:
+    if start is None or end is None:
+        return ""
+    return spell(timedelta(milliseconds=to_millis(end) - to_millis(start)))
