@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, Final
 from .errors import ConfigurationError
 from .events import from_eventbridge
 from .ports import Delivery, Invocation, World
-from .runtime import ingress
+from .runtime import ingress, registration
 from .runtime.executor import ThreadExecutor
 from .runtime.messages import PoisonError
+from .runtime.reconciler import reconcile
 from .runtime.worker import Worker
 
 if TYPE_CHECKING:
-    from .aws.settings import Settings
     from .function import App
 
 MARGIN: Final = 0.1
@@ -43,7 +43,7 @@ class LambdaHandler:
     def __init__(self, app: App) -> None:
         self._app = app
         self._world: World | None = None
-        self._settings: Settings | None = None
+        self._failed_queue = ""
         self._mistake: ConfigurationError | None = None
         if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
             try:
@@ -52,15 +52,20 @@ class LambdaHandler:
                 self._mistake = error  # for the invocation to tell: nobody reads what a cold start says
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any] | None:
-        """Handle a batch of SQS messages, or an EventBridge event. Raises ConfigurationError for what is
-        neither, and where a setting is missing or wrong."""
-        invocation = _invocation(context)
+        """Handle a batch of SQS messages, an EventBridge event, a call of the reconciler's schedule, or a
+        deployment's request to register the app's schedules. Raises ConfigurationError for anything else, and
+        where a setting is missing or wrong."""
         kind = event if isinstance(event, dict) else {}
+        if "RequestType" in kind and "ResponseURL" in kind:
+            self._register(kind, context)
+            return None
         world = self._connected()
         if "Records" in kind:
-            return self._messages(world, kind["Records"], invocation)
+            return self._messages(world, kind["Records"], _invocation(context))
         if "detail-type" in kind:
             return self._event(world, kind, context.aws_request_id)
+        if kind.get("lambda_durable") == "reconcile":
+            return {"overdue": reconcile(world)}
         raise ConfigurationError(
             "the worker takes messages of its SQS queues and EventBridge events, and this Lambda event is "
             f"neither: it has {', '.join(map(repr, list(kind)[:5])) or 'nothing that tells what it is'}"
@@ -84,7 +89,7 @@ class LambdaHandler:
         clients = Clients(settings)
         world = connect(settings, ThreadExecutor(), clients=clients)
         check(settings, clients)
-        self._settings, self._world = settings, world
+        self._failed_queue, self._world = settings.failed_queue_arn, world
 
     # -- messages ------------------------------------------------------------------------------------
 
@@ -107,7 +112,10 @@ class LambdaHandler:
         executor = ThreadExecutor()
         worker = Worker(self._app, replace(world, executor=executor))
         try:
-            worker.handle(delivery, invocation)
+            if record.get("eventSourceARN") == self._failed_queue:
+                worker.dead_letter(delivery)
+            else:
+                worker.handle(delivery, invocation)
         except Exception as error:
             _log_failure(delivery, error)
             return False
@@ -126,9 +134,26 @@ class LambdaHandler:
             raise ConfigurationError(str(error)) from None
         return {"event": from_eventbridge(event).id, "runs": runs}
 
+    # -- a deployment --------------------------------------------------------------------------------
+
+    def _register(self, event: dict[str, Any], context: Any) -> None:
+        """CloudFormation waits for an answer, so a missing setting is one, too: it shows when the scheduler is
+        used."""
+        from .aws.clients import Lazy
+        from .aws.cloudformation import put_answer
+
+        scheduler: Any = Lazy(lambda: self._connected().scheduler)
+        registration.handle(event, self._app, scheduler, put_answer, remaining=lambda: _remaining(context))
+
+
+def _remaining(context: Any) -> float:
+    """Seconds until this invocation is killed."""
+    milliseconds: int = context.get_remaining_time_in_millis()
+    return milliseconds / 1000
+
 
 def _invocation(context: Any) -> Invocation:
-    remaining = context.get_remaining_time_in_millis() / 1000
+    remaining = _remaining(context)
     # Lambda: a timeout is whole seconds, of which the runtime has used some milliseconds.
     return Invocation(deadline=time.monotonic() + remaining, timeout=float(math.ceil(remaining)))
 

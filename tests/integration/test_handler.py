@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import boto3
@@ -15,7 +16,7 @@ import pytest
 from moto import mock_aws
 from pydantic import BaseModel
 
-from lambda_durable import Client, ConfigurationError, Context, Durable, Event, on_event
+from lambda_durable import Client, ConfigurationError, Context, Durable, Event, cron, on_event
 from lambda_durable.aws.table import table_definition
 from lambda_durable.runtime.messages import Continuation, Start
 
@@ -321,3 +322,88 @@ def test_a_step_sees_the_time_that_its_lambda_has_left(cloud):
     Client(app).start("f", {})
     cloud.work(app.handler)
     assert 55 < seen[0] <= 60
+
+
+def test_a_message_of_the_failed_queue_is_sent_once_more_as_a_check(cloud):
+    app = shop()
+    lost = record(Continuation(run="r", generation=3).body(), queue=cloud.arn("FAILED_QUEUE"))
+    assert app.handler({"Records": [lost]}, FakeContext()) == {"batchItemFailures": []}
+    (again,) = cloud.receive("QUEUE")
+    message = json.loads(again["body"])
+    assert (message["run"], message["generation"], message["check"]) == ("r", 3, True)
+
+
+def test_the_reconciler_brings_back_a_run_whose_message_was_lost(cloud, monkeypatch):
+    app = shop()
+    Client(app).start("checkout", {"sku": "beans"}, run_id="r")
+    app.handler({"Records": cloud.receive("QUEUE")}, FakeContext())
+    assert len(cloud.receive("QUEUE")) == 1  # purged
+    assert app.handler({"lambda_durable": "reconcile"}, FakeContext()) == {"overdue": 0}
+    clock = app.handler._connected().clock
+    monkeypatch.setattr(type(clock), "now", lambda _: datetime.now(UTC) + timedelta(minutes=20))
+    assert app.handler({"lambda_durable": "reconcile"}, FakeContext()) == {"overdue": 1}
+    cloud.work(app.handler)
+    assert Client(app).get("r").output == "claimed beans, confirmed"
+
+
+@pytest.fixture
+def answers():
+    """Where CloudFormation takes answers: a list of them, and the URL."""
+    taken: list[Any] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_PUT(self):
+            taken.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield taken, f"http://127.0.0.1:{server.server_port}/answer"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def deployment(url: str, what: str = "Create", **fields: Any) -> dict[str, Any]:
+    return {
+        "RequestType": what,
+        "ResponseURL": url,
+        "StackId": "arn:aws:cloudformation:us-east-1:1:stack/shop/1",
+        "RequestId": "request",
+        "LogicalResourceId": "Registration",
+        **fields,
+    }
+
+
+def test_a_deployment_registers_the_schedules_of_the_code_and_its_end_removes_them(
+    cloud, answers, monkeypatch
+):
+    app = Durable("shop")
+
+    @app.function("report", cron("0 9 * * *"))
+    def report(ctx: Context[Any]) -> None: ...
+
+    taken, url = answers
+    list(app.handler._connected().scheduler.recurring("cron-"))  # its client is made, and goes on to moto
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    app.handler(deployment(url), FakeContext())
+    (schedule,) = cloud.scheduler.list_schedules(GroupName="group")["Schedules"]
+    assert schedule["Name"].startswith("cron-")
+    assert schedule["Target"]["Arn"] == cloud.arn("INGRESS_QUEUE")
+    app.handler(deployment(url, "Delete", PhysicalResourceId=taken[0]["PhysicalResourceId"]), FakeContext())
+    assert cloud.scheduler.list_schedules(GroupName="group")["Schedules"] == []
+    assert [answer["Status"] for answer in taken] == ["SUCCESS", "SUCCESS"]
+
+
+def test_a_deployment_whose_settings_are_wrong_is_told_what_is(cloud, answers, monkeypatch):
+    taken, url = answers
+    monkeypatch.delenv("LAMBDA_DURABLE_TABLE")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    shop().handler(deployment(url), FakeContext())
+    assert taken[0]["Status"] == "FAILED"
+    assert "LAMBDA_DURABLE_TABLE" in taken[0]["Reason"]
