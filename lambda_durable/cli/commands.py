@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -163,3 +164,50 @@ def show(
     with _one_line("show"):
         completed = show_run(run_id, stack=stack, as_json=as_json, watch=watch)
     raise typer.Exit(0 if completed else 1)
+
+
+@commands.command()
+def template(
+    app: Annotated[
+        str, typer.Argument(metavar="APP", help="path/to/app.py, path/to/app.py:name or package.module:name")
+    ],
+    layer: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="Make a layer of what FOLDER/requirements.txt names."),
+    ] = None,
+    python: Annotated[str, typer.Option(metavar="VERSION", help="The Lambda's Python.")] = "3.13",
+    as_json: AsJson = False,
+) -> None:
+    """Print a SAM template that deploys APP: its worker, queues, bus, table and alarms.
+
+    Call it in the folder that the template is for: lambda-durable template src/app.py > template.yaml
+    """
+    from .template import find_worker, missing_requirements, render
+
+    with _one_line("template"):
+        worker = find_worker(app)
+        text = render(worker, python=python, layer=layer)
+    if note := missing_requirements(worker, layer):
+        typer.echo(f"lambda-durable template: {note}", err=True)
+    if as_json:
+        text = json.dumps({"code_uri": worker.code_uri, "handler": worker.handler, "template": text}) + "\n"
+    typer.echo(text, nl=False)
+
+
+@commands.command()
+def init(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is new or empty.")],
+    python: Annotated[str, typer.Option(metavar="VERSION", help="The Lambda's Python.")] = "3.13",
+    as_json: AsJson = False,
+) -> None:
+    """Begin a project in DIR: an app, its template, an event, tests, a README that says how to go on."""
+    from .init import create_project
+
+    with _one_line("init"):
+        files = create_project(directory, python=python)
+    if as_json:
+        typer.echo(json.dumps({"directory": str(directory), "files": [str(file) for file in files]}))
+        return
+    for file in files:
+        typer.echo(file)
+    typer.echo(f"\nNow: cd {directory}, and see README.md", err=True)

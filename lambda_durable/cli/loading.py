@@ -22,9 +22,14 @@ def load_app(reference: str) -> Durable:
 
     Raises UsageError.
     """
+    return load(reference)[1]
+
+
+def load(reference: str) -> tuple[ModuleType, Durable]:
+    """The app that a reference names, and the module that it is in. Raises UsageError."""
     where, name = _split(reference)
     module = _from_file(Path(where)) if _is_path(where) else _from_name(where)
-    return _pick(module, where, name)
+    return module, _pick(module, where, name)
 
 
 def _split(reference: str) -> tuple[str, str | None]:
