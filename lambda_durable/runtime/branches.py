@@ -18,7 +18,7 @@ from ..engine import paths
 from ..engine.journal import FanPlan, Kind, Record
 from ..engine.operations import FanOut, Group, Operation, Sleep, StepCall
 from .chain import Chain
-from .checks import look_again, patience
+from .checks import look_again, look_seldom, patience
 from .messages import Continuation
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ def hand_out(turn: Turn, ops: Sequence[Operation]) -> None:
     """Give each operation a driver of its own."""
     chain = turn.chain
     messages: list[Continuation] = []
+    if chain.message.check:
+        look_seldom(chain)
     for op in ops:
         if op.path in turn.attempts.running:
             continue  # the message in hand is at it

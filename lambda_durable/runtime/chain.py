@@ -186,6 +186,8 @@ class Chain:
         self._latest = max(self._latest, author.generation)
         if author.tag != self.tag:
             self._theirs = max(self._theirs, author, key=lambda other: (other.generation, other.tag))
+            if self.message.forced:
+                self.generation = max(self.generation, author.generation + 1)
             return
         self.repeats = self.repeats or not (self.visit.loads or now)
         self._mine = max(self._mine, author.generation)

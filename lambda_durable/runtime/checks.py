@@ -35,13 +35,18 @@ def is_quiet(chain: Chain, target: Record | None) -> bool:
     if last + patience(chain) > now:
         look_again(chain, last)
         return False
-    # A run that is silent for long is looked at ever more seldom, unless something says when it should wake.
-    look_again(chain, now + max(INTERVAL, now - last), first=True)
     return True
 
 
-def look_again(chain: Chain, at: int, *, first: bool = False) -> None:
+def look_again(chain: Chain, at: int, *, or_later: bool = False) -> None:
     """Have the run looked after when what is due at `at` should have happened, if that is sooner than it
-    would be anyway."""
-    whole = first and not chain.message.chain and chain.message.leaf is None
-    chain.world.store.move_check(chain.run_id, at + patience(chain), only_sooner=not whole)
+    would be anyway; or also if it is later, where the whole run is what is checked."""
+    whole = not chain.message.chain and chain.message.leaf is None
+    chain.world.store.move_check(chain.run_id, at + patience(chain), only_sooner=not (or_later and whole))
+
+
+def look_seldom(chain: Chain) -> None:
+    """A run that has been silent for long, and waits for what has a driver of its own, is looked after ever
+    more seldom, unless that says when it should wake."""
+    now = chain.now()
+    look_again(chain, now + max(INTERVAL, now - chain.last_sign(None)), or_later=True)

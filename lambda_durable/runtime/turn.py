@@ -354,7 +354,7 @@ class Turn:
                 raise Stale
             at, path = min(times)
             if chain.message.check:
-                look_again(chain, at)
+                look_again(chain, at, or_later=not any(map(self._driven_elsewhere, ops)))
                 raise Suspend
             chain.wake(path, at, message=self._in_place_of_this(path) or chain.once_more())
         elif self.focus and not replay.reached(self.focus):

@@ -1,0 +1,326 @@
+"""Runs that lost what drives them, and messages that were given up: found again, and brought to an end."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from lambda_durable import Context, Durable, Event, on_event
+from lambda_durable.ports import Delivery
+from lambda_durable.runtime import reconciler
+from lambda_durable.runtime.messages import Continuation, Start
+from lambda_durable.testing import Faults, LocalRuntime
+
+
+def purge(rt):
+    """What `aws sqs purge-queue` and the deletion of all schedules do."""
+    rt._simulation._events.clear()
+    rt._scheduler._schedules.clear()
+
+
+def look_after(rt, minutes=60):
+    """What a deployed app does by itself."""
+    for _ in range(minutes // 5):
+        rt.advance("5m")
+        rt.reconcile()
+    rt.advance("0s")
+
+
+@pytest.fixture
+def app():
+    return Durable("app", steps_per_invocation=1)
+
+
+@pytest.fixture
+def done():
+    return []
+
+
+@pytest.fixture
+def two_steps(app, done):
+    @app.function("two-steps", on_event("go"))
+    def two_steps(ctx: Context) -> str:
+        ctx.step.run("one", done.append, "one")
+        ctx.step.run("two", done.append, "two")
+        return "done"
+
+    return two_steps
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_purged_queue_costs_minutes_and_no_run(app, two_steps, done, after):
+    rt = LocalRuntime(app)
+    run = rt.start(two_steps)
+    while rt.invocations < after:
+        rt._simulation._step()
+    purge(rt)
+    rt.drain()
+    assert rt.get(run.run_id).status == "running"
+
+    look_after(rt, minutes=50)
+
+    assert (rt.get(run.run_id).output, done) == ("done", ["one", "two"])
+
+
+def test_a_schedule_that_was_deleted_costs_minutes_too(app, done):
+    @app.function("sleeper")
+    def sleeper(ctx: Context) -> str:
+        ctx.step.sleep("long", "90d")
+        ctx.step.run("wake", done.append, "awake")
+        return "done"
+
+    rt = LocalRuntime(app)
+    run = rt.start(sleeper)
+    rt.advance("1h")
+    rt.reconcile()  # it sleeps: to be looked after when it should be awake
+    rt.advance("1m")
+    purge(rt)
+    for _ in range(100):
+        rt.advance("1d")
+        rt.reconcile()
+        rt.advance("0s")
+        if rt.now() < run.created_at + timedelta(days=90):
+            assert done == []
+
+    assert rt.get(run.run_id).output == "done"
+
+
+def test_a_run_that_sleeps_is_left_alone(app):
+    @app.function("sleeper")
+    def sleeper(ctx: Context) -> None:
+        ctx.step.sleep("long", "30d")
+
+    rt = LocalRuntime(app, lambda_timeout="60s")
+    rt.start(sleeper)
+    rt.advance("0s")
+    invocations = rt.invocations
+    look_after(rt, minutes=24 * 60)
+
+    assert rt.invocations == invocations + 1  # one look, which says when to look again
+    rt.drain()
+    assert rt.invocations <= invocations + 4
+
+
+def test_a_step_that_takes_long_is_not_run_beside_itself(app, two_steps, done):
+    rt = LocalRuntime(app)
+    rt.stub("one", lambda _: done.append("one"), takes="14m")
+    run = rt.start(two_steps)
+    rt.advance("0s")
+    look_after(rt)
+
+    assert (rt.get(run.run_id).status, done) == ("completed", ["one", "two"])
+
+
+def test_runs_that_are_in_time_cost_the_reconciler_nothing(app, two_steps):
+    rt = LocalRuntime(app)
+    for _ in range(30):
+        rt.run(two_steps)
+    before = rt.calls.copy()
+    rt.advance("20m")
+    rt.reconcile()
+
+    made = rt.calls - before
+    assert set(made) == {"dynamodb:Query", "sqs:GetQueueAttributes"}
+    assert made["dynamodb:Query"] == 32
+
+
+def test_a_long_queue_is_no_reason_to_make_it_longer(app, two_steps, monkeypatch):
+    rt = LocalRuntime(app)
+    rt.start(two_steps)
+    rt.advance("0s")
+    world = rt._world(rt.client._world.clock, rt.client._world.executor)
+    monkeypatch.setattr(type(world.queue), "backlog", lambda _: reconciler.BUSY + 1)
+    purge(rt)
+    rt.advance("1h")
+
+    assert reconciler.reconcile(world) == 0
+
+
+def test_a_cancellation_whose_message_was_lost_is_carried_out(app, two_steps):
+    rt = LocalRuntime(app)
+    run = rt.start(two_steps)
+    rt._simulation._step()
+    assert rt.client.cancel(run.run_id)
+    purge(rt)
+    look_after(rt, minutes=20)
+
+    assert rt.get(run.run_id).status == "cancelled"
+
+
+def test_the_lanes_of_a_map_are_taken_up_where_they_were(app, done):
+    @app.function("wide")
+    def wide(ctx: Context) -> list[int]:
+        return ctx.step.map("m", lambda n: done.append(n) or n * n, list(range(20)), max_concurrency=3)
+
+    rt = LocalRuntime(app)
+    run = rt.start(wide)
+    while rt.invocations < 8:
+        rt._simulation._step()
+    purge(rt)
+    look_after(rt, minutes=40)
+
+    assert rt.get(run.run_id).output == [n * n for n in range(20)]
+    assert sorted(done) == list(range(20))
+
+
+# -- messages that were given up ----------------------------------------------------------------------
+
+
+def test_a_run_that_kills_every_invocation_fails_in_the_end_and_says_so(app):
+    @app.function("deadly")
+    def deadly(ctx: Context) -> None:
+        ctx.step.run("one", int)
+        raise SystemExit
+
+    class Dying(LocalRuntime):
+        def _handle(self, world, delivery, invocation):
+            if delivery.body.count("generation") and '"generation":1,' not in delivery.body:
+                raise RuntimeError("killed")
+            super()._handle(world, delivery, invocation)
+
+    rt = Dying(app, lambda_timeout="60s")
+    run = rt.start(deadly)
+    rt.drain()
+
+    ended = rt.get(run.run_id)
+    assert ended.status == "failed"
+    assert "dead-letter queue" in ended.error.message
+    assert rt.dead_letters == []
+    assert rt.invocations < 50
+
+
+def test_a_dead_letter_brings_its_run_back_once_an_outage_is_over(app, two_steps, done):
+    outage = [True]
+
+    class Down(LocalRuntime):
+        def _handle(self, world, delivery, invocation):
+            if outage[0] and '"continue"' in delivery.body:
+                raise RuntimeError("the table is away")
+            super()._handle(world, delivery, invocation)
+
+    rt = Down(app, lambda_timeout="60s")
+    run = rt.start(two_steps)
+    rt.advance("35m")
+    outage[0] = False
+    rt.drain()
+
+    assert (rt.get(run.run_id).status, done) == ("completed", ["one", "two"])
+
+
+def test_a_stale_dead_letter_fails_no_healthy_run(app, two_steps, done):
+    rt = LocalRuntime(app)
+    run = rt.start(two_steps)
+    rt._simulation._step()
+    worker = rt._make_worker(rt.client._world)
+    for revived in (0, 1):
+        worker.dead_letter(Delivery(Continuation(run=run.run_id, revived=revived).body(), "stale", 21))
+    rt.drain()
+
+    assert (rt.get(run.run_id).status, done) == ("completed", ["one", "two"])
+
+
+def test_a_dead_letter_of_a_run_that_is_over_or_unknown_does_no_harm(app, two_steps, done):
+    rt = LocalRuntime(app)
+    run = rt.run(two_steps)
+    worker = rt._make_worker(rt.client._world)
+    for id in (run.run_id, "nobody"):
+        for revived in (0, 1):
+            worker.dead_letter(Delivery(Continuation(run=id, revived=revived).body(), "stale", 21))
+    rt.drain()
+
+    assert (rt.get(run.run_id), done) == (run, ["one", "two"])
+    assert {letter.reason for letter in rt.dead_letters} == {"there is no run 'nobody'"}
+
+
+def test_a_dead_letter_that_is_no_continuation_is_put_aside_for_people(app, two_steps):
+    rt = LocalRuntime(app)
+    rt._make_worker(rt.client._world).dead_letter(Delivery(Start(function="f", run="r").body(), "id", 21))
+
+    (letter,) = rt.dead_letters
+    assert "every invocation" in letter.reason
+
+
+# -- starting later -----------------------------------------------------------------------------------
+
+
+def test_an_event_of_tomorrow_starts_its_run_tomorrow(app, two_steps, done):
+    rt = LocalRuntime(app)
+    tomorrow = rt.now() + timedelta(days=1, seconds=7)
+    rt.send(Event("go", {}, time=tomorrow))
+    rt.advance("1d")
+
+    (summary,) = rt.runs(status="queued")
+    queued = rt.get(summary.run_id)
+    assert (queued.status, queued.started_at, done) == ("queued", None, [])
+    assert list(rt.runs(status="running")) == []
+    rt.advance("7s")
+    ended = rt.get(summary.run_id)
+    assert (ended.status, ended.started_at) == ("completed", tomorrow)
+
+
+def test_a_run_that_has_yet_to_start_can_be_cancelled(app, two_steps, done):
+    rt = LocalRuntime(app)
+    rt.send(Event("go", {}, time=rt.now() + timedelta(days=1)))
+    rt.advance("1h")
+    (summary,) = rt.runs()
+    assert rt.client.cancel(summary.run_id)
+    rt.drain()
+
+    assert (rt.get(summary.run_id).status, done) == ("cancelled", [])
+
+
+def test_the_first_message_of_a_run_that_starts_later_may_be_lost(app, two_steps, done):
+    rt = LocalRuntime(app, faults=Faults(lose=1))
+    rt.send(Event("go", {}, time=rt.now() + timedelta(hours=3)))
+    rt.drain()
+
+    (summary,) = rt.runs()
+    assert (summary.status, done) == ("completed", ["one", "two"])
+    assert rt.now() >= datetime(2025, 1, 1, 3, tzinfo=UTC)
+
+
+# -- state that would expire --------------------------------------------------------------------------
+
+
+def test_what_a_run_needs_after_months_of_sleep_is_kept_for_it(app):
+    @app.function("patient", on_event("go"))
+    def patient(ctx: Context) -> int:
+        def inside() -> int:
+            return len(ctx.step.run("large", lambda: "x" * 50_000))
+
+        ctx.step.group("g", inside)
+        ctx.step.map("m", lambda n: n, [1, 2])
+        ctx.step.sleep("long", "200d")
+        return 1
+
+    rt = LocalRuntime(app)
+    rt.send(Event("go", {"padding": "y" * 5_000}))
+    rt.advance("1h")
+    (summary,) = rt.runs()
+
+    wake = rt.get(summary.run_id).steps["long"].wake_at
+    items = rt.aws("dynamodb").scan(TableName="lambda-durable")["Items"]
+    ours = [item for item in items if item["pk"]["S"].startswith(summary.run_id)]
+    assert len(ours) >= 6
+    assert min(int(item["x"]["N"]) for item in ours) > (wake + timedelta(days=30)).timestamp()
+    s3, bucket = rt.aws("s3"), rt._bucket
+    lives = {
+        found["Key"]: s3.get_object_tagging(Bucket=bucket, Key=found["Key"])["TagSet"][0]["Value"]
+        for found in s3.list_objects_v2(Bucket=bucket)["Contents"]
+    }
+    assert {key.partition("/")[0]: life for key, life in lives.items()} == {summary.run_id: "long"}
+
+    rt.drain()
+    assert rt.get(summary.run_id).output == 1
+
+
+def test_a_run_of_days_stamps_nothing_anew(app):
+    @app.function("usual")
+    def usual(ctx: Context) -> None:
+        ctx.step.sleep("days", "20d")
+
+    rt = LocalRuntime(app)
+    rt.run(usual)
+
+    assert rt.calls["dynamodb:UpdateItem"] == 1  # its end
