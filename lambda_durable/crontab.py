@@ -22,9 +22,6 @@ _MACROS = {
 }
 _TERM = re.compile(r"(\*|\w+)(?:-(\w+))?(?:/(\w+))?", re.ASCII)
 
-LONGEST_EXPRESSION = 256
-"""Characters. Scheduler: a ScheduleExpression has 1 to 256."""
-
 
 @dataclass(frozen=True)
 class _Kind:
@@ -102,10 +99,6 @@ def parse_crontab(expression: object, what: str) -> Crontab:
         None if weekdays_open else frozenset(day % 7 for day in weekdays),
     )
     _check_due(crontab, what)
-    if any(len(each) > LONGEST_EXPRESSION for each in crontab.expressions()):
-        raise ConfigurationError(
-            f"{what}: has too many single values for one schedule; make two triggers of it"
-        )
     return crontab
 
 
@@ -144,7 +137,7 @@ def _number(text: str, kind: _Kind, what: str) -> int:
         return kind.names[text]
     if not text.isdigit() or not kind.low <= int(text) <= kind.high:
         names = f" or {next(iter(kind.names))} to {list(kind.names)[-1]}" if kind.names else ""
-        raise ConfigurationError(f"{what}: a {kind.name} is {kind.low} to {kind.high}{names}")
+        raise ConfigurationError(f"{what}: expected {kind.low} to {kind.high}{names}")
     return int(text)
 
 
