@@ -12,6 +12,8 @@ TIMEOUT = 10
 """Seconds for one try."""
 
 TRIES = 3
+PAUSE = 1
+"""Seconds after the first failed try, twice that after the second."""
 
 
 def put_answer(url: str, body: bytes) -> None:
@@ -36,5 +38,5 @@ def put_answer(url: str, body: bytes) -> None:
         except OSError as error:
             problem = str(getattr(error, "reason", error))
         if attempt < TRIES:
-            time.sleep(attempt)
+            time.sleep(PAUSE * attempt)
     raise OSError(f"CloudFormation's answer could not be put to {parts.hostname}: {problem}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from random import Random
 from typing import Any
 
 from ..durations import to_millis
@@ -87,7 +88,7 @@ def start(world: World, app: App, message: Start, delivery: Delivery) -> None:
 
 def scheduled(world: World, app: App, message: Scheduled, delivery: Delivery) -> None:
     """A schedule that was due. Its run follows from function, trigger and the time that was due, so that one
-    which fires twice, or by two expressions at once, starts one run.
+    which fires twice, or by two expressions at once, starts one run, and its jitter is the same each time.
 
     Without a time (from an emulator) it is the minute in which the message came.
     """
@@ -97,8 +98,11 @@ def scheduled(world: World, app: App, message: Scheduled, delivery: Delivery) ->
     run = run_id(to_millis(time), message.function, message.schedule, message.timezone, str(to_millis(time)))
     data = {"schedule": message.schedule, "timezone": message.timezone}
     due = Event(name=SCHEDULED, data=data, id=run, time=time.astimezone(UTC))
-    if _begin(world, app, run, message.function, due, Author(0, tag(delivery.message_id))):
-        _set_off(world, [run])
+    starts = to_millis(time) + round(message.jitter * 1000 * Random(run).random()) if message.jitter else None
+    if starts is not None and starts <= to_millis(world.clock.now()):
+        starts = None
+    if _begin(world, app, run, message.function, due, Author(0, tag(delivery.message_id)), starts):
+        _set_off(world, [run], starts)
 
 
 def _text(event: Event[Any], app: App) -> str:

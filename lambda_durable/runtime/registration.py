@@ -172,10 +172,9 @@ def _digest(text: str, size: int) -> str:
 
 def _encode(answer: dict[str, Any]) -> bytes:
     """The answer, its reason cut to what fits."""
-    while True:
-        body = json.dumps(answer).encode()
-        excess = len(body) - LARGEST_ANSWER
-        reason = answer.get("Reason", "")
-        if excess <= 0 or not reason:
-            return body
-        answer = {**answer, "Reason": reason[: -excess - 3] + "..." if len(reason) > excess + 3 else ""}
+    body = json.dumps(answer).encode()
+    reason = answer.get("Reason", "")
+    while len(body) > LARGEST_ANSWER and reason:
+        reason = reason[: len(reason) * 9 // 10]
+        body = json.dumps({**answer, "Reason": f"{reason}..."}).encode()
+    return body
