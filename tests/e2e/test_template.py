@@ -1,0 +1,152 @@
+"""template.yaml: what the linters say, and that it agrees with the code."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from cloudformation import Stack, load
+
+from lambda_durable.aws.settings import CLIENT_NEEDS, WORKER_NEEDS, output_key, variable
+from lambda_durable.aws.table import EXPIRY, table_definition
+
+ROOT = Path(__file__).parents[2]
+TEMPLATE = load(ROOT / "template.yaml")
+SAM = shutil.which("sam")
+
+
+@pytest.fixture
+def stack():
+    return Stack(TEMPLATE)
+
+
+@pytest.mark.skipif(SAM is None, reason="sam is not on PATH: pip install aws-sam-cli, in a venv of its own")
+@pytest.mark.parametrize(
+    "command", [["sam", "validate", "--lint"], ["cfn-lint", "template.yaml"]], ids=" ".join
+)
+def test_the_linters_have_nothing_to_say(command):
+    offline = {
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "SAM_CLI_TELEMETRY": "0",
+    }
+    beside = Path(SAM).resolve().parent / command[0]  # cfn-lint comes with sam
+    linted = subprocess.run(
+        [beside, *command[1:]],
+        cwd=ROOT,
+        env={**os.environ, **offline},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert linted.returncode == 0, linted.stdout + linted.stderr
+    assert "[[" not in linted.stdout
+    assert command[0] == "sam" or linted.stdout == ""
+
+
+def test_the_table_is_the_one_that_the_code_defines(stack):
+    ((_, properties),) = stack.of_type("AWS::DynamoDB::Table").items()
+    definition = table_definition("any")
+    del definition["TableName"]
+    assert {key: properties[key] for key in definition} == definition
+    assert properties["TimeToLiveSpecification"] == {"AttributeName": EXPIRY, "Enabled": True}
+
+
+def test_the_worker_is_given_every_setting(stack):
+    (worker,) = stack.of_type("AWS::Serverless::Function").values()
+    variables = worker["Environment"]["Variables"]
+    assert {variable(name) for name in (*WORKER_NEEDS, "retention_days")} <= variables.keys()
+
+
+def test_the_outputs_are_the_settings(stack):
+    names = {output_key(name) for name in (*CLIENT_NEEDS, *WORKER_NEEDS, "retention_days")}
+    assert names | {"WorkerArn"} == TEMPLATE["Outputs"].keys()
+
+
+@pytest.mark.parametrize("timeout", TEMPLATE["Parameters"]["Timeout"]["AllowedValues"])
+def test_a_message_comes_back_a_minute_after_its_lambda_is_dead(timeout):
+    stack = Stack(TEMPLATE, parameters={"Timeout": timeout})
+    queues = stack.of_type("AWS::SQS::Queue")
+    for name in ("ContinuationQueue", "IngressQueue", "FailedQueue"):
+        assert queues[name]["VisibilityTimeout"] == int(timeout) + 60
+
+
+@pytest.mark.parametrize("days", TEMPLATE["Parameters"]["RetentionDays"]["AllowedValues"])
+def test_payloads_outlive_the_items_that_refer_to_them(days):
+    stack = Stack(TEMPLATE, parameters={"RetentionDays": days})
+    (bucket,) = stack.of_type("AWS::S3::Bucket").values()
+    rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
+    assert rules["short"]["ExpirationInDays"] == int(days) + 10
+    assert rules["long"]["ExpirationInDays"] == 400
+
+
+def test_a_message_that_is_moved_is_kept_longer_where_it_goes(stack):
+    queues = stack.of_type("AWS::SQS::Queue")
+    kept = {name: int(queue.get("MessageRetentionPeriod", 345600)) for name, queue in queues.items()}
+    for name, queue in queues.items():
+        if "RedrivePolicy" in queue:
+            target = queue["RedrivePolicy"]["deadLetterTargetArn"].rpartition(":")[2]
+            assert kept[name] < kept[target], (name, target)
+
+
+def test_what_encrypts_nothing_by_default_is_encrypted(stack):
+    assert all(queue["SqsManagedSseEnabled"] is True for queue in stack.of_type("AWS::SQS::Queue").values())
+
+
+def test_a_key_encrypts_all_that_keeps_data_and_only_its_users_may_use_it():
+    key = "arn:aws:kms:us-east-1:000000000000:key/k"
+    stack = Stack(TEMPLATE, parameters={"KmsKeyArn": key})
+    assert all(queue["KmsMasterKeyId"] == key for queue in stack.of_type("AWS::SQS::Queue").values())
+    (table,) = stack.of_type("AWS::DynamoDB::Table").values()
+    assert table["SSESpecification"]["KMSMasterKeyId"] == key
+    users = {
+        role
+        for role, properties in stack.of_type("AWS::IAM::Role").items()
+        if any(
+            key == statement["Resource"]
+            for statement in properties["Policies"][0]["PolicyDocument"]["Statement"]
+        )
+    }
+    assert users == {"WorkerRole", "SchedulerRole"}
+
+
+def test_two_stages_share_no_name():
+    """A physical name is fixed nowhere but for the bus, which has the stack's."""
+    names = (
+        "Name",
+        "TableName",
+        "BucketName",
+        "QueueName",
+        "RoleName",
+        "FunctionName",
+        "TopicName",
+        "AlarmName",
+    )
+    named = {
+        (id, properties[name])
+        for id, each in Stack(TEMPLATE, name="mine").resources.items()
+        if (properties := each["Properties"])
+        for name in names
+        if name in properties
+    }
+    assert named == {("Bus", "mine")}
+
+
+def test_without_monitoring_nothing_of_cloudwatch_is_left_but_logs():
+    stack = Stack(TEMPLATE, parameters={"Monitoring": "off", "AlarmEmail": "a@example.com"})
+    assert not [
+        each for each in stack.resources.values() if "CloudWatch" in each["Type"] or "SNS" in each["Type"]
+    ]
+
+
+def test_alarms_reach_somebody_when_an_address_is_given():
+    stack = Stack(TEMPLATE, parameters={"AlarmEmail": "a@example.com"})
+    alarms = stack.of_type("AWS::CloudWatch::Alarm")
+    assert len(alarms) == 4
+    assert all(alarm["AlarmActions"] == ["Alarms"] for alarm in alarms.values())
+    assert all(
+        alarm["AlarmActions"] == [] for alarm in Stack(TEMPLATE).of_type("AWS::CloudWatch::Alarm").values()
+    )
