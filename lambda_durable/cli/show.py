@@ -55,7 +55,7 @@ class _View:
         self._display.gap()
 
     def show(self, run: Run[Any]) -> None:
-        for step in run.steps.values():
+        for step in sorted(run.steps.values(), key=_when):
             state = (step.status, step.attempts, step.wake_at)
             if self._shown.get(step.id) != state:
                 self._shown[step.id] = state
@@ -104,7 +104,12 @@ def _waits(run: Run[Any]) -> Iterator[tuple[str, str]]:
 
 def _line(step: StepRecord) -> Line:
     mark, style, text = _told(step)
-    return Line(step.started_at or datetime.now(UTC), mark, style, step.id, text)
+    return Line(_when(step), mark, style, step.id, text)
+
+
+def _when(step: StepRecord) -> datetime:
+    """When what there is to say of it happened."""
+    return step.ended_at or step.started_at or datetime.now(UTC)
 
 
 def _told(step: StepRecord) -> tuple[str, str, str]:

@@ -20,6 +20,7 @@ from types import TracebackType
 
 REGION = "us-east-1"
 
+_LAUNCH = Path(__file__).with_name("launch.py")
 _FREE_PORT_TRIES = 5
 _LAST_WORDS = 15
 _SECONDS_TO_STOP = 15.0
@@ -154,7 +155,7 @@ class LocalCloud:
         assert self._scratch is not None
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._python, "-m", "ministack"],
+                [self._python, "-P", str(_LAUNCH)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

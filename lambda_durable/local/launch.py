@@ -1,0 +1,66 @@
+"""Runs ministack, and puts right what it does otherwise than AWS where a stack would notice.
+
+A script of its own: the interpreter that has ministack need not have this package. What a later ministack
+has mended or moved is left as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
+
+
+def _wrap(module: Any, name: str, change: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    if callable(original := getattr(module, name, None)):
+        setattr(module, name, change(original))
+
+
+def _numbers_of_mappings(every_mapping: Callable[..., Any]) -> Callable[..., Any]:
+    """CloudFormation gives a parameter's value as text, and AWS reads it as the number that it is."""
+
+    def read(*args: Any, **options: Any) -> Iterator[Any]:
+        for *scope, mapping in every_mapping(*args, **options):
+            for holder in (mapping, mapping.get("ScalingConfig") or {}):
+                for name in ("BatchSize", "MaximumBatchingWindowInSeconds", "MaximumConcurrency"):
+                    if isinstance(holder.get(name), str):
+                        holder[name] = int(holder[name])
+            yield (*scope, mapping)
+
+    return read
+
+
+def _scheduled_time(invoke: Callable[..., Any]) -> Callable[..., Any]:
+    """The Scheduler writes into a target's input when it was due."""
+
+    def fire(target: Any, event: Any, rule: Any, *args: Any) -> Any:
+        due = rule.get("ScheduleExpression", "") if isinstance(rule, dict) else ""
+        if SCHEDULED_TIME in (target.get("Input") or ""):
+            text = target["Input"].replace(SCHEDULED_TIME, _due(due, event.get("Time")))
+            target = {**target, "Input": text}
+        return invoke(target, event, rule, *args)
+
+    return fire
+
+
+def _due(expression: str, now: float) -> str:
+    """When a schedule that fires now was due: a one-time one when it says, others in this very minute."""
+    if once := re.fullmatch(r"at\((.+)\)", expression):
+        return f"{once[1]}Z"
+    return f"{datetime.fromtimestamp(now // 60 * 60, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def main() -> None:
+    from ministack import app
+    from ministack.services import eventbridge, lambda_svc
+
+    _wrap(lambda_svc, "_iter_all_esms", _numbers_of_mappings)
+    _wrap(eventbridge, "_invoke_target", _scheduled_time)
+    app.main()
+
+
+if __name__ == "__main__":
+    main()
