@@ -136,7 +136,7 @@ class LocalRuntime:
             reconcile(self._world(VirtualClock(self._simulation), NoExecutor()))
 
         self._simulation.spawn(body)
-        self._pass_time(timedelta())
+        self._simulation.run_until(self.now())
 
     def stub(
         self, step_id: str, fn: Callable[..., Any] | None = None, *, takes: Duration = timedelta()
