@@ -54,14 +54,15 @@ def run(
         str, typer.Argument(metavar="APP", help="path/to/app.py, path/to/app.py:name or package.module:name")
     ],
     event: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "-e",
             "--event",
             metavar="EVENT.json",
-            help='An EventBridge event, a list of them, or {"name": ..., "data": ...}; - for stdin.',
+            help='An EventBridge event, a list of them, or {"name": ..., "data": ...}; - for stdin. '
+            "Unless given, each schedule of the app is due once.",
         ),
-    ],
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the finished run as JSON on stdout, and nothing else there.")
     ] = False,
@@ -74,7 +75,7 @@ def run(
     ] = None,
     seed: Annotated[int, typer.Option(help="Run ids and the jitter of retries follow from it.")] = 0,
 ) -> None:
-    """Run what an event starts to its end, here, in virtual time: days of sleep take milliseconds.
+    """Run what an event or a schedule starts to its end, here, in virtual time: days of sleep take milliseconds.
 
     Exit status: 0, 1 when a run failed, 2 when something is wrong with APP, the event or an option.
     """

@@ -15,6 +15,8 @@ from uuid import UUID
 from ..app import Durable
 from ..errors import ConfigurationError
 from ..events import Event, MalformedEventError, from_eventbridge
+from ..schedules import SCHEDULED, ScheduleTrigger
+from ..testing.recurrence import recurrence
 from .loading import similar
 from .usage_error import UsageError
 
@@ -39,6 +41,23 @@ def read_events(path: Path, *, start: datetime, seed: int) -> list[Event[Any]]:
     return events
 
 
+def scheduled_events(app: Durable, *, start: datetime, seed: int) -> list[Event[Any]]:
+    """For each schedule of the app the event of its first time after `start`. Raises UsageError if there is none."""
+    schedules = _schedules(app)
+    if not schedules:
+        raise UsageError(
+            f"name an event with -e EVENT.json: no function of app {app.id!r} has a schedule that could be due"
+        )
+    random = Random(f"{seed}/event ids")
+    events: list[Event[Any]] = []
+    for trigger in schedules:
+        times = (recurrence(each, trigger.timezone).after(start) for each in trigger.expressions)
+        data = {"schedule": trigger.schedule, "timezone": trigger.timezone}
+        due = min(time for time in times if time is not None)
+        events.append(Event(SCHEDULED, data, id=_id(random), time=due))
+    return sorted(events, key=lambda event: event.time)
+
+
 def check_wanted(app: Durable, events: Sequence[Event[Any]]) -> None:
     """Raises UsageError for an event that starts nothing, saying why and what is known."""
     triggers = [trigger for function in app.functions.values() for trigger in function.triggers]
@@ -46,6 +65,12 @@ def check_wanted(app: Durable, events: Sequence[Event[Any]]) -> None:
     for event in events:
         if any(function.wants(event) for function in app.functions.values()):
             continue
+        if event.name == SCHEDULED and (schedules := _schedules(app)):
+            known = ", ".join(repr(trigger.schedule) for trigger in schedules)
+            raise UsageError(
+                f"event {event.name!r} starts nothing: its data names no schedule and timezone of app {app.id!r}, "
+                f"whose schedules are {known}"
+            )
         if any(trigger.matches_name(event.name) for trigger in triggers):
             raise UsageError(f"event {event.name!r} starts nothing: the if_exp of its trigger refuses it")
         if not names:
@@ -59,6 +84,12 @@ def check_wanted(app: Durable, events: Sequence[Event[Any]]) -> None:
             f"no function wants the event {event.name!r}{meant}; the names known to app {app.id!r}: "
             f"{', '.join(map(repr, names))}"
         )
+
+
+def _schedules(app: Durable) -> list[ScheduleTrigger]:
+    triggers = (trigger for function in app.functions.values() for trigger in function.triggers)
+    named = {(each.schedule, each.timezone): each for each in triggers if isinstance(each, ScheduleTrigger)}
+    return list(named.values())
 
 
 def _text(path: Path) -> str:

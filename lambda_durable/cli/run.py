@@ -15,7 +15,7 @@ from ..errors import ConfigurationError, DurableError, RunNotFoundError
 from ..events import Event
 from ..runs import Run
 from . import pricing
-from .event_files import check_wanted, read_events
+from .event_files import check_wanted, read_events, scheduled_events
 from .loading import load_app
 from .plain import as_plain, plain_value, write_json
 from .timeline import Timeline
@@ -27,16 +27,19 @@ START = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 def run_event(
-    reference: str, path: Path, *, as_json: bool, steps_per_invocation: str | None, seed: int
+    reference: str, path: Path | None, *, as_json: bool, steps_per_invocation: str | None, seed: int
 ) -> bool:
-    """Run an app on an event file. Whether all runs completed. Raises UsageError."""
+    """Run an app on an event file, or on its schedules. Whether all runs completed. Raises UsageError."""
     stdout = sys.stdout
     # What the user's code prints must not get among the JSON.
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         mode = _mode(steps_per_invocation)
         app = load_app(reference)
-        events = read_events(path, start=START, seed=seed)
-        check_wanted(app, events)
+        if path is None:
+            events = scheduled_events(app, start=START, seed=seed)
+        else:
+            events = read_events(path, start=START, seed=seed)
+            check_wanted(app, events)
         return _Report(app, events, mode, seed, stdout, as_json=as_json).run()
 
 

@@ -56,9 +56,11 @@ class Timeline:
         name = f"{header.function_id}"
         if header.run_id not in self.started:
             self.started[header.run_id] = header
-            self.show(Line(self.now(), "▶", "bold", name, f"starts as run {header.run_id}"))
+            when = "" if header.starts is None else f"{self._when(header.starts)} "
+            self.show(Line(self.now(), "▶", "bold", name, f"starts {when}as run {header.run_id}"))
             return
-        took = spell(from_millis(header.ended or header.created) - from_millis(header.created))
+        started = header.starts or header.created
+        took = spell(from_millis(header.ended or started) - from_millis(started))
         good = header.status is RunStatus.COMPLETED
         after = f" after {took}" if took != "0 s" else ""
         mark, style = ("■", "bold green") if good else ("■", "bold red")

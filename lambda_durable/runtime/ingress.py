@@ -89,18 +89,13 @@ def start(world: World, app: App, message: Start, delivery: Delivery) -> None:
 def scheduled(world: World, app: App, message: Scheduled, delivery: Delivery) -> None:
     """A schedule that was due. Its run follows from function, trigger and the time that was due, so that one
     which fires twice, or by two expressions at once, starts one run, and its jitter is the same each time.
-
-    Without a time (from an emulator) it is the minute in which the message came.
     """
-    time = message.time
-    if isinstance(time, str):
-        time = world.clock.now().replace(second=0, microsecond=0)
-    run = run_id(to_millis(time), message.function, message.schedule, message.timezone, str(to_millis(time)))
+    time = to_millis(message.time)
+    run = run_id(time, message.function, message.schedule, message.timezone, str(time))
     data = {"schedule": message.schedule, "timezone": message.timezone}
-    due = Event(name=SCHEDULED, data=data, id=run, time=time.astimezone(UTC))
-    starts = to_millis(time) + round(message.jitter * 1000 * Random(run).random()) if message.jitter else None
-    if starts is not None and starts <= to_millis(world.clock.now()):
-        starts = None
+    due = Event(name=SCHEDULED, data=data, id=run, time=message.time.astimezone(UTC))
+    put_off = time + round(message.jitter * 1000 * Random(run).random())
+    starts = put_off if put_off > to_millis(world.clock.now()) else None
     if _begin(world, app, run, message.function, due, Author(0, tag(delivery.message_id)), starts):
         _set_off(world, [run], starts)
 

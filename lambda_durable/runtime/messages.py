@@ -91,8 +91,7 @@ SCHEDULED_TIME: Final = "<aws.scheduler.scheduled-time>"
 class Scheduled(BaseModel):
     """Start a function, since a schedule was due at `time`.
 
-    `schedule` and `timezone` are what its trigger has. An emulator may leave SCHEDULED_TIME as it is.
-    `jitter`: by up to how many seconds the start is put off.
+    `schedule` and `timezone` are what its trigger has. `jitter`: by up to how many seconds the start is put off.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -101,10 +100,13 @@ class Scheduled(BaseModel):
     schedule: Annotated[str, Field(min_length=1, max_length=1024)]
     timezone: Annotated[str, Field(min_length=1, max_length=50)] = "UTC"
     jitter: Annotated[float, Field(ge=0)] = 0
-    time: AwareDatetime | Literal["<aws.scheduler.scheduled-time>"] = SCHEDULED_TIME
+    time: AwareDatetime
 
-    def body(self) -> str:
-        return self.model_dump_json()
+    @classmethod
+    def template(cls, function: str, schedule: str, timezone: str, jitter: float) -> str:
+        """The body of such a message, for Scheduler to put the time into."""
+        fields = {"kind": "scheduled", "function": function, "schedule": schedule, "timezone": timezone}
+        return json.dumps({**fields, "jitter": jitter, "time": SCHEDULED_TIME})
 
 
 _Ours = Continuation | Start | Scheduled

@@ -48,17 +48,12 @@ def schedules_of(app: App, owner: str) -> Iterator[Recurring]:
         triggers = [trigger for trigger in function.triggers if isinstance(trigger, ScheduleTrigger)]
         expressions = [(trigger, each) for trigger in triggers for each in trigger.expressions]
         for number, (trigger, expression) in enumerate(expressions, 1):
-            message = Scheduled(
-                function=function.id,
-                schedule=trigger.schedule,
-                timezone=trigger.timezone,
-                jitter=trigger.jitter.total_seconds(),
-            )
+            jitter = trigger.jitter.total_seconds()
             yield Recurring(
                 name=_name(owner, function.id, number),
                 expression=expression,
                 timezone=trigger.timezone,
-                body=message.body(),
+                body=Scheduled.template(function.id, trigger.schedule, trigger.timezone, jitter),
             )
 
 

@@ -326,3 +326,58 @@ def test_a_message_is_three_requests_and_a_message_from_eventbridge_is_one_to_se
     assert counts["DynamoDB write units"] == 6 + 2
     assert counts["Lambda requests"] == 8
     assert counts["Lambda GB-seconds"] == pytest.approx(8 * 0.050 * 0.25)
+
+
+CLOCK = """
+from lambda_durable import *
+
+app = Durable("clock")
+
+@app.function("tick", [cron("30 9 * * MON-FRI", timezone="Europe/Paris"), every("6h"), on_event("tick")])
+def tick(ctx: Context[dict]) -> str:
+    return f"{ctx.event.data.get('schedule')} {ctx.event.time:%H:%M}"
+"""
+
+
+def test_without_an_event_each_schedule_is_due_once(folder):
+    write("clock.py", CLOCK)
+
+    result = run("clock.py", "--json")
+
+    assert result.exit_code == 0, result.output
+    assert [shown["output"] for shown in json.loads(result.stdout)] == [
+        "every 6h 06:00",
+        "30 9 * * MON-FRI 08:30",
+    ]
+
+
+def test_a_start_that_is_put_off_is_told_as_such(folder):
+    write("clock.py", CLOCK)
+    result = run("clock.py")
+    assert "starts in 2 h 30 min as run" in result.stdout
+    assert "completed\n" in result.stdout, "without the time for which it was put off"
+
+
+def test_a_schedule_s_event_can_be_given(folder):
+    write("clock.py", CLOCK)
+    due = {"name": "lambda_durable/scheduled", "time": "2025-03-01T12:00:00Z"}
+
+    result = run("clock.py", "--json", "-e", write("due.json", {**due, "data": {"schedule": "every 6h"}}))
+
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["output"] == "every 6h 12:00"
+
+
+def test_a_schedule_that_the_app_has_not_is_named(folder):
+    write("clock.py", CLOCK)
+    result = run(
+        "clock.py", "-e", write("due.json", {"name": "lambda_durable/scheduled", "data": {"schedule": "x"}})
+    )
+    assert result.exit_code == 2
+    assert "whose schedules are '30 9 * * MON-FRI', 'every 6h'" in result.stderr
+
+
+def test_without_an_event_or_a_schedule_it_says_what_to_name(folder):
+    result = run("little.py")
+    assert result.exit_code == 2
+    assert "-e EVENT.json" in result.stderr
