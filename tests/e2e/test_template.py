@@ -145,7 +145,7 @@ def test_without_monitoring_nothing_of_cloudwatch_is_left_but_logs():
 def test_alarms_reach_somebody_when_an_address_is_given():
     stack = Stack(TEMPLATE, parameters={"AlarmEmail": "a@example.com"})
     alarms = stack.of_type("AWS::CloudWatch::Alarm")
-    assert len(alarms) == 4
+    assert len(alarms) == 5
     assert all(alarm["AlarmActions"] == ["Alarms"] for alarm in alarms.values())
     assert all(
         alarm["AlarmActions"] == [] for alarm in Stack(TEMPLATE).of_type("AWS::CloudWatch::Alarm").values()
