@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from models import Account
 
+COUNT = 200
 COUNTRIES = ("DE", "FR", "IT", "PL")
 
 

@@ -1,22 +1,38 @@
-"""Nightly billing: an invoice for each account, twenty at a time; what fails is reported, not fatal."""
+"""Nightly billing: an invoice for each account, twenty at a time; what fails is reported, not fatal.
+
+It runs at three in the morning, and for any night that an event names.
+"""
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 import accounts
 import billing
 import reports
 from models import Night, Report
 
-from lambda_durable import Context, Durable, NonRetriableError, Retry, StepError, on_event
+from lambda_durable import (
+    Context,
+    Durable,
+    NonRetriableError,
+    Retry,
+    Schedule,
+    StepError,
+    cron,
+    on_event,
+)
 
 app = Durable("billing")
 
 patient = Retry(max_attempts=4, initial_delay="10s", multiplier=3, max_delay="5m")
 
 
-@app.function("nightly", on_event("billing/night.began", Night))
-def nightly(ctx: Context[Night]) -> Report:
+@app.function("nightly", [on_event("billing/night.began", Night), cron("0 3 * * *", timezone="Europe/Paris")])
+def nightly(ctx: Context[Night | Schedule]) -> Report:
     night = ctx.event.data
+    if isinstance(night, Schedule):
+        night = Night(day=ctx.event.time.date() - timedelta(days=1), accounts=accounts.COUNT)
     due = ctx.step.run("list-accounts", accounts.due, night.accounts)
     outcomes = ctx.step.options(retry=patient).map(
         "invoice",

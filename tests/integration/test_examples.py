@@ -10,6 +10,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -267,6 +268,26 @@ def test_nightly_fails_when_too_many_accounts_do_but_reports_first(nightly):
     assert run.status == "failed"
     assert run.error.message == "1 of 8 accounts could not be billed"
     assert nightly.effects[-1] == "publish-report"
+
+
+def test_nightly_runs_at_three_in_the_morning_for_the_day_before(nightly):
+    runtime = LocalRuntime(
+        nightly.app, start=datetime(2026, 3, 28, 12, tzinfo=UTC), steps_per_invocation="all"
+    )
+    runtime.advance("2d")  # the clocks go forward on the 29th
+    runtime.drain()
+
+    runs = [runtime.get(run.run_id) for run in runtime.runs()]
+    runtime.close()
+
+    assert [run.event.time for run in runs] == [
+        datetime(2026, 3, 30, 1, tzinfo=UTC),
+        datetime(2026, 3, 29, 1, tzinfo=UTC),
+    ]
+    assert [(run.status, f"{run.output.day}", run.output.invoices) for run in runs] == [
+        ("completed", "2026-03-29", 196),
+        ("completed", "2026-03-28", 196),
+    ]
 
 
 # Crashed everywhere

@@ -6,7 +6,19 @@ from typing import Any, assert_type
 
 from shop import Cart, Receipt, app
 
-from lambda_durable import AsyncContext, Client, Context, Event, Function, Retry, Run, on_event
+from lambda_durable import (
+    AsyncContext,
+    Client,
+    Context,
+    Event,
+    Function,
+    Retry,
+    Run,
+    Schedule,
+    cron,
+    every,
+    on_event,
+)
 
 
 @app.function("checkout", on_event("store/checkout.completed", Cart), retry=Retry(max_attempts=3))
@@ -33,6 +45,18 @@ def several(ctx: Context[Cart]) -> int:
     return ctx.event.data.count
 
 
+@app.function("scheduled", cron("0 9 * * MON-FRI", timezone="Europe/Paris", jitter="5m"))
+def scheduled(ctx: Context[Schedule]) -> str:
+    assert_type(ctx.event, Event[Schedule])
+    return ctx.event.data.schedule
+
+
+@app.function("both", [on_event("store/a", Cart), cron("0 9 * * *"), every("15m")])
+async def both(ctx: AsyncContext[Cart | Schedule]) -> int:
+    data = ctx.event.data
+    return 0 if isinstance(data, Schedule) else data.count
+
+
 @app.function("invoked")
 async def invoked(ctx: AsyncContext[int]) -> str:
     return str(ctx.event.data)
@@ -51,10 +75,16 @@ assert_type(checkout_async, Function[Cart, Receipt])
 assert_type(untyped, Function[Any, None])
 assert_type(several, Function[Cart, int])
 assert_type(invoked, Function[int, str])
+assert_type(scheduled, Function[Schedule, str])
+assert_type(both, Function[Cart | Schedule, int])
 
 
 @app.function("wrong-data", on_event("store/checkout.completed", Cart))  # type: ignore[arg-type]
 def wrong_data(ctx: Context[Receipt]) -> None: ...
+
+
+@app.function("wrong-schedule", every("1h"))  # type: ignore[arg-type]
+def wrong_schedule(ctx: Context[Cart]) -> None: ...
 
 
 @app.function("wrong-context")  # type: ignore[arg-type]
@@ -67,6 +97,8 @@ def wrong_label(ctx: Context[Cart]) -> None: ...
 
 on_event("store/a", Cart, if_exp=lambda event: event.data.price > 1)  # type: ignore[attr-defined]
 on_event("store/a", if_exp=1)  # type: ignore[call-overload]
+every(15)  # type: ignore[arg-type]
+cron("0 9 * * *", jitter=5)  # type: ignore[arg-type]
 
 
 async def with_the_context_of_a_def(ctx: Context[Cart]) -> None:
