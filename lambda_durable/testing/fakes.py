@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 from uuid import UUID
 
 from ..ports import Delivery, Outgoing, Recurring
@@ -19,6 +20,7 @@ from .traffic import Traffic
 _MIB = 1024 * 1024
 _NOT_IN_SQS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SCHEDULE_NAME = re.compile(r"[0-9A-Za-z\-_.]{1,64}", re.ASCII)
+_OF_AN_EVENT = ("id", "detail-type", "source", "time", "detail")
 _SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
 _NOTHING = timedelta()
 
@@ -240,6 +242,12 @@ class FakeBus:
         for start in range(0, len(entries), 10):
             chunk = entries[start : start + 10]
             self._traffic.call("events:PutEvents", lambda chunk=chunk: self._accept(chunk))  # type: ignore[misc]
+
+    def deliver(self, event: Mapping[str, Any]) -> None:
+        """An event that is not ours: an AWS service's own, as a rule passes it on."""
+        if missing := [key for key in _OF_AN_EVENT if key not in event]:
+            raise Misuse(f"EventBridge: an event has {', '.join(_OF_AN_EVENT)}, and this has no {missing[0]}")
+        self._queue.put(json.dumps(event))
 
     def _accept(self, entries: Sequence[dict[str, str]]) -> None:
         for entry in entries:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -100,6 +100,11 @@ class LocalRuntime:
     def send(self, *events: Event[Any]) -> list[str]:
         """Send events; returns their ids. What they start runs when time is advanced."""
         return self.client.send(*events)
+
+    def deliver(self, event: Mapping[str, Any]) -> None:
+        """Have an EventBridge event come in as it is: an AWS service's own, from a file, say. What it starts
+        runs when time is advanced."""
+        self._bus.deliver(event)
 
     def start(self, function: Function[D, R], data: D | None = None, *, run_id: str | None = None) -> Run[R]:
         """Start a run, which begins when time is advanced."""
