@@ -34,6 +34,7 @@ def _recorded(call):
     def record(self, operation, params):
         line = {
             "principal": "worker",
+            "function": os.environ.get("AWS_LAMBDA_FUNCTION_NAME"),
             "service": self.meta.service_model.service_name,
             "operation": operation,
             "params": params,

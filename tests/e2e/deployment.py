@@ -1,0 +1,193 @@
+"""A stack, as its user handles it: sam, aws and lambda-durable on the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import boto3
+from toolbox import ROOT, Clock, tool
+
+from lambda_durable.local import LocalCloud
+
+T = TypeVar("T")
+
+PARAMETERS = {"Architecture": "x86_64" if os.uname().machine == "x86_64" else "arm64", "Monitoring": "off"}
+"""The Lambdas run here; and alarms on several metrics are more than ministack can."""
+
+PATIENCE = 90.0
+"""Seconds for whatever takes a few: ministack looks at its schedules each 10 seconds."""
+
+
+class InfrastructureError(Exception):
+    """A tool failed in a way that says nothing about the product."""
+
+
+class Deployment:
+    """One stack on the cloud. `base` is the folder that its template's paths are relative to."""
+
+    def __init__(
+        self, cloud: LocalCloud, clock: Clock, name: str, template: Path, scratch: Path, *, base: Path = ROOT
+    ) -> None:
+        self.cloud = cloud
+        self.clock = clock
+        self.name = name
+        self._template = template
+        self._base = base
+        self._built = scratch / "built"
+        self._deployed = False
+
+    # -- sam -----------------------------------------------------------------------------------------
+
+    def deploy(self) -> Deployment:
+        """`sam build` and `sam deploy`."""
+        parameters = [f"{name}={value}" for name, value in PARAMETERS.items()]
+        build = ["sam", "build", "-t", str(self._template), "-s", str(self._base), "-b", str(self._built)]
+        self._run([*build, "--parameter-overrides", *parameters], tool("sam", "sam"))
+        self._deployed = True
+        deploy = ["sam", "deploy", "-t", str(self._built / "template.yaml"), "--stack-name", self.name]
+        options = ["--capabilities", "CAPABILITY_IAM", "--resolve-s3", "--no-fail-on-empty-changeset"]
+        self._run([*deploy, *options, "--parameter-overrides", *parameters], tool("sam", "sam"))
+        return self
+
+    def delete(self) -> None:
+        """`sam delete`, if it is there."""
+        if self._deployed:
+            self._run(["sam", "delete", "--stack-name", self.name, "--no-prompts"], tool("sam", "sam"))
+            self._deployed = False
+
+    # -- aws -----------------------------------------------------------------------------------------
+
+    def aws(self, service: str) -> Any:
+        """A client on the cloud."""
+        session = boto3.Session(
+            aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1"
+        )
+        return session.client(service, endpoint_url=self.cloud.endpoint)
+
+    @cached_property
+    def outputs(self) -> Mapping[str, str]:
+        stack = self.aws("cloudformation").describe_stacks(StackName=self.name)["Stacks"][0]
+        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+    @property
+    def resources(self) -> dict[str, str]:
+        """Physical ids by logical ones."""
+        answer = self.aws("cloudformation").describe_stack_resources(StackName=self.name)
+        return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in answer["StackResources"]}
+
+    def put_event(self, name: str, detail: Any) -> str:
+        """`aws events put-events`; the event's id."""
+        entry = {
+            "EventBusName": self.outputs["Bus"],
+            "DetailType": name,
+            "Source": "e2e",
+            "Detail": json.dumps(detail),
+        }
+        put = ["aws", "events", "put-events", "--entries", json.dumps([entry])]
+        answer = json.loads(self._run(put, tool("aws", "aws")))
+        assert answer["FailedEntryCount"] == 0, answer
+        id: str = answer["Entries"][0]["EventId"]
+        return id
+
+    def put_event_file(self, path: Path) -> str:
+        event = json.loads(path.read_text())
+        return self.put_event(event["detail-type"], event["detail"])
+
+    def schedules(self) -> dict[str, str]:
+        """Expressions by names, of its own group."""
+        scheduler, group = self.aws("scheduler"), self.outputs["ScheduleGroup"]
+        names = [each["Name"] for each in scheduler.list_schedules(GroupName=group)["Schedules"]]
+        return {
+            name: scheduler.get_schedule(Name=name, GroupName=group)["ScheduleExpression"] for name in names
+        }
+
+    # -- lambda-durable ------------------------------------------------------------------------------
+
+    def command(self, *arguments: str) -> str:
+        """`lambda-durable ... --stack NAME`; what it prints."""
+        program = [sys.executable, "-c", "from lambda_durable.cli import main; main()"]
+        return self._run([program[0], *program[1:], *arguments, "--stack", self.name], program[0])
+
+    def show(self, run_id: str) -> dict[str, Any]:
+        shown: dict[str, Any] = json.loads(self.command("show", run_id, "--json"))
+        return shown
+
+    def runs(self, function: str) -> list[dict[str, Any]]:
+        """Newest first."""
+        listed: list[dict[str, Any]] = json.loads(self.command("runs", function, "--json"))
+        return listed
+
+    def run_of(self, function: str, event_id: str) -> dict[str, Any] | None:
+        """The run that an event started."""
+        for run in self.runs(function):
+            shown = self.show(run["run_id"])
+            if shown["event"]["id"] == event_id:
+                return shown
+        return None
+
+    # -- waiting -------------------------------------------------------------------------------------
+
+    def wait(
+        self,
+        what: str,
+        look: Callable[[], T | None],
+        *,
+        faster: float = 0,
+        patience: float = PATIENCE,
+    ) -> T:
+        """What `look` finds, once it finds something. With `faster`, the cloud's clock gains so many seconds
+        a second meanwhile."""
+        deadline, looked = time.monotonic() + patience, time.monotonic()
+        while not (found := look()):
+            self.cloud.check()
+            if time.monotonic() > deadline:
+                tail = "\n".join(self.cloud.log.read_text(errors="replace").splitlines()[-30:])
+                raise AssertionError(f"after {patience:.0f} s: not {what}\nthe cloud's log ends:\n{tail}")
+            time.sleep(0.2)
+            if faster:
+                self.clock.advance(timedelta(seconds=(time.monotonic() - looked) * faster))
+                looked = time.monotonic()
+        return found
+
+    def wait_for_step(self, run_id: str, step: str, status: str = "waiting") -> dict[str, Any]:
+        """The run, once a step is where it is wanted."""
+
+        def look() -> dict[str, Any] | None:
+            run = self.show(run_id)
+            return run if run["steps"].get(step, {}).get("status") == status else None
+
+        return self.wait(f"{step} {status} in run {run_id}", look)
+
+    def wait_for_end(self, run_id: str, *, faster: float = 0) -> dict[str, Any]:
+        def look() -> dict[str, Any] | None:
+            run = self.show(run_id)
+            return run if run["ended_at"] is not None else None
+
+        return self.wait(f"an end of run {run_id}", look, faster=faster)
+
+    # -- helpers -------------------------------------------------------------------------------------
+
+    def _run(self, command: list[str], program: str) -> str:
+        path = os.pathsep.join([str(Path(tool("cloud", "python")).parent), os.environ["PATH"]])
+        done = subprocess.run(
+            [program, *command[1:]],
+            cwd=self._base,
+            env={**os.environ, **self.cloud.environ(), "PATH": path, "SAM_CLI_TELEMETRY": "0"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=400,
+            check=False,
+        )
+        self.cloud.check()
+        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+        return done.stdout
