@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from . import replays, workers
+from . import artefact, replays, workers
 
 IMPORTS = {
     "python alone": "pass",
@@ -61,6 +61,7 @@ def main() -> None:
         least, median = best_of(max(runs, 50), invoke)
         row(f"invocation with nothing to do: {name}", least, median, "under 2 ms")
     imports(runs)
+    artefact.measure(runs, lambda times, what: row(what, min(times), statistics.median(times)))
 
 
 if __name__ == "__main__":
