@@ -10,14 +10,13 @@ import json
 import logging
 import math
 import os
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from .errors import ConfigurationError
 from .events import from_eventbridge
-from .ports import Delivery, Invocation, World
+from .ports import Clock, Delivery, Invocation, World
 from .runtime import ingress, registration
 from .runtime.executor import ThreadExecutor
 from .runtime.messages import PoisonError
@@ -44,6 +43,7 @@ class LambdaHandler:
         self._app = app
         self._world: World | None = None
         self._failed_queue = ""
+        self._acknowledge: Callable[[str], None] = lambda _: None
         self._mistake: ConfigurationError | None = None
         if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
             try:
@@ -61,7 +61,7 @@ class LambdaHandler:
             return None
         world = self._connected()
         if "Records" in kind:
-            return self._messages(world, kind["Records"], _invocation(context))
+            return self._messages(world, kind["Records"], _invocation(context, world.clock))
         if "detail-type" in kind:
             return self._event(world, kind, context.aws_request_id)
         if kind.get("lambda_durable") == "reconcile":
@@ -83,13 +83,16 @@ class LambdaHandler:
     def _connect(self) -> None:
         from .aws.clients import Clients
         from .aws.settings import Settings
+        from .aws.sqs import SqsQueue
         from .aws.world import check, connect
 
         settings = Settings.from_environment()
         clients = Clients(settings)
         world = connect(settings, ThreadExecutor(), clients=clients)
         check(settings, clients)
-        self._failed_queue, self._world = settings.failed_queue_arn, world
+        self._failed_queue = settings.failed_queue_arn
+        self._acknowledge = SqsQueue(clients.sqs, settings.queue_url, settings.dead_letter_url).delete
+        self._world = world
 
     # -- messages ------------------------------------------------------------------------------------
 
@@ -102,7 +105,7 @@ class LambdaHandler:
 
     def _message(self, world: World, record: Mapping[str, Any], invocation: Invocation) -> bool:
         """Whether a message is done with."""
-        if invocation.deadline - time.monotonic() < invocation.timeout * MARGIN:
+        if invocation.deadline - world.clock.monotonic() < invocation.timeout * MARGIN:
             return False
         delivery = Delivery(
             body=record["body"],
@@ -111,6 +114,7 @@ class LambdaHandler:
         )
         executor = ThreadExecutor()
         worker = Worker(self._app, replace(world, executor=executor))
+        done = True
         try:
             if record.get("eventSourceARN") == self._failed_queue:
                 worker.dead_letter(delivery)
@@ -118,10 +122,33 @@ class LambdaHandler:
                 worker.handle(delivery, invocation)
         except Exception as error:
             _log_failure(delivery, error)
-            return False
+            done = False
+        # What a handler has abandoned may end in the time that is left.
+        now = world.clock.monotonic()
+        outlived = executor.close(max(invocation.last_call - now, (invocation.deadline - now) / 2, 0))
+        if outlived:
+            self._exit(delivery, outlived, record.get("receiptHandle") if done else None)
+        return done
+
+    def _exit(self, delivery: Delivery, outlived: list[str], receipt: str | None) -> None:
+        """End the process: frozen and thawed, a thread would go on with its effect during a later invocation.
+
+        Lambda then counts the invocation as failed, so the message is acknowledged here, if it is done with:
+        else it came back and ran the step beside its next attempt.
+        """
+        logger.error(
+            "the process exits, since Python can't stop a thread, and these steps outlived their Lambda's time: %s; "
+            "what comes next for them is on its way (message %s, run %s)",
+            ", ".join(outlived),
+            delivery.message_id,
+            _run_of(delivery.body),
+        )
+        try:
+            if receipt is not None:
+                self._acknowledge(receipt)
         finally:
-            executor.close()
-        return True
+            logging.shutdown()
+            os._exit(1)
 
     # -- an event, given directly --------------------------------------------------------------------
 
@@ -152,10 +179,10 @@ def _remaining(context: Any) -> float:
     return milliseconds / 1000
 
 
-def _invocation(context: Any) -> Invocation:
+def _invocation(context: Any, clock: Clock) -> Invocation:
     remaining = _remaining(context)
     # Lambda: a timeout is whole seconds, of which the runtime has used some milliseconds.
-    return Invocation(deadline=time.monotonic() + remaining, timeout=float(math.ceil(remaining)))
+    return Invocation(deadline=clock.monotonic() + remaining, timeout=float(math.ceil(remaining)))
 
 
 def _log_failure(delivery: Delivery, error: Exception) -> None:

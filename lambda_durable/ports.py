@@ -307,3 +307,8 @@ class Invocation:
 
     deadline: float
     timeout: float = 60.0
+
+    @property
+    def last_call(self) -> float:
+        """When what still runs is given up (monotonic): the rest is for saying so, and what comes next."""
+        return self.deadline - min(2.0, self.timeout * 0.05)

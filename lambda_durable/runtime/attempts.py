@@ -105,14 +105,21 @@ class Attempts:
         """The steps whose functions run in this invocation, and when they began."""
         return self.chain.visit.running
 
-    def wait(self, timeout: float | None) -> tuple[StepCall, Record] | None:
-        """Wait for a step that runs here, and commit how it ended. None if none did in time."""
-        ended = self.chain.world.executor.wait(timeout)
-        if ended is None or ended[0] not in self.running:  # what was abandoned may end, too
-            return None
-        path, result, error = ended
-        op = self.running[path][0]
-        return op, self.end(op, result, error)
+    def wait(self, timeout: float | None) -> list[tuple[StepCall, Record]]:
+        """Wait for a step that runs here, and commit how it ended. Nothing if none did in time; all that run,
+        as interrupted, if the invocation's time is up."""
+        clock, last_call = self.chain.world.clock, self.chain.visit.invocation.last_call
+        left = max(last_call - clock.monotonic(), 0.0)
+        ended = self.chain.world.executor.wait(left if timeout is None else min(timeout, left))
+        if ended is not None:
+            path, result, error = ended
+            if path not in self.running:  # what was abandoned may end, too
+                return []
+            op = self.running[path][0]
+            return [(op, self.end(op, result, error))]
+        if clock.monotonic() < last_call:
+            return []
+        return [(op, self._interrupt(op)) for op, _ in list(self.running.values())]
 
     def drain(self) -> None:
         """Wait for all that runs here."""
@@ -141,6 +148,26 @@ class Attempts:
             base = self._failed(base, op.retry, error, attempt)
         self.settled()
         return self.chain.commit(base)
+
+    def _interrupt(self, op: StepCall) -> Record:
+        """Commit that an attempt ran out of time. That is none of the errors that a policy may give up on."""
+        _, began = self.running.pop(op.path)
+        attempt = self.charged(op.record) + (0 if self._is_mine(op.record) else 1)
+        unknown = "; whether its effect happened is not known" if op.at_most_once else ""
+        error = StepInterruptedError(
+            f"attempt {attempt} of step {op.path!r} was interrupted, since its Lambda's time was up "
+            f"({self.chain.visit.invocation.timeout:g} seconds){unknown}; raise the timeout of the Lambda, or make "
+            "the step shorter",
+            step_id=op.path,
+        )
+        info = ErrorInfo.of(error, attempts=attempt)
+        base = self._blank(op, began)
+        if attempt >= op.retry.max_attempts:
+            return self.chain.commit(self._final(base, attempt, error=info))
+        wake_at = self.retry_at(op.retry, error, attempt, op.path)
+        return self.chain.commit(
+            replace(base, state=State.RETRYING, attempts=attempt, error=info, wake_at=wake_at)
+        )
 
     def end_group(self, op: Group, result: Any, error: Exception | None) -> Record:
         """Commit how a group's code ended."""

@@ -38,22 +38,22 @@ class ThreadExecutor:
     """
 
     def __init__(self, threads: int = THREADS) -> None:
-        self._threads = threads
-        self._busy = 0
+        self._most_threads = threads
         self._waiting: deque[_Call] = deque()
-        self._current: dict[str, _Call] = {}
+        self._in_threads: set[_Call] = set()
         self._coroutines: dict[_Call, Job] = {}
+        self._current: dict[str, _Call] = {}
         self._ended: SimpleQueue[tuple[_Call, Any, BaseException | None]] = SimpleQueue()
         self._closed = False
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
 
     def start(self, name: str, call: Callable[[], Any]) -> None:
         started = self._current[name] = _Call(name, call, copy_context())
-        with self._lock:
-            if self._busy == self._threads:
+        with self._changed:
+            if len(self._in_threads) == self._most_threads:
                 self._waiting.append(started)
                 return
-            self._busy += 1
+            self._in_threads.add(started)
         run_in_thread(lambda: self._work(started))
 
     def wait(self, timeout: float | None) -> tuple[str, Any, BaseException | None] | None:
@@ -70,22 +70,26 @@ class ThreadExecutor:
                 del self._current[call.name]
                 return call.name, result, error
 
-    def close(self) -> None:
-        """What has not begun never does, and coroutines are cancelled. A thread can't be stopped."""
-        with self._lock:
+    def close(self, timeout: float = 0) -> list[str]:
+        """The delivery is over: what has not begun never does, coroutines are cancelled, and threads, which
+        can't be stopped, have `timeout` seconds to end. Returns the names of what still runs."""
+        with self._changed:
             self._closed = True
             self._waiting.clear()
-            coroutines = list(self._coroutines.values())
-        if coroutines:
-            step_loop().cancel(*coroutines)
+            if self._coroutines:
+                step_loop().cancel(*self._coroutines.values())
+            self._changed.wait_for(lambda: not self._in_threads and not self._coroutines, timeout)
+            return sorted(call.name for call in (*self._in_threads, *self._coroutines))
 
     def _work(self, call: _Call | None) -> None:
         while call is not None:
             self._run(call)
-            with self._lock:
+            with self._changed:
+                self._in_threads.discard(call)
                 call = self._waiting.popleft() if self._waiting else None
-                if call is None:
-                    self._busy -= 1
+                if call is not None:
+                    self._in_threads.add(call)
+                self._changed.notify_all()
 
     def _run(self, call: _Call) -> None:
         try:
@@ -97,7 +101,7 @@ class ThreadExecutor:
             self._ended.put((call, result, None))
             return
         job = Job(result, call.context, functools.partial(self._coroutine_ended, call))
-        with self._lock:
+        with self._changed:
             if not self._closed:
                 self._coroutines[call] = job
                 step_loop().start(job)
@@ -105,8 +109,9 @@ class ThreadExecutor:
                 result.close()
 
     def _coroutine_ended(self, call: _Call, result: Any, error: BaseException | None) -> None:
-        with self._lock:
+        with self._changed:
             self._coroutines.pop(call, None)
+            self._changed.notify_all()
         self._ended.put((call, result, error))
 
 

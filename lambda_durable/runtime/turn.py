@@ -325,14 +325,11 @@ class Turn:
         # What is due already waits for room here, not for its time.
         times = [at for op in ops if (at := self._wake_time(op)) is not None and at > self.now()]
         timeout = max((min(times) - self.now()) / 1000, 0.0) if times else None
-        ended = self.attempts.wait(timeout)
-        if ended is None:
-            return
-        op, record = ended
-        if chain.message.leaf == op.path:
-            self._leaf_ended(record)
-        elif not record.final and self._driven_elsewhere(op):
-            self._hand_out([op])
+        for op, record in self.attempts.wait(timeout):
+            if chain.message.leaf == op.path:
+                self._leaf_ended(record)
+            elif not record.final and self._driven_elsewhere(op):
+                self._hand_out([op])
 
     def _wake_time(self, op: Operation) -> int | None:
         record = op.record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -16,7 +17,18 @@ import pytest
 from moto import mock_aws
 from pydantic import BaseModel
 
-from lambda_durable import Client, ConfigurationError, Context, Durable, Event, cron, on_event
+from lambda_durable import (
+    AsyncContext,
+    Client,
+    ConfigurationError,
+    Context,
+    Durable,
+    Event,
+    Retry,
+    cron,
+    on_event,
+)
+from lambda_durable.aws.clock import SystemClock
 from lambda_durable.aws.table import table_definition
 from lambda_durable.runtime.messages import Continuation, Start
 
@@ -69,8 +81,8 @@ class Cloud:
             settings |= {f"{name}_URL": self.urls[name], f"{name}_ARN": self.arn(name)}
         return {f"LAMBDA_DURABLE_{name}": value for name, value in settings.items()}
 
-    def receive(self, name: str) -> list[dict[str, Any]]:
-        """Messages as Lambda hands them to a function; they are deleted."""
+    def receive(self, name: str, *, delete: bool = True) -> list[dict[str, Any]]:
+        """Messages as Lambda hands them to a function."""
         records = []
         while True:
             answer = self.sqs.receive_message(
@@ -79,9 +91,23 @@ class Cloud:
             if not answer.get("Messages"):
                 return records
             for message in answer["Messages"]:
-                self.sqs.delete_message(QueueUrl=self.urls[name], ReceiptHandle=message["ReceiptHandle"])
+                if delete:
+                    self.sqs.delete_message(QueueUrl=self.urls[name], ReceiptHandle=message["ReceiptHandle"])
                 records.append(record(message["Body"], message["MessageId"], queue=self.arn(name)))
+                records[-1]["receiptHandle"] = message["ReceiptHandle"]
                 records[-1]["messageAttributes"] = message.get("MessageAttributes", {})
+
+    def next(self, name: str) -> str:
+        """The body of the next message, which may be delayed."""
+        answer = self.sqs.receive_message(QueueUrl=self.urls[name], WaitTimeSeconds=10)
+        body: str = answer["Messages"][0]["Body"]
+        return body
+
+    def in_flight(self, name: str) -> int:
+        """How many messages were received and not deleted."""
+        attribute: Any = "ApproximateNumberOfMessagesNotVisible"
+        found = self.sqs.get_queue_attributes(QueueUrl=self.urls[name], AttributeNames=[attribute])
+        return int(found["Attributes"][attribute])
 
     def work(self, handler: Any) -> None:
         """Deliver all there is, until there is nothing."""
@@ -288,26 +314,103 @@ def test_a_sleep_of_days_is_a_schedule_that_sends_to_the_continuation_queue(clou
     assert json.loads(target["Input"])["run"] == run.run_id
 
 
-def test_messages_that_the_time_does_not_suffice_for_come_back_untouched(cloud):
-    app = shop()
-    done = FakeContext(seconds=3)
-    begun = threading.Event()
+@pytest.fixture
+def pass_time(monkeypatch):
+    """Lets seconds pass for all that asks the clock."""
+    passed = 0.0
+
+    def pass_time(seconds: float) -> None:
+        nonlocal passed
+        passed += seconds
+
+    monkeypatch.setattr(SystemClock, "monotonic", lambda _: time.monotonic() + passed)
+    return pass_time
+
+
+def test_messages_that_the_time_does_not_suffice_for_come_back_untouched(cloud, pass_time):
+    app = Durable("shop")
 
     @app.function("slow")
     def slow(ctx: Context[Any]) -> None:
-        ctx.step.run(
-            "wait", lambda: begun.set() or time.sleep(done.get_remaining_time_in_millis() / 1000 - 0.1)
-        )
+        ctx.step.run("work", pass_time, 55)
 
     Client(app).start("slow", {}, run_id="slow")
-    cloud_messages = cloud.receive("QUEUE")
-    app.handler({"Records": cloud_messages}, FakeContext())
+    app.handler({"Records": cloud.receive("QUEUE")}, FakeContext())
     (step,) = cloud.receive("QUEUE")
     other = record(Continuation(run="never").body(), "m-other")
-    answer = app.handler({"Records": [step, other]}, done)
-    assert begun.is_set()
+    answer = app.handler({"Records": [step, other]}, FakeContext())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m-other"}]}
     assert cloud.receive("DEAD_LETTER") == []
+    assert Client(app).get("slow").steps["work"].status == "completed"
+
+
+class Exited(BaseException):
+    pass
+
+
+@pytest.fixture
+def exits(monkeypatch):
+    """Exits of the process, by their status. They end an invocation, and nothing comes after."""
+    statuses: list[int] = []
+
+    def leave(status: int) -> None:
+        statuses.append(status)
+        raise Exited
+
+    monkeypatch.setattr(os, "_exit", leave)
+    return statuses
+
+
+@pytest.fixture
+def patient():
+    """An app whose one step takes until it is let go, and what lets it."""
+    app, let_go = Durable("shop"), threading.Event()
+
+    @app.function("f", retry=Retry.fixed("1s", 3))
+    def f(ctx: Context[Any]) -> None:
+        ctx.step.run("wait", lambda: let_go.wait(30))
+
+    @app.function("g", retry=Retry.fixed("1s", 3))
+    async def g(ctx: AsyncContext[Any]) -> None:
+        await ctx.step.run("wait", asyncio.sleep, 30)
+
+    yield app
+    let_go.set()
+
+
+def first_step(cloud, app, function) -> list[Any]:
+    """The message whose invocation runs the first step of a run."""
+    Client(app).start(function, {}, run_id="r")
+    app.handler({"Records": cloud.receive("QUEUE")}, FakeContext())
+    return cloud.receive("QUEUE", delete=False)
+
+
+def test_a_thread_that_outlives_its_lambda_ends_the_process_once_the_next_message_is_sent(
+    cloud, patient, exits, caplog
+):
+    records = first_step(cloud, patient, "f")
+    begun = time.monotonic()
+    with pytest.raises(Exited):
+        patient.handler({"Records": records}, FakeContext(seconds=1.99))
+    assert time.monotonic() - begun < 1.99
+    assert exits == [1]
+    step = Client(patient).get("r").steps["wait"]
+    assert (step.status, step.attempts) == ("retrying", 1)
+    assert "Lambda's time was up (2 seconds)" in step.error.message
+    assert step.error.type == "lambda_durable.errors.StepInterruptedError"
+    assert json.loads(cloud.next("QUEUE"))["due"]["path"] == "wait"
+    assert cloud.in_flight("QUEUE") == 1  # that one; what is done with does not come back
+    assert "outlived their Lambda's time: wait" in caplog.text
+
+
+def test_a_coroutine_that_outlives_its_lambda_is_cancelled_and_the_process_lives_on(cloud, patient, exits):
+    records = first_step(cloud, patient, "g")
+    answer = patient.handler({"Records": records}, FakeContext(seconds=1.99))
+    assert answer == {"batchItemFailures": []}
+    assert exits == []
+    step = Client(patient).get("r").steps["wait"]
+    assert (step.status, step.attempts) == ("retrying", 1)
+    assert json.loads(cloud.next("QUEUE"))["due"]["path"] == "wait"
 
 
 def test_a_step_sees_the_time_that_its_lambda_has_left(cloud):

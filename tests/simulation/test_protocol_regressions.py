@@ -40,6 +40,17 @@ def effects():
     return Effects()
 
 
+def kill_in(rt, path, effect=None):
+    """Have a step kill its Lambda whenever it runs, as running out of memory does."""
+
+    def die(*args):
+        if effect is not None:
+            effect(*args)
+        rt._simulation.current().crash(f"{path} ran out of memory")
+
+    rt.stub(path, die)
+
+
 def side_by_side(effects, *branches, steps_per_invocation=1):
     """An app whose run has branches side by side, each with steps one after the other."""
     app = Durable("app", steps_per_invocation=steps_per_invocation)
@@ -59,8 +70,9 @@ def side_by_side(effects, *branches, steps_per_invocation=1):
 # Steps that were handed out and kill their Lambda
 
 
+@pytest.mark.parametrize("how", ["killed", "too slow"])
 @pytest.mark.parametrize("kind", ["map", "gather", "at_most_once"])
-def test_a_handed_out_step_that_kills_its_lambda_every_time_fails(durable, effects, kind):
+def test_a_handed_out_step_that_kills_its_lambda_every_time_fails(durable, effects, kind, how):
     app = Durable("app", steps_per_invocation=1)
 
     @app.function("f")
@@ -79,7 +91,10 @@ def test_a_handed_out_step_that_kills_its_lambda_every_time_fails(durable, effec
 
     rt = durable(app, lambda_timeout="60s")
     killer = "m[0]" if kind == "map" else "a"
-    rt.stub(killer, takes="2h")
+    if how == "killed":
+        kill_in(rt, killer, effects.do)
+    else:
+        rt.stub(killer, takes="2h")
     run = rt.run(f)
 
     assert run.status == "completed"
@@ -98,15 +113,16 @@ def test_of_a_map_in_many_lanes_one_item_that_kills_its_lambda_fails_alone(durab
         return [n for n, result in enumerate(everything) if isinstance(result, StepError)]
 
     rt = durable(app, lambda_timeout="60s")
-    rt.stub("m[50]", takes="2h")
+    kill_in(rt, "m[50]", effects.do)
     run = rt.run(f)
 
     assert (run.status, run.output) == ("completed", [50])
     assert {n for n, times in effects.items() if times > 1} <= {50}
 
 
+@pytest.mark.parametrize("how", ["killed", "too slow"])
 @pytest.mark.parametrize("seed", range(2))
-def test_a_message_that_was_copied_while_its_lambda_died_is_not_lost(durable, effects, seed):
+def test_a_message_that_was_copied_while_its_lambda_died_is_not_lost(durable, effects, seed, how):
     """The copy finds the step claimed and has nothing to do; that must not delete the message."""
     app = Durable("app", steps_per_invocation=1)
 
@@ -126,7 +142,10 @@ def test_a_message_that_was_copied_while_its_lambda_died_is_not_lost(durable, ef
         return "done"
 
     rt = durable(app, faults=Faults(duplicate=1), seed=seed, lambda_timeout="60s")
-    rt.stub("a", takes="2h")
+    if how == "killed":
+        kill_in(rt, "a", effects.do)
+    else:
+        rt.stub("a", takes="2h")
     run = rt.run(f)
 
     assert run.status == "completed"
