@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,31 +14,12 @@ from types import ModuleType
 from typing import Final
 
 from ..app import Durable
+from . import scaffold
 from .loading import load
 from .usage_error import UsageError
 
-PROJECT: Final = Path(__file__).parent / "project"
-
 RUNTIMES: Final = ("3.11", "3.12", "3.13", "3.14")
 """Lambda: its runtimes with Python that lambda_durable runs on."""
-
-PYTHON: Final = "3.13"
-
-_LAYERS = "Layers: [!Ref Dependencies]"
-
-_LAYER = """\
-# What the worker imports: uploaded when its requirements.txt changes, not with every change of the code.
-  Dependencies:
-    Type: AWS::Serverless::LayerVersion
-    Properties:
-      ContentUri: {folder}
-      CompatibleRuntimes: [python{python}]
-      CompatibleArchitectures: [!Ref Architecture]
-      RetentionPolicy: Delete
-    Metadata:
-      BuildMethod: python{python}
-      BuildArchitecture: !Ref Architecture
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +38,19 @@ def find_worker(reference: str) -> Worker:
     return Worker(Path(os.path.relpath(folder)).as_posix(), f"{name}.{_handler(module, app, reference)}")
 
 
-def render(worker: Worker, *, python: str = PYTHON, layer: str | None = None) -> str:
+def render(worker: Worker, *, python: str = scaffold.PYTHON, layer: str | None = None) -> str:
     """The template. With `layer`, what is named in that folder's requirements.txt becomes a layer.
 
     Raises UsageError.
     """
-    if python not in RUNTIMES:
-        raise UsageError(f"--python is one of {', '.join(RUNTIMES)}, and this is {python!r}")
-    return fill(
-        (PROJECT / "template.yaml").read_text(encoding="utf-8"),
-        code_uri=worker.code_uri,
-        handler=worker.handler,
-        python=python,
-        layers=_LAYERS if layer is not None else "",
-        layer=_LAYER.format(folder=layer, python=python) if layer is not None else "",
-    )
+    check_python(python)
+    return scaffold.template(worker.code_uri, worker.handler, python=python, layer=layer)
 
 
-def fill(text: str, **values: str) -> str:
-    """Put values in the place of their @names@; a line that holds nothing but an empty one goes."""
-    for name, value in values.items():
-        if not value:
-            text = re.sub(rf"^ *@{name}@\n", "", text, flags=re.MULTILINE)
-        text = text.replace(f"@{name}@", value)
-    return text
+def check_python(version: str) -> None:
+    """Raises UsageError for a Python that Lambda has not, or we don't run on."""
+    if version not in RUNTIMES:
+        raise UsageError(f"--python is one of {', '.join(RUNTIMES)}, and this is {version!r}")
 
 
 def missing_requirements(worker: Worker, layer: str | None) -> str | None:

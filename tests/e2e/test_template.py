@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 from cloudformation import Stack, load
+from typer.testing import CliRunner
 
 from lambda_durable.aws.settings import CLIENT_NEEDS, WORKER_NEEDS, output_key, variable
 from lambda_durable.aws.table import EXPIRY, table_definition
+from lambda_durable.cli.commands import commands
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = load(ROOT / "template.yaml")
 SAM = shutil.which("sam")
+NO_SAM = "sam is not on PATH: pip install aws-sam-cli, in an environment of its own"
 
 
 @pytest.fixture
@@ -23,28 +26,29 @@ def stack():
     return Stack(TEMPLATE)
 
 
-@pytest.mark.skipif(SAM is None, reason="sam is not on PATH: pip install aws-sam-cli, in a venv of its own")
-@pytest.mark.parametrize(
-    "command", [["sam", "validate", "--lint"], ["cfn-lint", "template.yaml"]], ids=" ".join
-)
-def test_the_linters_have_nothing_to_say(command):
+@pytest.mark.skipif(SAM is None, reason=NO_SAM)
+def test_the_linters_have_nothing_to_say():
+    sam("validate", "--lint", cwd=ROOT)
+    assert sam("template.yaml", command="cfn-lint", cwd=ROOT) == ""  # it comes with sam
+
+
+def sam(*arguments, cwd, command="sam"):
     offline = {
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_DEFAULT_REGION": "us-east-1",
         "SAM_CLI_TELEMETRY": "0",
     }
-    beside = Path(SAM).resolve().parent / command[0]  # cfn-lint comes with sam
-    linted = subprocess.run(
-        [beside, *command[1:]],
-        cwd=ROOT,
+    done = subprocess.run(
+        [Path(SAM).resolve().parent / command, *arguments],
+        cwd=cwd,
         env={**os.environ, **offline},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert linted.returncode == 0, linted.stdout + linted.stderr
-    assert "[[" not in linted.stdout
-    assert command[0] == "sam" or linted.stdout == ""
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_the_table_is_the_one_that_the_code_defines(stack):
@@ -150,3 +154,21 @@ def test_alarms_reach_somebody_when_an_address_is_given():
     assert all(
         alarm["AlarmActions"] == [] for alarm in Stack(TEMPLATE).of_type("AWS::CloudWatch::Alarm").values()
     )
+
+
+@pytest.mark.skipif(SAM is None, reason=NO_SAM)
+def test_sam_init_makes_the_project_that_lambda_durable_init_makes(tmp_path):
+    sam("init", "--location", ROOT, "--name", "shop", "--no-input", cwd=tmp_path)
+    (tmp_path / "other").mkdir()
+    made = CliRunner().invoke(commands, ["init", str(tmp_path / "other/shop")])
+    assert made.exit_code == 0, made.output
+    assert contents(tmp_path / "shop") == contents(tmp_path / "other/shop")
+    sam("validate", "--lint", cwd=tmp_path / "shop")
+
+
+def contents(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_text()
+        for path in folder.rglob("*")
+        if path.is_file() and ".aws-sam" not in path.parts
+    }
