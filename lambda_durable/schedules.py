@@ -7,7 +7,6 @@ from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict
 
-from .crontab import parse_crontab
 from .durations import Duration, parse_duration
 from .errors import ConfigurationError
 from .events import Event, Trigger
@@ -69,6 +68,8 @@ def cron(expression: str, timezone: str = "UTC", jitter: Duration | None = None)
     so that not everything begins on the hour; the event's `time` stays the one that was due.
     Raises ConfigurationError naming the field.
     """
+    from .crontab import parse_crontab  # only for who has one
+
     what = f"cron({expression!r})"
     crontab = parse_crontab(expression, what)
     _check_zone(timezone, f"{what[:-1]}, timezone={timezone!r})")
