@@ -137,6 +137,18 @@ def recorded_calls(stack: Stack, lines: Iterable[str]) -> Iterator[Call]:
                 yield Call(_id(stack, target["RoleArn"]), "sqs:SendMessage", queue)
 
 
+def of_logical_ids(lines: Iterable[str], stacks: Iterable[Mapping[str, str]]) -> Iterator[str]:
+    """The calls in a record with logical ids in the place of physical ones, so that what stacks of one template
+    did adds up. `stacks` are the physical ids of each, by logical ones, as DescribeStackResources tells them."""
+    names = {
+        re.split(r"[/|]", physical)[-1]: logical for stack in stacks for logical, physical in stack.items()
+    }
+    long_ones_first = sorted(map(re.escape, names), key=len, reverse=True)
+    name = re.compile(rf"(?<![\w-])({'|'.join(long_ones_first)})(?![\w-])")
+    for line in lines:
+        yield name.sub(lambda found: names[found[1]], line)
+
+
 def _requests(
     stack: Stack, service: str, operation: str, params: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
