@@ -11,14 +11,14 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+from ..aws.batches import batches
+from ..aws.sqs import LARGEST_BATCH, NOT_IN_SQS
 from ..ports import Delivery, Outgoing, Recurring
 from .faults import Dice
 from .recurrence import recurrence
 from .simulation import Simulation
 from .traffic import Traffic
 
-_MIB = 1024 * 1024
-_NOT_IN_SQS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SCHEDULE_NAME = re.compile(r"[0-9A-Za-z\-_.]{1,64}", re.ASCII)
 _OF_AN_EVENT = ("id", "detail-type", "source", "time", "detail")
 _SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
@@ -95,7 +95,7 @@ class FakeQueue:
         if len(messages) == 1:
             self._traffic.call("sqs:SendMessage", lambda: self._accept(messages))
             return
-        for batch in _batches(messages):
+        for batch in batches(messages, lambda message: len(message.body.encode()), LARGEST_BATCH):
             self._traffic.call("sqs:SendMessageBatch", lambda batch=batch: self._accept(batch))  # type: ignore[misc]
 
     def dead_letter(self, delivery: Delivery, reason: str) -> None:
@@ -281,9 +281,9 @@ def _check_schedule_name(name: str) -> None:
 def _check_message(message: Outgoing) -> None:
     if not isinstance(message.delay, int) or not 0 <= message.delay <= 900:
         raise Misuse(f"SQS: DelaySeconds is 0 to 900 whole seconds, and this is {message.delay!r}")
-    if not message.body or _NOT_IN_SQS.search(message.body):
+    if not message.body or NOT_IN_SQS.search(message.body):
         raise Misuse(f"SQS refuses an empty message, and characters that XML has not: {message.body[:200]!r}")
-    if (size := len(message.body.encode())) > _MIB:
+    if (size := len(message.body.encode())) > LARGEST_BATCH:
         raise Misuse(f"SQS: a message is at most 1 MiB, and this has {size} bytes: {message.body[:200]!r}")
 
 
@@ -292,20 +292,5 @@ def _check_entry(entry: dict[str, str]) -> None:
         raise Misuse(f"PutEvents: an entry has DetailType, Detail and Source, and this is {entry!r}")
     if not isinstance(json.loads(entry["Detail"]), dict):
         raise Misuse(f"PutEvents: Detail is a JSON object, and this is {entry['Detail'][:200]}")
-    if (size := sum(len(text.encode()) for text in entry.values())) > _MIB:
+    if (size := sum(len(text.encode()) for text in entry.values())) > LARGEST_BATCH:
         raise Misuse(f"PutEvents: an entry is at most 1 MiB, and {entry['DetailType']} has {size} bytes")
-
-
-def _batches(messages: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:
-    """SQS: at most 10 messages and 1 MiB a batch."""
-    batch: list[Outgoing] = []
-    size = 0
-    for message in messages:
-        bytes_ = len(message.body.encode())
-        if batch and (len(batch) == 10 or size + bytes_ > _MIB):
-            yield batch
-            batch, size = [], 0
-        batch.append(message)
-        size += bytes_
-    if batch:
-        yield batch

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -16,13 +17,16 @@ from botocore.config import Config
 from lambda_durable.aws.dynamodb import DynamoStore
 from lambda_durable.aws.s3 import S3Blobs
 from lambda_durable.aws.table import table_definition
+from tests.conformance.services import Fakes, Services
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# DynamoDB Local is a second opinion on every expression; where one runs is for the environment to say.
+# Second opinions, where the environment says that one runs: DynamoDB Local's on every expression.
 DYNAMODB_LOCAL = os.environ.get("DYNAMODB_LOCAL_ENDPOINT")
-IMPLEMENTATIONS = ["moto", *(["dynamodb-local"] if DYNAMODB_LOCAL else [])]
+MINISTACK = os.environ.get("MINISTACK_ENDPOINT")
+CLOUDS = ["moto", *(["ministack"] if MINISTACK else [])]
+STORES = [*CLOUDS, *(["dynamodb-local"] if DYNAMODB_LOCAL else [])]
 
 
 class StoppedClock:
@@ -50,11 +54,14 @@ def connect_moto(service: Any) -> Any:
     return client
 
 
-@pytest.fixture(scope="session", params=IMPLEMENTATIONS)
+def connect_to(implementation: str, service: Any) -> Any:
+    endpoints = {"dynamodb-local": DYNAMODB_LOCAL, "ministack": MINISTACK}
+    return connect_moto(service) if implementation == "moto" else connect(service, endpoints[implementation])
+
+
+@pytest.fixture(scope="session", params=STORES)
 def dynamodb(request: pytest.FixtureRequest) -> DynamoDBClient:
-    client: DynamoDBClient = (
-        connect_moto("dynamodb") if request.param == "moto" else connect("dynamodb", DYNAMODB_LOCAL)
-    )
+    client: DynamoDBClient = connect_to(request.param, "dynamodb")
     return client
 
 
@@ -84,8 +91,17 @@ def calls(dynamodb: DynamoDBClient, store: DynamoStore) -> Iterator[Counter[str]
     dynamodb.meta.events.unregister("before-call.dynamodb", count)
 
 
-@pytest.fixture(scope="session")
-def blobs() -> S3Blobs:
-    client = connect_moto("s3")
-    client.create_bucket(Bucket="blobs")
-    return S3Blobs(client, "blobs")
+@pytest.fixture(scope="session", params=CLOUDS)
+def blobs(request: pytest.FixtureRequest) -> S3Blobs:
+    client = connect_to(request.param, "s3")
+    bucket = f"blobs-{uuid4()}"
+    client.create_bucket(Bucket=bucket)
+    return S3Blobs(client, bucket)
+
+
+@pytest.fixture(params=["fakes", *CLOUDS])
+def services(request: pytest.FixtureRequest) -> Iterator[Fakes | Services]:
+    """Queue, scheduler and bus, as the stand-ins of LocalRuntime and the adapters have them."""
+    made = Fakes() if request.param == "fakes" else Services(partial(connect_to, request.param))
+    yield made
+    made.close()
