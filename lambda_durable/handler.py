@@ -1,7 +1,7 @@
 """The Lambda handler: which part of us an invocation is for.
 
-The loop over a batch is our own: that of Powertools costs 54 ms of each cold start, and its one gain here would
-be the twenty lines below.
+The loop over a batch is our own: importing that of Powertools was measured at 57 ms of CPU in each cold start,
+and what it would save is twenty lines.
 """
 
 from __future__ import annotations
