@@ -1,9 +1,8 @@
-"""Every IAM statement is there for a reason, and none is missing."""
+"""The examination of permissions finds what is missing and what is unused; test_on_permissions applies it."""
 
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,8 +19,6 @@ from permissions import (
 )
 
 TEMPLATE = load(Path(__file__).parents[2] / "template.yaml")
-RECORD = os.environ.get("LAMBDA_DURABLE_RECORD")
-RESOURCES = os.environ.get("LAMBDA_DURABLE_STACK_RESOURCES")
 
 READ = Statement("Role", "Read", ("dynamodb:GetItem", "dynamodb:Query"), ("arn:aws:dynamodb:::table/t",))
 GET = Call("Role", "dynamodb:GetItem", "arn:aws:dynamodb:::table/t")
@@ -127,16 +124,3 @@ def test_what_several_stacks_did_adds_up():
         "WorkerRole: dynamodb:GetItem on arn:aws:dynamodb:us-east-1:000000000000:table/Table",
         "WorkerRole: dynamodb:Query on arn:aws:dynamodb:us-east-1:000000000000:table/Table",
     }
-
-
-@pytest.mark.skipif(RECORD is None, reason="scripts/e2e records the calls: LAMBDA_DURABLE_RECORD is not set")
-def test_the_calls_of_a_real_run_need_every_statement_and_no_more():
-    """RESOURCES holds the physical ids of a stack in each line."""
-    if not Path(RECORD).exists():
-        pytest.skip("nothing was deployed: run all of tests/e2e")
-    stacks = [json.loads(line) for line in Path(RESOURCES).read_text().splitlines()]
-    stack = Stack(TEMPLATE)
-    done = recorded_calls(stack, of_logical_ids(Path(RECORD).read_text().splitlines(), stacks))
-    found = examine(statements_of(stack), [*service_calls(stack), *done])
-    assert found.missing == []
-    assert found.unused == []

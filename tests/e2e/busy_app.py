@@ -1,0 +1,29 @@
+"""An app that does everything which a worker needs a permission for. A second deploy replaces CRONS."""
+
+from __future__ import annotations
+
+from lambda_durable import Context, Durable, cron, on_event
+
+CRONS = {"changed": "0 9 * * *", "removed": "0 9 * * *"}
+
+app = Durable("busy")
+
+
+def large() -> str:
+    return "x" * 600_000  # kept in S3
+
+
+@app.function("sleeper", on_event("busy/began"))
+def sleeper(ctx: Context[dict]) -> None:
+    ctx.step.run("large", large)
+    ctx.step.sleep("nap", "1s")
+    ctx.step.sleep("hibernate", "100d")  # past the retention: what the run keeps has to live longer
+
+
+def nothing(ctx: Context[dict]) -> None: ...
+
+
+for name, expression in CRONS.items():
+    app.function(name, cron(expression))(nothing)
+
+handler = app.handler
