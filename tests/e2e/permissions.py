@@ -1,8 +1,9 @@
 """Whether a template allows just what is done: the calls of a real run against its IAM statements.
 
 Calls come from two places. What the worker calls is recorded (`recorder/`), one JSON line a call:
-{"function": ..., "service": "dynamodb", "operation": "Query", "params": {...}}. What AWS does in the name of the stack's roles (Lambda's pollers, a rule's deliveries) leaves no trace in the worker, and follows from the
-template: `service_calls`.
+{"function": ..., "service": "dynamodb", "operation": "Query", "params": {...}}. What AWS does in the name of the
+stack's roles (Lambda's pollers, a rule's deliveries) leaves no trace in the worker, and follows from the template:
+`service_calls`.
 """
 
 from __future__ import annotations
