@@ -17,7 +17,7 @@ PYTHON: Final = "3.13"
 LONGEST_NAME: Final = 32
 """A bus and a stack are named after a project, with the stage behind it."""
 
-_LAYERS = "Layers: [!Ref Dependencies]"
+_LAYERS = "!Ref Dependencies, "
 
 _LAYER = """\
 # What the worker imports: uploaded when its requirements.txt changes, not with every change of the code.

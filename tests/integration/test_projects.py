@@ -96,7 +96,7 @@ def test_a_missing_requirements_file_is_pointed_out(folder):
 def test_dependencies_become_a_layer(folder):
     write(folder / "app.py", APP + HANDLER)
     lines = template_of("app.py", "--layer", "dependencies", "--python", "3.12")
-    assert "Layers: [!Ref Dependencies]" in lines
+    assert "Layers: [!Ref Dependencies, !If [HasLayer, !Ref LayerArn, !Ref AWS::NoValue]]" in lines
     assert "ContentUri: dependencies" in lines
     assert "BuildMethod: python3.12" in lines
 
