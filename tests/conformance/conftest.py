@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -17,15 +18,15 @@ from botocore.config import Config
 from lambda_durable.aws.dynamodb import DynamoStore
 from lambda_durable.aws.s3 import S3Blobs
 from lambda_durable.aws.table import table_definition
+from lambda_durable.local import LocalCloud
 from tests.conformance.services import Fakes, Services
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# Second opinions, where the environment says that one runs: DynamoDB Local's on every expression.
+# A second opinion on every expression, where the environment says that one runs.
 DYNAMODB_LOCAL = os.environ.get("DYNAMODB_LOCAL_ENDPOINT")
-MINISTACK = os.environ.get("MINISTACK_ENDPOINT")
-CLOUDS = ["moto", *(["ministack"] if MINISTACK else [])]
+CLOUDS = ["moto", "ministack"]
 STORES = [*CLOUDS, *(["dynamodb-local"] if DYNAMODB_LOCAL else [])]
 
 
@@ -54,9 +55,21 @@ def connect_moto(service: Any) -> Any:
     return client
 
 
+@cache
+def ministack() -> str:
+    """Where one is: one that runs already (MINISTACK_ENDPOINT), or one of this process's own."""
+    if endpoint := os.environ.get("MINISTACK_ENDPOINT"):
+        return endpoint
+    cloud = LocalCloud()
+    cloud.start()
+    atexit.register(cloud.stop)
+    return cloud.endpoint
+
+
 def connect_to(implementation: str, service: Any) -> Any:
-    endpoints = {"dynamodb-local": DYNAMODB_LOCAL, "ministack": MINISTACK}
-    return connect_moto(service) if implementation == "moto" else connect(service, endpoints[implementation])
+    if implementation == "moto":
+        return connect_moto(service)
+    return connect(service, ministack() if implementation == "ministack" else DYNAMODB_LOCAL)
 
 
 @pytest.fixture(scope="session", params=STORES)

@@ -15,11 +15,10 @@ from botocore.exceptions import ClientError
 from lambda_durable import Durable, cron, every
 from lambda_durable.aws.scheduler import EventBridgeScheduler
 from lambda_durable.aws.settings import Settings
-from lambda_durable.local import LocalCloud
 from lambda_durable.ports import Recurring, Scheduler
 from lambda_durable.runtime.registration import schedules_of
 from lambda_durable.testing import LocalRuntime
-from tests.conformance.conftest import StoppedClock, connect, connect_moto
+from tests.conformance.conftest import CLOUDS, StoppedClock, connect_to
 
 SETTINGS = Settings(
     table="table",
@@ -64,7 +63,7 @@ class Group:
 
 @pytest.fixture(scope="session")
 def client() -> Any:
-    return connect_moto("scheduler")
+    return connect_to("moto", "scheduler")
 
 
 @pytest.fixture
@@ -74,19 +73,10 @@ def group(client: Any) -> Iterator[Group]:
     group.close()
 
 
-@pytest.fixture(scope="module")
-def ministack() -> Iterator[Any]:
-    with LocalCloud() as cloud:
-        yield connect("scheduler", cloud.endpoint)
-
-
-@pytest.fixture(params=["fake", "moto", "ministack"])
+@pytest.fixture(params=["fakes", *CLOUDS])
 def scheduler(request: pytest.FixtureRequest) -> Iterator[Scheduler]:
-    if request.param == "moto":
-        yield request.getfixturevalue("group").scheduler
-        return
-    if request.param == "ministack":
-        group = Group(request.getfixturevalue("ministack"))
+    if request.param != "fakes":
+        group = Group(connect_to(request.param, "scheduler"))
         yield group.scheduler
         group.close()
         return
