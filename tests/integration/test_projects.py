@@ -125,8 +125,8 @@ def test_a_new_project_passes_its_own_tests_and_runs_its_event(folder):
     written = {Path(file).relative_to("My Shop").as_posix() for file in json.loads(result.stdout)["files"]}
     assert written == {file.relative_to(project).as_posix() for file in project.rglob("*") if file.is_file()}
 
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    tests = [sys.executable, "-m", "pytest", "-q", "-p", "lambda_durable.testing.plugin", "-p", "no:xdist"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    tests = [sys.executable, "-m", "pytest", "-q", "-p", "lambda_durable.testing.plugin"]
     tested = subprocess.run(tests, cwd=project, env=environment, capture_output=True, text=True, check=False)
     assert tested.returncode == 0, tested.stdout
     assert "3 passed" in tested.stdout
