@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lambda_durable.testing.recurrence import Recurrence
 
@@ -63,6 +66,46 @@ def test_a_day_that_a_zone_left_out_is_not_due():
     # Samoa went from 29 to 31 December 2011.
     found = times("cron(0 12 * * ? *)", "Pacific/Apia", "2011-12-29T00:00", 2)
     assert found == ["12-29T22:00", "12-30T22:00"]
+
+
+CHANGES = {
+    "Europe/Paris": ("2025-03-30", "2025-10-26"),
+    "America/New_York": ("2025-03-09", "2025-11-02"),
+    "America/Havana": ("2025-03-09", "2025-11-02"),  # at midnight
+    "Australia/Lord_Howe": ("2025-04-06", "2025-10-05"),  # by half an hour
+    "America/St_Johns": ("2011-03-13", "2011-11-06"),  # a minute after midnight
+    "Pacific/Apia": ("2011-12-30", "2011-12-31"),  # by a day
+    "Asia/Kolkata": ("2025-01-01", "2025-07-01"),  # never
+}
+
+
+@given(
+    st.sampled_from([(zone, day) for zone, days in CHANGES.items() for day in days]),
+    st.sets(st.integers(0, 59), min_size=1, max_size=4),
+    st.sets(st.integers(0, 23), min_size=1, max_size=6),
+    st.sets(st.integers(1, 7), min_size=1),
+)
+def test_a_minute_is_due_when_its_local_time_is_and_comes_for_the_first_time(
+    change, minutes, hours, weekdays
+):
+    name, day = change
+    zone = ZoneInfo(name)
+    start = datetime.fromisoformat(day).replace(tzinfo=UTC) - timedelta(hours=36)
+    listed = [",".join(map(str, sorted(values))) for values in (minutes, hours, weekdays)]
+
+    expected = []
+    for minute in range(1, 72 * 60):
+        local = (start + timedelta(minutes=minute)).astimezone(zone)
+        if (
+            local.fold == 0
+            and local.minute in minutes
+            and local.hour in hours
+            and local.isoweekday() % 7 + 1 in weekdays
+        ):
+            expected.append(f"{local.astimezone(UTC):%m-%dT%H:%M}")
+
+    expression = f"cron({listed[0]} {listed[1]} ? * {listed[2]} *)"
+    assert times(expression, name, start.isoformat(), len(expected)) == expected
 
 
 def test_a_rare_day_is_found():
