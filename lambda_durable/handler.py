@@ -10,6 +10,7 @@ import json
 import logging
 import math
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -45,7 +46,8 @@ class LambdaHandler:
         self._failed_queue = ""
         self._acknowledge: Callable[[str], None] = lambda _: None
         self._mistake: ConfigurationError | None = None
-        if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+        self._on_lambda = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
+        if self._on_lambda:
             try:
                 self._connect()
             except ConfigurationError as error:
@@ -55,6 +57,16 @@ class LambdaHandler:
         """Handle a batch of SQS messages, an EventBridge event, a call of the reconciler's schedule, or a
         deployment's request to register the app's schedules. Raises ConfigurationError for anything else, and
         where a setting is missing or wrong."""
+        if not self._on_lambda:
+            return self._handle(event, context)
+        sys.tracebacklimit = 1000
+        try:
+            return self._handle(event, context)
+        except ConfigurationError:
+            sys.tracebacklimit = 0  # it says what to change, and where in our code it was raised says nothing
+            raise
+
+    def _handle(self, event: Any, context: Any) -> dict[str, Any] | None:
         kind = event if isinstance(event, dict) else {}
         if "RequestType" in kind and "ResponseURL" in kind:
             self._register(kind, context)
@@ -125,7 +137,7 @@ class LambdaHandler:
             done = False
         # What a handler has abandoned may end in the time that is left.
         now = world.clock.monotonic()
-        outlived = executor.close(max(invocation.last_call - now, (invocation.deadline - now) / 2, 0))
+        outlived = executor.close(max(invocation.last_call - now, (invocation.deadline - now) / 4, 0))
         if outlived:
             self._exit(delivery, outlived, record.get("receiptHandle") if done else None)
         return done

@@ -311,4 +311,4 @@ class Invocation:
     @property
     def last_call(self) -> float:
         """When what still runs is given up (monotonic): the rest is for saying so, and what comes next."""
-        return self.deadline - min(2.0, self.timeout * 0.05)
+        return self.deadline - min(2.0, self.timeout * 0.1)

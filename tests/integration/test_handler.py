@@ -389,10 +389,8 @@ def test_a_thread_that_outlives_its_lambda_ends_the_process_once_the_next_messag
     cloud, patient, exits, caplog
 ):
     records = first_step(cloud, patient, "f")
-    begun = time.monotonic()
     with pytest.raises(Exited):
         patient.handler({"Records": records}, FakeContext(seconds=1.99))
-    assert time.monotonic() - begun < 1.99
     assert exits == [1]
     step = Client(patient).get("r").steps["wait"]
     assert (step.status, step.attempts) == ("retrying", 1)
