@@ -24,10 +24,12 @@ _LONGEST_JITTER = timedelta(days=1)
 
 class Schedule(BaseModel):
     """The data of the event `lambda_durable/scheduled`, whose `time` is when the run was due: what `cron` or
-    `every` was given, so that a function with several knows which it was."""
+    `every` was given, so that a function with several knows which it was. Of a run that was started by hand,
+    without data, `schedule` is empty."""
 
-    model_config = ConfigDict(frozen=True)
-    schedule: str
+    # Nothing else fits: in `Context[Order | Schedule]`, an order that is no Order is an error.
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    schedule: str = ""
     timezone: str = "UTC"
 
 
@@ -44,7 +46,7 @@ class ScheduleTrigger(Trigger[Schedule]):
     expressions: tuple[str, ...]
 
     name = SCHEDULED
-    model = Schedule
+    model = None  # the data is what the handler's context says, since it may be started by hand with any
 
     def accepts(self, event: Event[object]) -> bool:
         """Whether it is an event of this schedule: one that is sent by hand, since the schedule's own start

@@ -130,6 +130,39 @@ def test_a_schedule_beside_an_event(durable):
     assert sorted(rt.get(run.run_id).output for run in rt.runs()) == ["3 accounts", "scheduled 0 1 * * *"]
 
 
+def test_a_function_with_a_schedule_can_be_started_by_hand(durable):
+    app = Durable("app")
+
+    @app.function("typed", cron("0 1 * * *"))
+    def typed(ctx: Context[Schedule]) -> str:
+        return f"{ctx.event.name} {ctx.event.data.schedule!r}"
+
+    @app.function("plain", every("1h"))
+    def plain(ctx: Context[dict[str, Any]]) -> dict[str, Any]:
+        return ctx.event.data
+
+    rt = durable(app)
+    assert rt.run(typed).output == "lambda_durable/invoked ''"
+    assert rt.run(typed, Schedule(schedule="mine")).output == "lambda_durable/invoked 'mine'"
+    assert rt.run(plain, {"n": 1}).output == {"n": 1}
+    rt.advance("1h")
+    assert rt.get(next(rt.runs(plain)).run_id).output == {"schedule": "every 1h", "timezone": "UTC"}
+
+
+def test_what_is_neither_the_event_s_data_nor_a_schedule_is_refused(durable):
+    app = Durable("app")
+
+    @app.function("nightly", [on_event("billing/night.began", Night), cron("0 1 * * *")])
+    def nightly(ctx: Context[Night | Schedule]) -> None: ...
+
+    rt = durable(app)
+    rt.send(Event("billing/night.began", {"accounts": "many"}))
+    rt.drain()
+    run = rt.get(next(rt.runs()).run_id)
+    assert run.status == "failed"
+    assert "data.Night.accounts" in run.error.message
+
+
 def test_drain_ends_what_was_started_and_starts_nothing(durable):
     app = Durable("app")
 
