@@ -28,6 +28,7 @@ from .runtime import payloads
 from .runtime.event_json import dump_event
 from .runtime.executor import NoExecutor
 from .runtime.ingress import invoked_event
+from .runtime.large_events import shrink
 from .runtime.messages import Continuation, Start
 from .runtime.run_ids import run_id as make_run_id
 from .runtime.views import run_of, summary_of
@@ -76,7 +77,7 @@ class Client:
         now = self._world.clock.now()
         timed = [replace(event, time=now) if event.time_is_default else event for event in events]
         entries = [to_eventbridge_entry(event, self._encode) for event in timed]
-        self._world.bus.put(entries)
+        self._world.bus.put([shrink(self._world.blobs, entry) for entry in entries])
         return [event.id for event in events]
 
     @overload

@@ -24,6 +24,7 @@ from . import payloads
 from .chain import SKEW
 from .checks import INTERVAL
 from .event_json import dump_event, load_event
+from .large_events import restore
 from .messages import START, Continuation, Due, PoisonError, Scheduled, Start, tag
 from .run_ids import run_id
 from .wakes import send_at
@@ -38,7 +39,7 @@ def event(world: World, app: App, record: dict[str, Any], delivery: Delivery) ->
     """An event that came over the bus: start every function that wants it, at the event's time if that is to
     come. Returns the runs' ids, also of those that were started before. Raises PoisonError."""
     try:
-        arrived = from_eventbridge(record)
+        arrived = from_eventbridge(restore(world.blobs, record))
     except MalformedEventError as error:
         raise PoisonError(f"the message is no EventBridge event: {error}") from None
     now = to_millis(world.clock.now())

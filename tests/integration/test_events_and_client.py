@@ -647,3 +647,45 @@ def test_cancelling_stops_parallel_branches(durable, app, flavour, mode):
     assert rt.client.cancel(id) is True
     rt.drain()
     assert (rt.get(id).status, calls) == ("cancelled", [1])
+
+
+# events that are too large for a bus
+
+
+@pytest.mark.parametrize("data", [{"text": "x" * 2_000_000}, ["💥" * 500_000], "x" * 4_000_000], ids=type)
+def test_an_event_larger_than_the_bus_takes_arrives_whole(durable, app, data):
+    seen = []
+
+    @app.function("f", on_event("large"), labels=lambda event: [str(len(str(event.data)))])
+    def f(ctx: Context) -> None:
+        seen.append(ctx.event.data)
+
+    rt = durable(app)
+    rt.send(Event("large", data), Event("small", {}))
+    rt.drain()
+    (summary,) = rt.runs()
+    assert (summary.status, summary.labels) == ("completed", (str(len(str(data))),))
+    assert seen == [data]
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [("inbox/" + "0" * 64, "is gone"), ("../secrets", "no key of ours"), (["inbox"], "no key of ours")],
+)
+def test_an_event_whose_data_is_not_there_is_put_aside(durable, app, key, says):
+    function(app, "f", on_event("large"))
+    rt = durable(app)
+    envelope = {"id": "e", "time": "2025-01-01T00:00:00Z", "key": key}
+    rt.deliver(
+        {
+            "id": "e",
+            "detail-type": "large",
+            "source": "test",
+            "time": "2025-01-01T00:00:00Z",
+            "detail": {"lambda_durable": envelope},
+        }
+    )
+    rt.drain()
+    (letter,) = rt.dead_letters
+    assert says in letter.reason
+    assert list(rt.runs()) == []
