@@ -35,6 +35,7 @@ from .events import Event, Trigger, on_event
 from .function import Function
 from .runs import Run, RunSummary, StepRecord, WaitingFor
 from .schedules import Schedule, cron, every
+from .signals import Signal
 from .step_info import StepInfo, current_step
 from .steps import AsyncStep, Step, StepFuture
 
@@ -70,6 +71,7 @@ __all__ = [
     "RunTimeoutError",
     "Schedule",
     "SerializationError",
+    "Signal",
     "SignalConflictError",
     "Step",
     "StepError",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import Any, TypeVar, overload
+from uuid import uuid4
 
 from .durations import Duration, parse_duration, require_aware, to_millis
 from .engine.journal import Partition, RunStatus
@@ -24,24 +24,17 @@ from .events import Event, to_eventbridge_entry
 from .function import App, Function
 from .ports import Outgoing, World
 from .runs import Run, RunSummary, Status
-from .runtime import payloads
-from .runtime.event_json import dump_event
+from .runtime import ingress, payloads, signals
 from .runtime.executor import NoExecutor
-from .runtime.ingress import invoked_event
 from .runtime.large_events import shrink
-from .runtime.messages import Continuation, Start
+from .runtime.messages import Continuation, tag
 from .runtime.run_ids import run_id as make_run_id
 from .runtime.views import run_of, summary_of
-from .serialization import codec
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
+from .serialization import codec, plain_data
+from .signals import signal_text
 
 D = TypeVar("D")
 R = TypeVar("R")
-
-LARGEST_MESSAGE = 900 * 1024
-"""Bytes of JSON up to which an event travels in its message. SQS: at most 1 MiB in all."""
 
 POLL = 0.5
 """Seconds between two looks at a run that is waited for."""
@@ -101,16 +94,10 @@ class Client:
             raise ConfigurationError(f"the app has no function {id!r}; it has {known}")
         now = self._world.clock.now()
         run = _check_run_id(run_id) if run_id is not None else make_run_id(to_millis(now), Event("x").id)
-        event = invoked_event(self._plain({} if data is None else data), run, now)
-        text = dump_event(event)
-        payloads.check_size(text, self._limit, f"the data of function {id!r}")
-        if len(text.encode()) <= LARGEST_MESSAGE:
-            message = Start(function=id, run=run, event=text)
-        else:
-            key = f"inbox/{hashlib.sha256(text.encode()).hexdigest()}"
-            self._world.blobs.put(key, text)
-            message = Start(function=id, run=run, key=key)
+        plain = plain_data({} if data is None else data)
+        message = ingress.start_message(self._world, id, run, plain, now, limit=self._limit)
         self._world.queue.send([Outgoing(message.body())])
+        event = ingress.invoked_event(plain, run, now)
         return Run(run_id=run, function_id=id, status="queued", event=event, created_at=now)
 
     def get(self, run_id: str) -> Run[Any]:
@@ -188,6 +175,12 @@ class Client:
         self._world.queue.send([Outgoing(message.body())])
         return found.status is not RunStatus.CANCELLING
 
+    def send_signal(self, name: str, data: Any = None) -> bool:
+        """Send a signal to the run that waits for it. True if this did it, False if nobody waits."""
+        text = signal_text(name, data)
+        payloads.check_size(text, self._limit, f"the data of signal {name!r}")
+        return signals.send(self._world, name, text, tag(uuid4().hex))
+
     # -- helpers -------------------------------------------------------------------------------------
 
     @property
@@ -198,14 +191,6 @@ class Client:
         text = codec().encode(value)
         payloads.check_size(text, self._limit, "the data of the event")
         return text
-
-    def _plain(self, data: Any) -> Any:
-        """An event's data as JSON values."""
-        if hasattr(data, "model_dump"):
-            return cast("BaseModel", data).model_dump(mode="json", by_alias=True)
-        from .serialization import to_plain
-
-        return to_plain(codec().encode(data))
 
     def _function_ids(self, function: Function[Any, Any] | str | None) -> list[str]:
         if function is None:

@@ -6,6 +6,7 @@ is CEL over `event`, with the fields `name`, `data` (JSON values), `id`, `time` 
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -145,6 +146,19 @@ def compile_condition(source: Source, what: str, *, incoming: bool = False) -> E
     if (names := _path(source)) and names[0] in _FIELDS:
         return _from_path(source, names, what)
     return _from_cel(source, what, incoming)
+
+
+def canonical(value: Any) -> str:
+    """JSON of a JSON value, the same for equal ones: 1 and 1.0 are, 1 and "1" are not."""
+    return json.dumps(_whole(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    return [_whole(item) for item in value] if isinstance(value, list) else value
 
 
 def _check_text(source: object, what: str) -> None:

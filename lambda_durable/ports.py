@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from .engine.journal import Author, Failure, Header, LogEntry, Partition, Payload, Record
+from .errors import ErrorInfo
 
 
 class Clock(Protocol):
@@ -54,12 +55,36 @@ class Lane:
     failed: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiter:
+    """A wait, as those find it who can end it: for an event, or for the signal `name`.
+
+    An event is to have the JSON `match` at `match_path` (both empty: any event does), and to have come
+    `since` then. `resume` is the message that goes on with the run.
+    """
+
+    name: str
+    run_id: str
+    path: str
+    resume: str
+    match_path: str = ""
+    match: str = ""
+    condition: str = ""
+    since: int = 0
+    until: int = 0
+
+
 class Store(Protocol):
     """The state. Reads are strongly consistent unless they say otherwise; each write is atomic."""
 
     def add_event(self, event: StoredEvent, *, dedupe_after: int) -> StoredEvent:
         """Keep an event. If one with its id was first seen after `dedupe_after` (milliseconds), that one
         stays and is returned; otherwise `event` is written and returned."""
+        ...
+
+    def events(self, name: str, since: int) -> Iterator[str]:
+        """Ids of the events of a name that were first seen `since` then (milliseconds), oldest first;
+        eventually consistent, by seconds. Lazy."""
         ...
 
     def get_event(self, event_id: str) -> StoredEvent | None: ...
@@ -157,6 +182,48 @@ class Store(Protocol):
 
     def lanes(self, run_id: str, path: str, pool: int, lanes: Sequence[int], *, first: int) -> list[Lane]:
         """The lanes of a pool, as they are now."""
+        ...
+
+    def add_waiter(self, waiter: Waiter) -> None:
+        """Let a wait for an event be found. Idempotent."""
+        ...
+
+    def remove_waiter(self, waiter: Waiter) -> None:
+        """Idempotent."""
+        ...
+
+    def match_paths(self, name: str) -> Sequence[str]:
+        """The paths by which waits for events of a name were ever added ("" for those that match any)."""
+        ...
+
+    def waiters(
+        self, name: str, match_path: str, match: str, *, after: tuple[str, str] | None = None
+    ) -> Iterator[Waiter]:
+        """The waits for an event, `after` the one of a run and path. Lazy."""
+        ...
+
+    def hold_signal(self, waiter: Waiter, *, instead_of: Waiter | None) -> Waiter | None:
+        """Let a wait be the one for its signal, if nobody is, or `instead_of` still is. Otherwise nothing
+        changes, and the one that is returned."""
+        ...
+
+    def signal_holder(self, name: str) -> Waiter | None: ...
+
+    def release_signal(self, waiter: Waiter) -> None:
+        """If the wait is the one for its signal, nobody is now. Idempotent."""
+        ...
+
+    def resolve(
+        self,
+        run_id: str,
+        path: str,
+        *,
+        author: Author,
+        ended: int,
+        output: Payload | None = None,
+        error: ErrorInfo | None = None,
+    ) -> tuple[bool, Record | None]:
+        """End a wait from outside, if it still waits. Whether it did, and the record as it is now."""
         ...
 
     def overdue(self, now: int) -> Iterator[tuple[str, int]]:

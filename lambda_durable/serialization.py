@@ -32,6 +32,7 @@ __all__ = [
     "codec",
     "codec_of",
     "fingerprint",
+    "plain_data",
     "to_plain",
 ]
 
@@ -185,6 +186,13 @@ def to_plain(text: str) -> Any:
         return tagged_json.read_plain(text)
     except (ValueError, RecursionError) as error:
         raise SerializationError(f"a stored value cannot be read: {_brief(error)}") from error
+
+
+def plain_data(data: Any) -> Any:
+    """An event's data as plain JSON values; a pydantic model by its aliases."""
+    if isinstance(data, BaseModel):
+        return data.model_dump(mode="json", by_alias=True)
+    return to_plain(codec().encode(data))
 
 
 def fingerprint(values: Iterable[Any]) -> str:

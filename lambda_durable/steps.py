@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from datetime import datetime
-from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from . import calls
-from .calls import Options, Semantics
+from .calls import OnConflict, OnParentEnd, Options, Semantics
 from .config import Retry
 from .durations import Duration
 from .engine.asynchronous import AsyncReplay
@@ -15,6 +15,11 @@ from .engine.journal import Kind
 from .engine.operations import Operation
 from .engine.sync import SyncReplay
 from .errors import ConfigurationError, StepError
+from .events import Event
+from .signals import Signal
+
+if TYPE_CHECKING:
+    from .function import Function
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,6 +28,7 @@ R1 = TypeVar("R1")
 R2 = TypeVar("R2")
 R3 = TypeVar("R3")
 R4 = TypeVar("R4")
+D = TypeVar("D")
 
 ReturnWhen = Literal["ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION"]
 
@@ -282,6 +288,120 @@ class Step:
         it is done a replay loads only its result. What fails inside is raised outside as it was."""
         return cast(R, _block(calls.group(self._options, id, fn, args, kwargs, sync=True)))
 
+    @overload
+    def wait_for_event(
+        self,
+        id: str,
+        event: str | Sequence[str],
+        /,
+        *,
+        timeout: Duration,
+        match: str | None = None,
+        if_exp: str | None = None,
+        model: None = None,
+        lookback: Duration | None = None,
+    ) -> Event[Any] | None: ...
+    @overload
+    def wait_for_event(
+        self,
+        id: str,
+        event: str | Sequence[str],
+        /,
+        *,
+        timeout: Duration,
+        match: str | None = None,
+        if_exp: str | None = None,
+        model: type[T],
+        lookback: Duration | None = None,
+    ) -> Event[T] | None: ...
+    def wait_for_event(
+        self,
+        id: str,
+        event: str | Sequence[str],
+        /,
+        *,
+        timeout: Duration,
+        match: str | None = None,
+        if_exp: str | None = None,
+        model: Any = None,
+        lookback: Duration | None = None,
+    ) -> Event[Any] | None:
+        """Wait for an event of a name, or of one of several: the first to come. None on timeout.
+
+        `match` is a path whose value must be equal in the run's own event and in this one; `if_exp` is CEL over
+        `event` (the run's own) and `async` (this one). With `lookback`, one that came up to that long before
+        the wait counts too. `model` is a pydantic model of its data.
+        """
+        return cast(
+            "Event[Any] | None",
+            _block(
+                calls.wait_for_event(
+                    id, event, timeout=timeout, match=match, if_exp=if_exp, model=model, lookback=lookback
+                )
+            ),
+        )
+
+    def wait_for_signal(
+        self, id: str, signal: str, /, *, timeout: Duration, on_conflict: OnConflict = "fail"
+    ) -> Signal | None:
+        """Wait for a signal by its name, which one run at a time may wait for. None on timeout.
+
+        Raises SignalConflictError when somebody waits for it already; with `on_conflict="replace"` that one
+        gets the error.
+        """
+        return cast(
+            "Signal | None",
+            _block(calls.wait_for_signal(id, signal, timeout=timeout, on_conflict=on_conflict)),
+        )
+
+    @overload
+    def invoke(
+        self,
+        id: str,
+        function: Function[D, R],
+        data: D,
+        /,
+        *,
+        timeout: Duration | None = None,
+        on_parent_end: OnParentEnd = "cancel",
+    ) -> R: ...
+    @overload
+    def invoke(
+        self,
+        id: str,
+        function: str,
+        data: Any = None,
+        /,
+        *,
+        timeout: Duration | None = None,
+        on_parent_end: OnParentEnd = "cancel",
+    ) -> Any: ...
+    def invoke(
+        self,
+        id: str,
+        function: Any,
+        data: Any = None,
+        /,
+        *,
+        timeout: Duration | None = None,
+        on_parent_end: OnParentEnd = "cancel",
+    ) -> Any:
+        """Run another durable function, by object or id, as a run of its own; returns its output.
+
+        Raises InvokeError if it failed, was cancelled or skipped, and StepTimeoutError if it took longer than
+        `timeout`. It is cancelled when it timed out or when this run ends first, unless `on_parent_end` is
+        "leave".
+        """
+        return _block(calls.invoke(id, function, data, timeout=timeout, on_parent_end=on_parent_end))
+
+    def send_signal(self, id: str, signal: str, data: Any = None, /) -> bool:
+        """Send a signal to the run that waits for it. Whether one did."""
+        return cast(bool, _block(calls.send_signal(id, signal, data)))
+
+    def send_event(self, id: str, /, *events: Event[Any]) -> list[str]:
+        """Publish events; returns their ids, which are the same for every attempt."""
+        return cast("list[str]", _block(calls.send_event(id, events)))
+
     def sleep(self, id: str, duration: Duration) -> None:
         """Sleep, for up to ten years, without anything running meanwhile."""
         _block(calls.sleep(id, duration))
@@ -441,6 +561,100 @@ class AsyncStep:
     ) -> Coroutine[None, None, R]:
         """As `Step.group`."""
         return _await(calls.group(self._options, id, fn, args, kwargs, sync=False))
+
+    @overload
+    def wait_for_event(
+        self,
+        id: str,
+        event: str | Sequence[str],
+        /,
+        *,
+        timeout: Duration,
+        match: str | None = None,
+        if_exp: str | None = None,
+        model: None = None,
+        lookback: Duration | None = None,
+    ) -> Coroutine[None, None, Event[Any] | None]: ...
+    @overload
+    def wait_for_event(
+        self,
+        id: str,
+        event: str | Sequence[str],
+        /,
+        *,
+        timeout: Duration,
+        match: str | None = None,
+        if_exp: str | None = None,
+        model: type[T],
+        lookback: Duration | None = None,
+    ) -> Coroutine[None, None, Event[T] | None]: ...
+    def wait_for_event(
+        self,
+        id: str,
+        event: str | Sequence[str],
+        /,
+        *,
+        timeout: Duration,
+        match: str | None = None,
+        if_exp: str | None = None,
+        model: Any = None,
+        lookback: Duration | None = None,
+    ) -> Coroutine[None, None, Event[Any] | None]:
+        """As `Step.wait_for_event`."""
+        return _await(
+            calls.wait_for_event(
+                id, event, timeout=timeout, match=match, if_exp=if_exp, model=model, lookback=lookback
+            )
+        )
+
+    def wait_for_signal(
+        self, id: str, signal: str, /, *, timeout: Duration, on_conflict: OnConflict = "fail"
+    ) -> Coroutine[None, None, Signal | None]:
+        """As `Step.wait_for_signal`."""
+        return _await(calls.wait_for_signal(id, signal, timeout=timeout, on_conflict=on_conflict))
+
+    @overload
+    def invoke(
+        self,
+        id: str,
+        function: Function[D, R],
+        data: D,
+        /,
+        *,
+        timeout: Duration | None = None,
+        on_parent_end: OnParentEnd = "cancel",
+    ) -> Coroutine[None, None, R]: ...
+    @overload
+    def invoke(
+        self,
+        id: str,
+        function: str,
+        data: Any = None,
+        /,
+        *,
+        timeout: Duration | None = None,
+        on_parent_end: OnParentEnd = "cancel",
+    ) -> Coroutine[None, None, Any]: ...
+    def invoke(
+        self,
+        id: str,
+        function: Any,
+        data: Any = None,
+        /,
+        *,
+        timeout: Duration | None = None,
+        on_parent_end: OnParentEnd = "cancel",
+    ) -> Coroutine[None, None, Any]:
+        """As `Step.invoke`."""
+        return _await(calls.invoke(id, function, data, timeout=timeout, on_parent_end=on_parent_end))
+
+    def send_signal(self, id: str, signal: str, data: Any = None, /) -> Coroutine[None, None, bool]:
+        """As `Step.send_signal`."""
+        return _await(calls.send_signal(id, signal, data))
+
+    def send_event(self, id: str, /, *events: Event[Any]) -> Coroutine[None, None, list[str]]:
+        """As `Step.send_event`."""
+        return _await(calls.send_event(id, events))
 
     def sleep(self, id: str, duration: Duration) -> Coroutine[None, None, None]:
         """As `Step.sleep`."""

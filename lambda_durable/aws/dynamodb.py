@@ -14,14 +14,24 @@ from typing import TYPE_CHECKING, cast
 from botocore.exceptions import ClientError
 
 from ..durations import from_millis
-from ..engine.journal import Failure, Header, LogEntry, Partition, Record, RunStatus, State
+from ..engine.journal import Author, Failure, Header, LogEntry, Partition, Payload, Record, RunStatus, State
 from ..engine.paths import parent
-from ..errors import RunNotFoundError
-from ..ports import Clock, Lane, StoredEvent
-from . import items, keys
+from ..errors import ErrorInfo, RunNotFoundError
+from ..ports import Clock, Lane, StoredEvent, Waiter
+from . import items, keys, waiters
 from . import lanes as moves
 from .items import number, text
-from .table import CHECKS_INDEX, RUNS_INDEX, SHARDS, checks_partition, index_partition, index_range
+from .table import (
+    CHECKS_INDEX,
+    EVENT_SHARDS,
+    EVENTS_INDEX,
+    RUNS_INDEX,
+    SHARDS,
+    checks_partition,
+    events_partition,
+    index_partition,
+    index_range,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -44,6 +54,7 @@ RUNNING = "s = :running"
 RUNNING_OR_CANCELLING = "s IN (:running, :cancelling)"
 TO_BE_CHECKED = "attribute_exists(ks)"
 SOONER_GONE = "x < :x"
+WAITS = "s = :waiting"
 
 
 class DynamoStore:
@@ -58,6 +69,7 @@ class DynamoStore:
         self._table = table
         self._life = retention + GRACE
         self._clock = clock
+        self._known_paths: set[tuple[str, str]] = set()
 
     # Events
 
@@ -72,6 +84,27 @@ class DynamoStore:
     def get_event(self, event_id: str) -> StoredEvent | None:
         found = self._get(keys.event(event_id), keys.EVENT)
         return items.event(found) if found else None
+
+    def events(self, name: str, since: int) -> Iterator[str]:
+        first, last = index_range(since, None)
+
+        def listed(shard: int) -> Iterator[Item]:
+            return self._query(
+                {
+                    "TableName": self._table,
+                    "IndexName": EVENTS_INDEX,
+                    "KeyConditionExpression": "ep = :ep AND es BETWEEN :first AND :last",
+                    "ExpressionAttributeValues": {
+                        ":ep": text(events_partition(name, shard)),
+                        ":first": text(first),
+                        ":last": text(last),
+                    },
+                    "Limit": _LIST_PAGE,
+                }
+            )
+
+        oldest_first = merge(*map(listed, range(EVENT_SHARDS)), key=lambda item: item["es"]["S"])
+        return map(items.event_id, oldest_first)
 
     # Runs
 
@@ -302,6 +335,91 @@ class DynamoStore:
             returning="ALL_NEW",
         )
 
+    # Waits
+
+    def add_waiter(self, waiter: Waiter) -> None:
+        # The path before the waiter: an event that comes between finds nobody, and need not.
+        if (waiter.name, waiter.match_path) not in self._known_paths:
+            self._update(
+                waiters.paths_key(waiter.name),
+                waiters.PATHS,
+                "ADD p :path",
+                {":path": {"SS": [f".{waiter.match_path}"]}},
+            )
+            self._known_paths.add((waiter.name, waiter.match_path))
+        self._put(waiters.to_item(waiter, *_waiter_key(waiter)))
+
+    def remove_waiter(self, waiter: Waiter) -> None:
+        pk, sk = _waiter_key(waiter)
+        self._client.delete_item(TableName=self._table, Key={"pk": text(pk), "sk": text(sk)})
+
+    def match_paths(self, name: str) -> Sequence[str]:
+        found = self._get(waiters.paths_key(name), waiters.PATHS)
+        return [path[1:] for path in sorted(found["p"]["SS"])] if found else []
+
+    def waiters(
+        self, name: str, match_path: str, match: str, *, after: tuple[str, str] | None = None
+    ) -> Iterator[Waiter]:
+        pk = waiters.event_key(name, match_path, match)
+        request: QueryInputTypeDef = {
+            "TableName": self._table,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": {":pk": text(pk)},
+            "ConsistentRead": True,
+            "Limit": _LIST_PAGE,
+        }
+        if after is not None:
+            request["ExclusiveStartKey"] = {"pk": text(pk), "sk": text(waiters.sort_key(*after))}
+        return (waiters.from_item(item, name, match_path, match) for item in self._query(request))
+
+    def hold_signal(self, waiter: Waiter, *, instead_of: Waiter | None) -> Waiter | None:
+        values: Item = {":u": text(waiter.run_id), ":p": text(waiter.path)}
+        condition = f"{NOTHING_IS_THERE} OR (u = :u AND p = :p)"
+        if instead_of is not None:
+            condition += " OR (u = :v AND p = :q)"
+            values |= {":v": text(instead_of.run_id), ":q": text(instead_of.path)}
+        item = waiters.to_item(waiter, waiters.signal_key(waiter.name), waiters.SIGNAL)
+        found = self._put(item, condition, values)
+        return waiters.from_item(found, waiter.name) if found else None
+
+    def signal_holder(self, name: str) -> Waiter | None:
+        found = self._get(waiters.signal_key(name), waiters.SIGNAL)
+        return waiters.from_item(found, name) if found else None
+
+    def release_signal(self, waiter: Waiter) -> None:
+        try:
+            self._client.delete_item(
+                TableName=self._table,
+                Key={"pk": text(waiters.signal_key(waiter.name)), "sk": text(waiters.SIGNAL)},
+                ConditionExpression="u = :u AND p = :p",
+                ExpressionAttributeValues={":u": text(waiter.run_id), ":p": text(waiter.path)},
+            )
+        except ClientError as error:
+            _there_instead(error)
+
+    def resolve(
+        self,
+        run_id: str,
+        path: str,
+        *,
+        author: Author,
+        ended: int,
+        output: Payload | None = None,
+        error: ErrorInfo | None = None,
+    ) -> tuple[bool, Record | None]:
+        outcome = {"t": number(ended), "m": text(str(author)), **items.outcome(output, error)}
+        values = {f":{name}": value for name, value in outcome.items()}
+        changes = ", ".join(f"{name} = :{name}" for name in outcome)
+        values[":waiting"] = text(State.WAITING.value)
+        done, found = self._update(
+            *keys.record(run_id, path),
+            f"SET {changes} REMOVE s, w",
+            values,
+            condition=f"{WAITS} AND {NOT_FINAL}",
+            returning="ALL_NEW",
+        )
+        return done, items.record(found, parent(path)) if found else None
+
     # Calls
 
     def _expiry(self, start: int | None = None) -> int:
@@ -384,6 +502,11 @@ class DynamoStore:
             return True, self._client.update_item(**request).get("Attributes", {})
         except ClientError as error:
             return False, _there_instead(error)
+
+
+def _waiter_key(waiter: Waiter) -> tuple[str, str]:
+    pk = waiters.event_key(waiter.name, waiter.match_path, waiter.match)
+    return pk, waiters.sort_key(waiter.run_id, waiter.path)
 
 
 def _there_instead(error: ClientError) -> Item:

@@ -11,13 +11,14 @@ and then:
 
     record    k kind   s state, unless evident   b began   t ended: there once it is final   o, O output, the
               key of its object   e error   n attempts, unless evident   w wakes at   q plan
-              c claim: "attempt:deadline:tag"
+              c claim: "attempt:deadline:tag"   W what a wait is for
     header    f function   s status   i event's id   v, V event, the key of its object   c created   w starts,
               if later   t ended   z who ended it   o, O, e as in a record   L labels   gp, gs key in the index
-              of runs   kp, ks key in the index of checks, until it has ended
+              of runs   P who invoked it   kp, ks key in the index of checks, until it has ended
     log       o order   d dispatched
     failure   n attempts   j outcomes seen   e error   w wakes at
-    event     n name   t time   a seen   f functions   v, V event, the key of its object
+    event     ep, es key in the index of events   n name   t time   a seen   f functions   v, V event, the key of
+              its object
     pools     p the numbers of those that are done
     lanes     see lanes.py
 
@@ -27,6 +28,7 @@ Times are epoch milliseconds unless it says otherwise. Unknown attributes are ig
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from ..engine.journal import (
@@ -37,16 +39,25 @@ from ..engine.journal import (
     Header,
     Kind,
     LogEntry,
+    Parent,
     Partition,
     Payload,
     Record,
     RunStatus,
     State,
+    WaitPlan,
 )
 from ..errors import ErrorInfo
 from ..ports import StoredEvent
 from . import keys
-from .table import checks_partition, index_partition, index_sort, shard_of
+from .table import (
+    EVENT_SHARDS,
+    checks_partition,
+    events_partition,
+    index_partition,
+    index_sort,
+    shard_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -141,6 +152,17 @@ def record_item(run_id: str, record: Record, expiry: int) -> Item:
         item["c"] = claim_text(record.claim)
     if record.plan is not None:
         item["q"] = _plan_json(record.plan)
+    if record.waits is not None:
+        item["W"] = _waits_json(record.waits)
+    return item
+
+
+def outcome(output: Payload | None, error: ErrorInfo | None) -> Item:
+    """The attributes of what a record ended with."""
+    item: Item = {}
+    _put_payload(item, output, "o", "O")
+    if error is not None:
+        item["e"] = _error_json(error)
     return item
 
 
@@ -160,6 +182,7 @@ def record(item: Item, scope: str) -> Record:
         wake_at=integer(item, "w"),
         claim=_claim(item["c"]["S"]) if "c" in item else None,
         plan=_plan(_from_json(item, "q", None)),
+        waits=_waits(_from_json(item, "W", None)),
     )
 
 
@@ -200,6 +223,19 @@ def _plan(kept: dict[str, Any] | None) -> FanPlan | None:
     return FanPlan(branches, kept["lanes"], kept.get("fingerprint", ""), kept.get("tolerant", False))
 
 
+def _waits_json(waits: WaitPlan) -> AttributeValueTypeDef:
+    kept = asdict(waits)
+    return to_json({name: value for name, value in kept.items() if value not in ("", 0, False)})
+
+
+def _waits(kept: dict[str, Any] | None) -> WaitPlan | None:
+    if kept is None:
+        return None
+    known = {field.name for field in fields(WaitPlan)}
+    given = {name: value for name, value in kept.items() if name in known}
+    return WaitPlan(**{**given, "names": tuple(kept["names"])})
+
+
 def _counted(count: int) -> tuple[str, ...]:
     return tuple(map(str, range(count)))
 
@@ -222,6 +258,8 @@ def header_item(header: Header, expiry: int) -> Item:
     }
     if header.starts is not None:
         item["w"] = number(header.starts)
+    if header.parent is not None:
+        item["P"] = to_json(asdict(header.parent))
     if header.check_at is not None:
         item["kp"] = text(checks_partition(shard_of(header.run_id)))
         item["ks"] = number(header.check_at)
@@ -262,10 +300,15 @@ def header(item: Item) -> Header:
         error=_error(item),
         labels=_read_texts(item, "L"),
         event_id=_text(item, "i"),
+        parent=_parent(_from_json(item, "P", None)),
         starts=integer(item, "w"),
         check_at=integer(item, "ks"),
         expires=expiry * 1000 if (expiry := integer(item, "x")) is not None else None,
     )
+
+
+def _parent(kept: dict[str, Any] | None) -> Parent | None:
+    return Parent(**{field.name: kept[field.name] for field in fields(Parent)}) if kept else None
 
 
 def due_check(item: Item) -> tuple[str, int]:
@@ -361,6 +404,8 @@ def event_item(event: StoredEvent, expiry: int) -> Item:
         "t": number(event.time),
         "a": number(event.seen),
         "f": _texts(event.functions),
+        "ep": text(events_partition(event.name, shard_of(event.id, EVENT_SHARDS))),
+        "es": text(index_sort(event.seen, event.id)),
         "m": text(str(event.author)),
         "x": number(expiry),
     }
@@ -380,3 +425,8 @@ def event(item: Item) -> StoredEvent:
         functions=_read_texts(item, "f"),
         author=_author(item),
     )
+
+
+def event_id(item: Item) -> str:
+    """The id of an event that an index lists."""
+    return _text(item, "u", keys.event_id(item["pk"]["S"]))

@@ -11,6 +11,7 @@ of its own:
                        !p/0          the lanes of its first pool
                        .[2]          the record at `m[2]`
     e#<event id>       !             an event
+    w#..., s#...                     who waits for an event, and for a signal (waiters.py)
 
 Log entries sort before records, so a Query that reads an entry goes on to read the outcomes it names: they
 were there before it. Ids hold any character: `%`, `/` and `#` are escaped in a run's id, and the records'
@@ -39,8 +40,12 @@ _LONGEST_RUN = 1024  # leaves room for a scope
 _ESCAPES = str.maketrans({c: f"%{ord(c):02X}" for c in "%/#"})
 
 
+def escaped(text: str) -> str:
+    return text.translate(_ESCAPES)
+
+
 def run(run_id: str) -> str:
-    key = run_id.translate(_ESCAPES)
+    key = escaped(run_id)
     return key if fits(key, _LONGEST_RUN) else f"r#{digest(run_id)}"
 
 

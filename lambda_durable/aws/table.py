@@ -1,4 +1,4 @@
-"""The table's definition, the index that lists of runs come from, and the one of runs to be looked after."""
+"""The table's definition, and its indexes: of runs for lists, of runs to be looked after, of events by name."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ if TYPE_CHECKING:
 
 RUNS_INDEX = "runs"
 CHECKS_INDEX = "checks"
+EVENTS_INDEX = "events"
 EXPIRY = "x"  # the attribute to name in TimeToLiveSpecification: epoch seconds
 
 SHARDS = 32
 """Index keys of one function. A run is written to the index when it is created and when it ends (and when it
 is cancelled), so 10,000 starts a second are 20,000 writes a second, and a key takes 1,000 (DynamoDB: one
 partition). 20 would be the bare minimum; a list costs one Query for each."""
+
+EVENT_SHARDS = 4
+"""Index keys of one event name, which so takes 4,000 a second."""
 
 _LAST_MILLISECOND = 10**13 - 1  # in the year 2286
 
@@ -29,7 +33,7 @@ def table_definition(name: str) -> CreateTableInputTypeDef:
         "BillingMode": "PAY_PER_REQUEST",
         "AttributeDefinitions": [
             {"AttributeName": name, "AttributeType": "N" if name == "ks" else "S"}
-            for name in ("pk", "sk", "gp", "gs", "kp", "ks")
+            for name in ("pk", "sk", "gp", "gs", "kp", "ks", "ep", "es")
         ],
         "KeySchema": [
             {"AttributeName": "pk", "KeyType": "HASH"},
@@ -52,16 +56,28 @@ def table_definition(name: str) -> CreateTableInputTypeDef:
                 ],
                 "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["u"]},
             },
+            {
+                "IndexName": EVENTS_INDEX,
+                "KeySchema": [
+                    {"AttributeName": "ep", "KeyType": "HASH"},
+                    {"AttributeName": "es", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["u"]},
+            },
         ],
     }
 
 
-def shard_of(run_id: str) -> int:
-    return crc32(run_id.encode()) % SHARDS
+def shard_of(run_id: str, shards: int = SHARDS) -> int:
+    return crc32(run_id.encode()) % shards
 
 
 def index_partition(function_id: str, shard: int) -> str:
     return f"{function_id}#{shard}"
+
+
+def events_partition(name: str, shard: int) -> str:
+    return f"{name}#{shard}"
 
 
 def checks_partition(shard: int) -> str:

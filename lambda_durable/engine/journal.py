@@ -19,11 +19,21 @@ class Kind(StrEnum):
     MAP = "map"
     PARALLEL = "parallel"
     MAP_GROUP = "map_group"
+    WAIT_FOR_EVENT = "wait_for_event"
+    WAIT_FOR_SIGNAL = "wait_for_signal"
+    INVOKE = "invoke"
+    SEND_SIGNAL = "send_signal"
+    SEND_EVENT = "send_event"
 
     @property
     def fans_out(self) -> bool:
         """Whether it is a set of branches, each with an outcome of its own."""
         return self in (Kind.MAP, Kind.PARALLEL, Kind.MAP_GROUP)
+
+    @property
+    def has_scope(self) -> bool:
+        """Whether there are steps within it."""
+        return self.fans_out or self is Kind.GROUP
 
 
 class State(StrEnum):
@@ -31,7 +41,7 @@ class State(StrEnum):
 
     RUNNING = "running"  # begun: a group or fan-out in progress, or an attempt that was claimed
     RETRYING = "retrying"  # an attempt failed; `wake_at` is when the next is due
-    WAITING = "waiting"  # a sleep; over at `wake_at`
+    WAITING = "waiting"  # a sleep, over at `wake_at`; or a wait, given up then
     COMPLETED = "completed"
     FAILED = "failed"
 
@@ -90,6 +100,36 @@ class FanPlan:
     tolerant: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class WaitPlan:
+    """What a wait is for, fixed when it begins.
+
+    `names` are those of the events, of the signal, or of the run that was invoked (of `function`; it goes on
+    when nobody waits for it any more, if it is to `leave`). An event is to have, at `path`, the value whose
+    JSON is `match` (None: the run's own has none there, so nothing matches), and to meet `condition` (CEL).
+    `since` (milliseconds) is from when on an event counts. `resume` is the message that goes on with the run.
+    """
+
+    names: tuple[str, ...]
+    resume: str
+    path: str = ""
+    match: str | None = None
+    condition: str = ""
+    since: int = 0
+    leave: bool = False
+    function: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The step that invoked a run, and the message that goes on with its run. `depth` counts the runs above."""
+
+    run_id: str
+    path: str
+    resume: str
+    depth: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """What the journal holds under one path. Final once `ended` is set, and then it never changes."""
@@ -106,6 +146,7 @@ class Record:
     wake_at: int | None = None
     claim: Claim | None = None
     plan: FanPlan | None = None
+    waits: WaitPlan | None = None
 
     @property
     def final(self) -> bool:
@@ -167,6 +208,7 @@ class Header:
     error: ErrorInfo | None = None
     labels: tuple[str, ...] = ()
     event_id: str = ""
+    parent: Parent | None = None
     starts: int | None = None
     check_at: int | None = None
     expires: int | None = field(default=None, compare=False)

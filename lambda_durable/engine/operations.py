@@ -7,10 +7,17 @@ import json
 from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..config import Retry
-from ..errors import DeterminismError, ErrorInfo, SerializationError
+from ..errors import (
+    DeterminismError,
+    ErrorInfo,
+    InvokeError,
+    SerializationError,
+    StepTimeoutError,
+    type_name,
+)
 from ..serialization import Codec
 from . import paths
 from .failures import rebuild, step_error
@@ -77,6 +84,14 @@ class Operation:
         return rebuild(record.error)
 
 
+class Outside(Protocol):
+    """What steps of our own do to the world. Each is done again with the same effect as once."""
+
+    def send_events(self, events: Sequence[Any]) -> list[str]: ...
+
+    def send_signal(self, name: str, text: str) -> bool: ...
+
+
 @dataclass(eq=False, kw_only=True, slots=True)
 class StepCall(Operation):
     """One call of a step's function."""
@@ -85,6 +100,7 @@ class StepCall(Operation):
     retry: Retry
     codec: Codec
     at_most_once: bool = False
+    outside: Callable[[Outside], Any] | None = None  # instead of `call`, where it is the runtime that acts
 
     def decode(self, text: str) -> Any:
         return self.codec.decode(text)
@@ -111,6 +127,48 @@ class Sleep(Operation):
 
     def value(self) -> None:
         return None
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Wait(Operation):
+    """Ends when the outside world says so, or is given up. `give_up_at(now)` says when, the first time."""
+
+    give_up_at: Callable[[int], int | None]
+    read: Callable[[str], Any]
+    names: tuple[str, ...]
+    match_path: str = ""
+    match: str | None = None
+    condition: str = ""
+    lookback: int = 0
+    replaces: bool = False
+
+    def decode(self, text: str) -> Any:
+        return self.read(text)
+
+    def failure(self, record: Record) -> BaseException:
+        assert record.error is not None
+        return step_error(record.error, self.path)
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Invoke(Wait):
+    """Ends as the run of another function ends, which it starts with `data` (plain JSON values)."""
+
+    function_id: str
+    data: Any
+    leaves: bool = False
+
+    def failure(self, record: Record) -> BaseException:
+        assert record.error is not None
+        if record.error.type == type_name(StepTimeoutError):
+            return step_error(record.error, self.path)
+        return InvokeError(
+            record.error.message,
+            step_id=self.path,
+            error_type=record.error.type,
+            attempts=1,
+            traceback=record.error.traceback,
+        )
 
 
 @dataclass(eq=False, kw_only=True, slots=True)

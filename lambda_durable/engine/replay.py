@@ -72,6 +72,7 @@ class Replay(ABC):
         self.driver = driver
         self.retry = retry
         self.focus = focus
+        self.event: Any = None  # the run's own, as it came
         self.lost: FanOut | None = None  # whose list no longer has the branch that this is about
         self.closed = False
         self.interrupt: BaseException | None = None  # what is on its way out of the handler
@@ -145,6 +146,12 @@ class Replay(ABC):
     def reached(self, path: str) -> bool:
         """Whether the code has come to an operation."""
         return path in self.entered or any(path in scope.pending for scope in self.scopes.values())
+
+    def awaits(self, path: str) -> bool:
+        """Whether the code waits for an operation, which has no outcome and was not abandoned."""
+        return any(
+            op.path == path and not op.abandoned for scope in self.scopes.values() for op in scope.open()
+        )
 
     def enter(self, op: Group | FanOut) -> None:
         """Run an operation's own code in this replay."""

@@ -126,7 +126,7 @@ class Scope:
         self.now = max(self.now, op.ended_at() or 0)
         dispatched = self.replay.journal.dispatched
         handed_out = op.path in dispatched or (
-            op.kind not in (Kind.RUN, Kind.SLEEP) and any(paths.within(path, op.path) for path in dispatched)
+            op.kind.has_scope and any(paths.within(path, op.path) for path in dispatched)
         )
         if handed_out and op.path not in self._ranks and op.path not in self.undecided:
             # Several messages may be about to act on what this joins: the log decides which of them does.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from ..config import Retry
@@ -23,6 +24,7 @@ from ..errors import (
 from ..serialization import Codec
 from ..step_info import StepInfo, running_step
 from .chain import SKEW, Chain
+from .effects import Effects
 
 
 @dataclass(slots=True)
@@ -59,7 +61,8 @@ class Attempts:
 
     def _start(self, op: StepCall, info: StepInfo) -> None:
         running_step.set(info)
-        self.chain.world.executor.start(op.path, op.call)
+        call = op.call if op.outside is None else partial(op.outside, Effects(self.chain, op.path))
+        self.chain.world.executor.start(op.path, call)
 
     def settled(self) -> None:
         """What was started first in this delivery has ended: it did not kill the worker, so the next step

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from ..engine import paths
 from ..engine.journal import FanPlan, Kind, Record
-from ..engine.operations import FanOut, Group, Operation, Sleep, StepCall
+from ..engine.operations import FanOut, Group, Operation, Sleep, StepCall, Wait
+from . import waits
 from .chain import Chain
 from .checks import look_again, look_seldom, patience
 from .messages import Continuation
@@ -43,6 +44,10 @@ def hand_out(turn: Turn, ops: Sequence[Operation]) -> None:
             record = op.record or turn.register_sleep(op)
             assert record.wake_at is not None
             chain.wake(op.path, record.wake_at)
+        elif isinstance(op, Wait):
+            waits.begin(chain, op)
+            if op.record is not None and op.record.wake_at is not None:
+                chain.wake(op.path, op.record.wake_at)
         elif isinstance(op, FanOut):
             messages += _open_lanes(turn, op)
         else:
@@ -63,6 +68,8 @@ def hand_out(turn: Turn, ops: Sequence[Operation]) -> None:
 def _revive(turn: Turn, op: Operation) -> list[Continuation]:
     """What a check sends for an operation that was handed out: checks, that see for themselves."""
     chain, record = turn.chain, op.record
+    if isinstance(op, Wait):
+        waits.begin(chain, op)
     at = turn.due(record) if record is not None else None
     if at is not None and at > turn.now():
         look_again(chain, at)

@@ -44,6 +44,7 @@ class Visit:
     invocation: Invocation
     loads: int = 0
     sent_again: set[str] = field(default_factory=set)  # what it handed out, as it would after a redelivery
+    registered: set[str] = field(default_factory=set)  # waits that others can find for certain
     running: dict[str, tuple[StepCall, int]] = field(default_factory=dict)  # steps, and when they began
     longest_step: float = 0.0  # seconds
     stands_for: str | None = None  # the tag of the message that this one replaces

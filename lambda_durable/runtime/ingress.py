@@ -7,25 +7,28 @@ by whoever wrote its header, again if that one comes again.
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
 from ..durations import to_millis
-from ..engine.journal import Author, Header, RunStatus
+from ..engine.journal import Author, Header, Parent, RunStatus
 from ..errors import EventDataError, PayloadTooLargeError
+from ..event_json import dump_event, load_event
 from ..events import Event, MalformedEventError, from_eventbridge
 from ..function import App
 from ..ports import Delivery, Outgoing, StoredEvent, World
 from ..schedules import SCHEDULED
 from . import payloads
+from .arrivals import Arrived
 from .chain import SKEW
 from .checks import INTERVAL
-from .event_json import dump_event, load_event
-from .large_events import restore
-from .messages import START, Continuation, Due, PoisonError, Scheduled, Start, tag
+from .large_events import LARGEST, restore
+from .messages import START, Arrival, Continuation, Due, Invoker, PoisonError, Scheduled, Start, tag
 from .run_ids import run_id
 from .wakes import send_at
 
@@ -35,9 +38,12 @@ DEDUPE = 24 * 60 * 60 * 1000
 logger = logging.getLogger(__name__)
 
 
-def event(world: World, app: App, record: dict[str, Any], delivery: Delivery) -> list[str]:
+def event(
+    world: World, app: App, record: dict[str, Any], delivery: Delivery, until: float = math.inf
+) -> list[str]:
     """An event that came over the bus: start every function that wants it, at the event's time if that is to
-    come. Returns the runs' ids, also of those that were started before. Raises PoisonError."""
+    come, and wake who waits for it. What is not done `until` then (monotonic) goes to a message of its own.
+    Returns the runs' ids, also of those that were started before. Raises PoisonError."""
     try:
         arrived = from_eventbridge(restore(world.blobs, record))
     except MalformedEventError as error:
@@ -64,7 +70,17 @@ def event(world: World, app: App, record: dict[str, Any], delivery: Delivery) ->
     runs = {id: run_id(stored.time, first.id, str(stored.seen), id) for id in stored.functions}
     begun = [run for id, run in runs.items() if _begin(world, app, run, id, first, author, starts)]
     _set_off(world, begun, starts)
+    Arrived(world, stored, first, author.tag).wake(until)
     return list(runs.values())
+
+
+def arrival(world: World, message: Arrival, delivery: Delivery, until: float) -> None:
+    """An event that ends more waits than one invocation has time for."""
+    stored = world.store.get_event(message.event)
+    if stored is None:
+        raise PoisonError(f"the event {message.event!r}, which was to end waits, is gone")
+    first = load_event(payloads.read(world.blobs, stored.payload))
+    Arrived(world, stored, first, tag(delivery.message_id)).wake(until, message)
 
 
 def start(world: World, app: App, message: Start, delivery: Delivery) -> None:
@@ -83,8 +99,33 @@ def start(world: World, app: App, message: Start, delivery: Delivery) -> None:
         raise PoisonError(f"the message starts a function with what is no event: {error}") from None
     _text(invoked, app)
     author = Author(0, tag(delivery.message_id))
-    if _begin(world, app, message.run, message.function, invoked, author):
+    by = message.invoker
+    parent = Parent(by.run, by.path, by.resume, by.depth) if by is not None else None
+    if _begin(world, app, message.run, message.function, invoked, author, parent=parent):
         _set_off(world, [message.run])
+
+
+def start_message(
+    world: World,
+    function_id: str,
+    run: str,
+    data: Any,
+    now: datetime,
+    *,
+    limit: int = payloads.MAX_OUTPUT,
+    parent: Parent | None = None,
+) -> Start:
+    """The message that starts a function with `data` (plain JSON values). Raises PayloadTooLargeError."""
+    text = dump_event(invoked_event(data, run, now))
+    payloads.check_size(text, limit, f"the data of function {function_id!r}")
+    invoker = None
+    if parent is not None:
+        invoker = Invoker(run=parent.run_id, path=parent.path, resume=parent.resume, depth=parent.depth)
+    if len(text.encode()) <= LARGEST:
+        return Start(function=function_id, run=run, event=text, invoker=invoker)
+    key = f"inbox/{hashlib.sha256(text.encode()).hexdigest()}"
+    world.blobs.put(key, text)
+    return Start(function=function_id, run=run, key=key, invoker=invoker)
 
 
 def scheduled(world: World, app: App, message: Scheduled, delivery: Delivery) -> None:
@@ -120,6 +161,7 @@ def _begin(
     event: Event[Any],
     author: Author,
     starts: int | None = None,
+    parent: Parent | None = None,
 ) -> bool:
     """Write a run's header. Whether its first message is ours to send."""
     text = dump_event(event)
@@ -133,6 +175,7 @@ def _begin(
         created=now,
         labels=_labels(app, function_id, event),
         event_id=event.id,
+        parent=parent,
         starts=starts,
         check_at=max(now, starts or 0) + INTERVAL,
     )

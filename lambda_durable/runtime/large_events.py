@@ -12,7 +12,7 @@ from ..ports import Blobs
 from .messages import PoisonError
 
 LARGEST = 900 * 1024
-"""Bytes of detail up to which an event travels whole. EventBridge: at most 1 MB in all."""
+"""Bytes of JSON up to which an event travels whole. EventBridge: at most 1 MB in all; SQS: 1 MiB."""
 
 _KEY = re.compile(r"inbox/[0-9a-f]{64}")
 

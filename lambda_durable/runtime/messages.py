@@ -70,6 +70,16 @@ class Continuation(BaseModel):
         return self.model_dump_json(exclude_defaults=True, exclude={"kind"})[:-1] + ',"kind":"continue"}'
 
 
+class Invoker(BaseModel):
+    """The step that starts a function, and the message that goes on with its run."""
+
+    model_config = ConfigDict(frozen=True)
+    run: str
+    path: str
+    resume: str
+    depth: Annotated[int, Field(ge=1)]
+
+
 class Start(BaseModel):
     """Start a function directly. `event` is the Event as JSON, or `key` the object that holds it."""
 
@@ -79,6 +89,7 @@ class Start(BaseModel):
     run: Annotated[str, Field(min_length=1, max_length=512)]
     event: str | None = None
     key: Annotated[str, Field(pattern=r"^inbox/[0-9a-f]{64}$")] | None = None
+    invoker: Invoker | None = None
 
     def body(self) -> str:
         return self.model_dump_json(exclude_none=True)
@@ -109,11 +120,25 @@ class Scheduled(BaseModel):
         return json.dumps({**fields, "jitter": jitter, "time": SCHEDULED_TIME})
 
 
-_Ours = Continuation | Start | Scheduled
+class Arrival(BaseModel):
+    """Go on with waking those who wait for an event: from the waits by `path` on, `after` that of a run and
+    its path."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    kind: Literal["arrival"] = "arrival"
+    event: Annotated[str, Field(min_length=1, max_length=256)]
+    path: str = ""
+    after: tuple[str, str] | None = None
+
+    def body(self) -> str:
+        return self.model_dump_json()
+
+
+_Ours = Continuation | Start | Scheduled | Arrival
 _OURS: TypeAdapter[_Ours] = TypeAdapter(Annotated[_Ours, Field(discriminator="kind")])
 
 
-def parse(body: str) -> Continuation | Start | Scheduled | dict[str, Any]:
+def parse(body: str) -> _Ours | dict[str, Any]:
     """A message of ours, or the EventBridge event that a rule put on the queue. Raises PoisonError."""
     try:
         content = json.loads(body)

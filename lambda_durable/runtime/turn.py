@@ -17,11 +17,11 @@ from ..config import StepsPerInvocation
 from ..engine import paths
 from ..engine.interrupts import Interrupt, Reload, Stale, Suspend
 from ..engine.journal import Kind, Payload, Record, RunStatus, State
-from ..engine.operations import FanOut, Group, Operation, Sleep, StepCall
+from ..engine.operations import FanOut, Group, Operation, Sleep, StepCall, Wait
 from ..engine.replay import Replay
 from ..errors import DeterminismError, ErrorInfo, StepError
 from ..function import Function
-from . import branches
+from . import branches, waits
 from .attempts import Attempts
 from .chain import Chain
 from .checks import look_again
@@ -149,6 +149,8 @@ class Turn:
     def _can_start(self, op: Operation) -> bool:
         if op.path in self.attempts.running:
             return False
+        if isinstance(op, Wait) and op.record is not None:
+            return self._is_late(op) or self._to_register_again(op)
         if self._driven_elsewhere(op):
             return op.path == self.chain.message.joined or self._to_send_again(op)
         record = op.record
@@ -156,6 +158,23 @@ class Turn:
             return True
         at = self.due(record)
         return at is None or (at <= self.now() and record.state is not State.WAITING)
+
+    def _is_late(self, op: Operation) -> bool:
+        """Whether it is a wait whose time is over."""
+        record = op.record
+        if not isinstance(op, Wait) or record is None or record.wake_at is None:
+            return False
+        return record.wake_at <= self.now()
+
+    def _to_register_again(self, op: Wait) -> bool:
+        """Whether an earlier delivery of this message registered the wait, perhaps so that nobody finds it; or
+        it is to look back once more."""
+        if op.path in self.chain.visit.registered:
+            return False
+        assert op.record is not None
+        if op.record.author.tag == self.chain.tag or self.chain.message.check:
+            return True
+        return op.kind is Kind.WAIT_FOR_EVENT and waits.looks_again(op.record, self.now())
 
     def _driven_elsewhere(self, op: Operation) -> bool:
         """Whether messages of its own drive it."""
@@ -195,6 +214,12 @@ class Turn:
                 chain.load(op.path)
                 self.finish(op, None, None)  # the same whoever joins, so it takes no lead
                 return True
+        late = [op for op in todo if self._is_late(op) and self._driven_elsewhere(op)]
+        for op in late:
+            assert isinstance(op, Wait)
+            waits.give_up(chain, op)  # whoever does: it happens once
+        if late:
+            return True
         here = [op for op in todo if self._has_begun(op)]
         if not here:
             here = [
@@ -258,8 +283,8 @@ class Turn:
 
     def _fits(self, ops: Sequence[Operation], todo: Sequence[Operation]) -> bool:
         """Whether all of it can run here."""
-        if any(self._driven_elsewhere(op) for op in ops):
-            return False
+        if any(self._driven_elsewhere(op) or isinstance(op, Wait) for op in ops):
+            return False  # the outside world may bring another message back, while this one is at work
         if self._mode == "auto" and len(todo) > WIDE and all(isinstance(op, StepCall) for op in todo):
             return True
         if (
@@ -277,6 +302,11 @@ class Turn:
             self.attempts.begin(op)
         elif isinstance(op, Sleep):
             self.register_sleep(op)
+        elif isinstance(op, Wait):
+            if self._is_late(op):
+                waits.give_up(self.chain, op)
+            else:
+                waits.begin(self.chain, op)
         else:
             assert isinstance(op, Group | FanOut)
             new = False
@@ -440,6 +470,6 @@ class Turn:
 
 def _cost(op: Operation) -> int:
     """How many steps it is at least."""
-    if isinstance(op, Sleep):
+    if isinstance(op, Sleep | Wait):
         return 0
     return len(op.keys) if isinstance(op, FanOut) else 1

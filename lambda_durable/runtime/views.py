@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
 from ..durations import from_millis, to_millis
 from ..engine import paths
 from ..engine.journal import Header, Kind, Partition, Record, RunStatus, State
+from ..event_json import load_event
 from ..function import Function
 from ..ports import World
 from ..runs import Run, RunSummary, StepRecord, WaitingFor
 from ..serialization import to_plain
 from . import payloads
-from .event_json import load_event
 
 
 def run_of(world: World, header: Header, top: Partition, function: Function[Any, Any] | None) -> Run[Any]:
@@ -67,7 +69,7 @@ def _steps(world: World, header: Header, partition: Partition) -> Iterator[StepR
 
 def _inside(world: World, header: Header, record: Record) -> Iterable[StepRecord]:
     """The steps of a group, and a fan-out's branches with theirs."""
-    if record.kind is Kind.RUN or record.kind is Kind.SLEEP:
+    if not record.kind.has_scope:
         return
     inner = world.store.load_scope(header.run_id, record.path)
     if not record.kind.fans_out:
@@ -85,14 +87,14 @@ def _inside(world: World, header: Header, record: Record) -> Iterable[StepRecord
 
 def _step(world: World, header: Header, record: Record) -> StepRecord:
     status = record.state.value
-    over = record.state is State.WAITING and _was_over(header, record)
+    over = record.kind is Kind.SLEEP and record.state is State.WAITING and _was_over(header, record)
     if over:
         status = "completed"
     elif header.ended is not None and (record.ended is None or record.ended > header.ended):
         status = "cancelled"  # it was still going on when the run ended
     waiting = None
-    if status == "waiting" and record.wake_at is not None:
-        waiting = WaitingFor(kind="time", deadline=from_millis(record.wake_at))
+    if status == "waiting":
+        waiting = _waiting_for(record, _time(record.wake_at))
     output = to_plain(payloads.read(world.blobs, record.output)) if record.output is not None else None
     return StepRecord(
         id=record.path,
@@ -107,6 +109,25 @@ def _step(world: World, header: Header, record: Record) -> StepRecord:
         else _time(record.ended),
         wake_at=_time(record.wake_at),
         waiting_for=waiting,
+    )
+
+
+_WAITS_FOR: dict[Kind, Literal["event", "signal", "run"]] = {
+    Kind.WAIT_FOR_EVENT: "event",
+    Kind.WAIT_FOR_SIGNAL: "signal",
+    Kind.INVOKE: "run",
+}
+
+
+def _waiting_for(record: Record, until: datetime | None) -> WaitingFor:
+    if record.waits is None:
+        return WaitingFor(kind="time", deadline=until)
+    match = record.waits.match
+    return WaitingFor(
+        kind=_WAITS_FOR[record.kind],
+        names=record.waits.names,
+        match=None if match is None else json.loads(match),
+        deadline=until,
     )
 
 

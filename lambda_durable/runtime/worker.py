@@ -14,7 +14,7 @@ from ..durations import from_millis, in_millis
 from ..engine import paths
 from ..engine.asynchronous import AsyncReplay
 from ..engine.interrupts import Broken, Reload, Stale, Suspend, Swallowed
-from ..engine.journal import Author, Failure, Header, Journal, Record, RunStatus, State
+from ..engine.journal import Author, Failure, Header, Journal, Partition, Record, RunStatus, State
 from ..engine.replay import Replay
 from ..engine.sync import SyncReplay
 from ..errors import (
@@ -24,15 +24,15 @@ from ..errors import (
     EventDataError,
     StepError,
 )
+from ..event_json import load_event
 from ..events import Event
 from ..function import App, Function
 from ..ports import Delivery, Invocation, Outgoing, World
-from . import branches, checks, ingress
+from . import branches, checks, children, ingress
 from .attempts import what_left
 from .chain import Chain, Visit
-from .event_json import load_event
 from .logs import HandlerLog
-from .messages import START, Continuation, Due, PoisonError, Scheduled, Start, parse
+from .messages import START, Arrival, Continuation, Due, PoisonError, Scheduled, Start, parse
 from .turn import Cancelled, GoOn, Strayed, Turn
 from .wakes import send_at
 
@@ -67,8 +67,10 @@ class Worker:
                 ingress.start(self._world, self._app, message, delivery)
             elif isinstance(message, Scheduled):
                 ingress.scheduled(self._world, self._app, message, delivery)
+            elif isinstance(message, Arrival):
+                ingress.arrival(self._world, message, delivery, _until(invocation))
             else:
-                ingress.event(self._world, self._app, message, delivery)
+                ingress.event(self._world, self._app, message, delivery, _until(invocation))
         except PoisonError as error:
             logger.error("a message is put aside: %s", error, extra={"message_id": delivery.message_id})
             self._world.queue.dead_letter(delivery, str(error))
@@ -134,6 +136,7 @@ class Worker:
             raise PoisonError(f"there is no run {message.run!r}")
         header, top = loaded
         if header.status.ended:
+            self._after_end(header, top, visit.tag)
             return None
         journal = Journal([top])
         for scope in paths.ancestors(message.scope)[1:] if message.scope else ():
@@ -218,6 +221,8 @@ class Worker:
         except EventDataError as error:
             self._end(chain, RunStatus.FAILED, error=ErrorInfo.of(error))
             return
+        if chain.repeats:
+            children.give_up_again(chain)
         turn = Turn(chain, function, self._app.max_output, self._steps_per_invocation)
         kind: type[Replay] = AsyncReplay if function.is_async else SyncReplay
         replay = kind(
@@ -228,6 +233,7 @@ class Worker:
             retry=function.retry,
             focus=turn.focus,
         )
+        replay.event = load_event(chain.read(header.event))
         self._replay(chain, function, replay, event, turn)
 
     def _replay(
@@ -339,8 +345,21 @@ class Worker:
         ended = replace(chain.header, status=status, ended=chain.now(), ended_by=author, **outcome)
         found: Header | None = self._world.store.end_run(ended)
         if found is not None and found.status is RunStatus.CANCELLING and status is not RunStatus.CANCELLED:
-            cancelled = replace(chain.header, status=RunStatus.CANCELLED, ended=chain.now(), ended_by=author)
-            self._world.store.end_run(cancelled)
+            ended = replace(chain.header, status=RunStatus.CANCELLED, ended=chain.now(), ended_by=author)
+            found = self._world.store.end_run(ended)
+        self._after_end(found or ended, chain.journal.partitions[""], chain.tag)
+
+    def _after_end(self, header: Header, top: Partition, tag: str) -> None:
+        """What follows the end of a run. Done again by every delivery of the message that ended it."""
+        if header.ended_by is None or header.ended_by.tag != tag:
+            return
+        children.tell_parent(self._world, header, tag)
+        children.cancel_pending(self._world, header.run_id, top)
+
+
+def _until(invocation: Invocation) -> float:
+    """Until when (monotonic) work may go on that can be handed over."""
+    return invocation.deadline - invocation.timeout / 2
 
 
 def _outcomes(chain: Chain) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lambda_durable import Context, Durable, cron, on_event
+from lambda_durable import Context, Durable, Event, cron, on_event
 
 CRONS = {"changed": "0 9 * * *", "removed": "0 9 * * *"}
 
@@ -17,6 +17,8 @@ def large() -> str:
 def sleeper(ctx: Context[dict]) -> None:
     ctx.step.run("large", large)
     ctx.step.sleep("nap", "1s")
+    ctx.step.send_event("tell", Event("busy/told"))
+    ctx.step.wait_for_event("hear", "busy/answered", timeout="2s", lookback="1m")
     ctx.step.sleep("hibernate", "100d")  # past the retention: what the run keeps has to live longer
 
 

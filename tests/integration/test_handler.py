@@ -255,7 +255,7 @@ def test_one_bad_message_of_a_batch_comes_back_alone_and_is_logged_without_its_p
 
 
 def _event_text(data: Any) -> str:
-    from lambda_durable.runtime.event_json import dump_event
+    from lambda_durable.event_json import dump_event
 
     return dump_event(Event("lambda_durable/invoked", data, id="e", time=datetime(2026, 1, 1, tzinfo=UTC)))
 

@@ -10,8 +10,8 @@ import pytest
 from pydantic import BaseModel, field_validator
 
 from lambda_durable import Context, Durable, Event, on_event
+from lambda_durable.event_json import dump_event
 from lambda_durable.ports import Outgoing
-from lambda_durable.runtime.event_json import dump_event
 
 TOO_DEEP = "[" * 400 + "]" * 400
 NO_CHARACTER = '"\\ud800"'

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from ..events import Event
+from .events import Event
 
 
 def dump_event(event: Event[Any]) -> str:

@@ -1,0 +1,130 @@
+"""Runs that were invoked by a step of another: how they begin, how their end gets back, how they are cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..durations import from_millis, to_millis
+from ..engine.journal import Header, Kind, Parent, Partition, Payload, Record, RunStatus
+from ..engine.operations import Invoke
+from ..errors import ErrorInfo, InvokeError, StepTimeoutError, type_name
+from ..event_json import dump_event
+from ..ports import Outgoing, Waiter, World
+from . import ingress
+from .chain import Chain
+from .messages import Continuation
+from .resolution import end, ended
+from .scopes import partitions
+
+DEEPEST = 50
+"""Runs that may invoke one another in a row: one that invokes itself comes to an end."""
+
+
+def begin(chain: Chain, op: Invoke, record: Record) -> ErrorInfo | None:
+    """Start the run that a step invokes; again, if an earlier delivery may have died before. An error if it may
+    not be."""
+    parent = chain.header.parent
+    depth = parent.depth + 1 if parent is not None else 1
+    if depth > DEEPEST:
+        return ErrorInfo.of(
+            InvokeError(
+                f"{DEEPEST} runs have invoked one another in a row; does a function invoke itself for ever?",
+                step_id=op.path,
+            )
+        )
+    assert record.waits is not None
+    message = ingress.start_message(
+        chain.world,
+        op.function_id,
+        record.waits.names[0],
+        op.data,
+        from_millis(record.began),
+        parent=Parent(chain.run_id, op.path, record.waits.resume, depth),
+    )
+    chain.world.queue.send([Outgoing(message.body())])
+    return None
+
+
+def give_up(chain: Chain, op: Invoke, record: Record) -> None:
+    """End a step that has waited long enough, and then what it invoked."""
+    error = StepTimeoutError(f"function {op.function_id!r} did not end in time", step_id=record.path)
+    found = chain.commit(ended(chain, record, error=ErrorInfo.of(error)))
+    cancel(chain.world, filter(_timed_out, [found]))
+
+
+def give_up_again(chain: Chain) -> None:
+    """An earlier delivery of the message in hand may have died between the two."""
+    for partition in chain.journal.partitions.values():
+        ours = (record for record in partition.records.values() if record.author.tag == chain.tag)
+        cancel(chain.world, filter(_timed_out, ours))
+
+
+def tell_parent(world: World, header: Header, tag: str) -> None:
+    """Give the outcome of a run that has ended to the step that invoked it."""
+    parent = header.parent
+    if parent is None:
+        return
+    waiter = Waiter(name=header.run_id, run_id=parent.run_id, path=parent.path, resume=parent.resume)
+    if header.status is RunStatus.COMPLETED:
+        end(world, waiter, tag, output=header.output)
+        return
+    what = f"run {header.run_id} of function {header.function_id!r}"
+    error = header.error
+    if error is None:
+        info = ErrorInfo(type=type_name(InvokeError), message=f"{what} was {header.status}")
+    else:
+        info = error.model_copy(
+            update={"message": f"{what} {header.status}: {error.message}", "step_id": None}
+        )
+    end(world, waiter, tag, error=info)
+
+
+def cancel_pending(world: World, run_id: str, top: Partition) -> None:
+    """Cancel what the steps of a run that has ended have invoked, wherever they are."""
+    if any(not record.final and _may_have_children(record) for record in top.records.values()):
+        for partition in partitions(world, run_id):
+            cancel(world, filter(_was_waited_for, partition.records.values()))
+
+
+def cancel(world: World, records: Iterable[Record]) -> None:
+    """Cancel the runs that steps have invoked, but for those that are to be left."""
+    for record in records:
+        if record.waits is None or record.waits.leave:
+            continue
+        child = record.waits.names[0]
+        found = world.store.begin_cancel(child)
+        if found is None:
+            _never_begin(world, child, record)
+        elif not found.status.ended:
+            world.queue.send([Outgoing(Continuation(run=child, forced=True).body())])
+
+
+def _never_begin(world: World, child: str, record: Record) -> None:
+    """A child whose first message is still on its way finds its place taken."""
+    now = to_millis(world.clock.now())
+    world.store.create_run(
+        Header(
+            run_id=child,
+            function_id=record.waits.function if record.waits is not None else "",
+            status=RunStatus.CANCELLED,
+            event=Payload(text=dump_event(ingress.invoked_event({}, child, from_millis(now)))),
+            author=record.author,
+            created=now,
+            ended=now,
+            ended_by=record.author,
+        )
+    )
+
+
+def _was_waited_for(record: Record) -> bool:
+    return record.kind is Kind.INVOKE and not record.final
+
+
+def _timed_out(record: Record) -> bool:
+    if record.kind is not Kind.INVOKE or record.error is None:
+        return False
+    return record.error.type == type_name(StepTimeoutError)
+
+
+def _may_have_children(record: Record) -> bool:
+    return record.kind is Kind.INVOKE or record.kind.has_scope

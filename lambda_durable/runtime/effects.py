@@ -1,0 +1,41 @@
+"""What steps of our own do to the world."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..durations import from_millis
+from ..events import Event, to_eventbridge_entry
+from ..serialization import codec
+from . import signals
+from .chain import Chain
+from .large_events import shrink
+from .messages import tag
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """The `Outside` of a step. Ids follow from run and step, so that an attempt done again is a no-op."""
+
+    chain: Chain
+    path: str
+
+    def send_events(self, events: Sequence[Event[Any]]) -> list[str]:
+        sent = [self._identified(number, event) for number, event in enumerate(events)]
+        world = self.chain.world
+        world.bus.put([shrink(world.blobs, to_eventbridge_entry(event, codec().encode)) for event in sent])
+        return [event.id for event in sent]
+
+    def send_signal(self, name: str, text: str) -> bool:
+        return signals.send(self.chain.world, name, text, tag(f"{self.chain.run_id}/{self.path}"))
+
+    def _identified(self, number: int, event: Event[Any]) -> Event[Any]:
+        if event.time_is_default:
+            event = replace(event, time=from_millis(self.chain.now()))
+        if event.id_is_default:
+            key = f"{self.chain.run_id}/{self.path}/{number}"
+            event = replace(event, id=hashlib.sha256(key.encode()).hexdigest()[:32])
+        return event

@@ -1,0 +1,80 @@
+"""How a wait ends: once, by a conditional write, and then its run is woken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..durations import to_millis
+from ..engine.journal import Author, Kind, Payload, Record, State
+from ..errors import ErrorInfo
+from ..ports import Outgoing, Waiter, World
+from .chain import Chain
+from .messages import Continuation
+
+
+def end(
+    world: World, waiter: Waiter, tag: str, *, output: Payload | None = None, error: ErrorInfo | None = None
+) -> bool:
+    """End a wait, and wake its run. Whether it was this, or an earlier call of the same `tag`, that did."""
+    woken = Continuation.model_validate_json(waiter.resume)
+    ended, record = world.store.resolve(
+        waiter.run_id,
+        waiter.path,
+        author=Author(max(woken.generation - 1, 0), tag),
+        ended=to_millis(world.clock.now()),
+        output=output,
+        error=error,
+    )
+    ours = ended or (record is not None and record.author.tag == tag)
+    if ours:
+        world.queue.send([Outgoing(waiter.resume)])
+    if record is not None and record.waits is not None:
+        forget(world, waiter.run_id, record)
+    return ours
+
+
+def ended(chain: Chain, record: Record, **outcome: Any) -> Record:
+    return Record(
+        path=record.path,
+        kind=record.kind,
+        state=State.FAILED if "error" in outcome else State.COMPLETED,
+        author=chain.author,
+        began=record.began,
+        ended=chain.now(),
+        attempts=1,
+        waits=record.waits,
+        **outcome,
+    )
+
+
+def waiters_of(run_id: str, record: Record) -> list[Waiter]:
+    plan = record.waits
+    assert plan is not None
+    assert record.wake_at is not None or record.final
+    if plan.path and plan.match is None:
+        return []  # there is nothing to be equal to
+    return [
+        Waiter(
+            name=name,
+            run_id=run_id,
+            path=record.path,
+            resume=plan.resume,
+            match_path=plan.path,
+            match=plan.match or "",
+            condition=plan.condition,
+            since=plan.since,
+            until=record.wake_at or 0,
+        )
+        for name in plan.names
+    ]
+
+
+def forget(world: World, run_id: str, record: Record) -> None:
+    """Let nobody find a wait any more that has ended."""
+    if record.kind is Kind.INVOKE:
+        return
+    for waiter in waiters_of(run_id, record):
+        if record.kind is Kind.WAIT_FOR_SIGNAL:
+            world.store.release_signal(waiter)
+        else:
+            world.store.remove_waiter(waiter)

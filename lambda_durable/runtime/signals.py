@@ -1,0 +1,68 @@
+"""Signals: one wait at a time holds a signal's name, and what is sent to it goes there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..engine.journal import Record
+from ..errors import ErrorInfo, SignalConflictError
+from ..ports import Outgoing, Waiter, World
+from . import payloads
+from .chain import Chain
+from .resolution import end, ended, waiters_of
+
+SAFETY = 20
+"""Seconds after which a run is woken all the same when who ended its wait died before saying so."""
+
+
+def hold(chain: Chain, record: Record, *, replace: bool, awaits: Callable[[str], bool]) -> None:
+    """Be the one who waits for a signal. `awaits` says whether this run's own code waits at a path."""
+    (mine,) = waiters_of(chain.run_id, record)
+    store = chain.world.store
+    instead: Waiter | None = None
+    while (holder := store.hold_signal(mine, instead_of=instead)) is not None:
+        instead = holder
+        if holder.run_id == chain.run_id:
+            if not awaits(holder.path):
+                continue
+        elif not _still_waits(chain.world, holder):
+            continue
+        error = SignalConflictError(
+            f"step {record.path!r} of run {chain.run_id} waits for signal {mine.name!r}, for which step "
+            f"{holder.path!r} of run {holder.run_id} waits already; give each wait its own name (with an order's "
+            'number, say), or let it take over with on_conflict="replace"',
+            step_id=record.path,
+        )
+        if not replace:
+            chain.commit(ended(chain, record, error=ErrorInfo.of(error)))
+            return
+        taken = SignalConflictError(
+            f"step {record.path!r} of run {chain.run_id} has taken over signal {mine.name!r}",
+            step_id=holder.path,
+        )
+        end(chain.world, holder, chain.tag, error=ErrorInfo.of(taken))
+
+
+def send(world: World, name: str, text: str, tag: str) -> bool:
+    """Send the data (JSON) of a signal to who waits for it; whether somebody did. Done again with the same
+    `tag`, it is the same sending."""
+    holder = world.store.signal_holder(name)
+    if holder is None or not _still_waits(world, holder):
+        return holder is not None and _was_ended_by(world, holder, tag)
+    # Who sends may die once the wait has ended, and is not called again. So a message goes first.
+    world.queue.send([Outgoing(holder.resume, SAFETY)])
+    output = payloads.store(world.blobs, holder.run_id, text, inline=payloads.INLINE_OUTPUT)
+    return end(world, holder, tag, output=output)
+
+
+def _still_waits(world: World, waiter: Waiter) -> bool:
+    header = world.store.get_header(waiter.run_id)
+    if header is None or header.status.ended:
+        return False
+    record = world.store.get_record(waiter.run_id, waiter.path)
+    return record is not None and not record.final
+
+
+def _was_ended_by(world: World, waiter: Waiter, tag: str) -> bool:
+    record = world.store.get_record(waiter.run_id, waiter.path)
+    return record is not None and record.author.tag == tag

@@ -1,0 +1,104 @@
+"""Waits: what only the outside world ends, or time.
+
+The journal has the wait first, then whoever can end it finds it: by the event's name and the value it is to
+have, by the signal's name, or as the parent of a run. It ends once, by a conditional write; who ended it sends
+the message that goes on with the run, again if it comes again. Giving up is a conditional write too, never the
+clock alone.
+"""
+
+from __future__ import annotations
+
+from ..engine.journal import Kind, Payload, Record, State, WaitPlan
+from ..engine.operations import Invoke, Wait
+from ..event_json import load_event
+from ..ports import Waiter
+from . import children, signals
+from .arrivals import Arrived
+from .chain import Chain
+from .resolution import ended, forget, waiters_of
+from .run_ids import run_id
+from .wakes import send_at
+
+LISTED = 10_000
+"""Milliseconds after which an event that has come is listed for those who look back."""
+
+
+def begin(chain: Chain, op: Wait) -> None:
+    """Register a wait; once more, if an earlier delivery may have died while it did."""
+    record = op.record
+    if record is None:
+        now = chain.now()
+        plan = WaitPlan(
+            names=op.names or (run_id(now, chain.run_id, op.path),),
+            resume=chain.next(idle=0).body(),
+            path=op.match_path,
+            match=op.match,
+            condition=op.condition,
+            since=now - op.lookback,
+            leave=isinstance(op, Invoke) and op.leaves,
+            function=op.function_id if isinstance(op, Invoke) else "",
+        )
+        record = chain.register(
+            Record(
+                path=op.path,
+                kind=op.kind,
+                state=State.WAITING,
+                author=chain.author,
+                began=now,
+                wake_at=op.give_up_at(now),
+                waits=plan,
+            )
+        )
+    chain.visit.registered.add(op.path)
+    if record.final:
+        return
+    if isinstance(op, Invoke):
+        if (error := children.begin(chain, op, record)) is not None:
+            chain.commit(ended(chain, record, error=error))
+        return
+    if record.kind is Kind.WAIT_FOR_SIGNAL:
+        signals.hold(chain, record, replace=op.replaces, awaits=op.scope.replay.awaits)
+        return
+    waiters = waiters_of(chain.run_id, record)
+    for waiter in waiters:
+        chain.world.store.add_waiter(waiter)
+    assert record.waits is not None
+    if waiters and (record.waits.since < record.began or chain.repeats):
+        _look_back(chain, record, waiters)
+
+
+def looks_again(record: Record, now: int) -> bool:
+    """Whether a wait is so new that an event which came before it may not have been listed yet."""
+    assert record.waits is not None
+    return record.waits.since < record.began and now < record.began + 2 * LISTED
+
+
+def _look_back(chain: Chain, record: Record, waiters: list[Waiter]) -> None:
+    """End the wait by an event that came before it could be found, or before it began, if one did."""
+    store = chain.world.store
+    for waiter in waiters:
+        for event_id in store.events(waiter.name, waiter.since):
+            stored = store.get_event(event_id)
+            if stored is None:
+                continue
+            event = load_event(chain.read(stored.payload))
+            if Arrived(chain.world, stored, event, chain.tag).ends(waiter):
+                found = chain.commit(ended(chain, record, output=stored.payload))
+                forget(chain.world, chain.run_id, found)
+                return
+    if record.waits is not None and record.waits.since < record.began:
+        at = chain.now() + LISTED
+        again = chain.once_more(idle=0)
+        send_at(chain.world, again.body(), at, now=chain.now(), name=f"{chain.run_id}/{record.path}/again")
+
+
+def give_up(chain: Chain, op: Wait) -> None:
+    """End a wait whose time is over, if nothing else has."""
+    record = op.record
+    assert record is not None
+    if isinstance(op, Invoke):
+        children.give_up(chain, op, record)
+        return
+    found = chain.commit(ended(chain, record, output=Payload(text="null")))
+    if found.author == chain.author:
+        forget(chain.world, chain.run_id, found)

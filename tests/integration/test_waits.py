@@ -1,0 +1,365 @@
+"""Waiting for events and signals, and sending them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from pydantic import BaseModel
+
+from lambda_durable import AsyncContext, ConfigurationError, Context, Durable, Event, Signal, on_event
+
+MODES = [1, "all", "auto"]
+
+
+class Payment(BaseModel):
+    order: str
+    amount: int = 0
+
+
+@pytest.fixture(params=MODES)
+def app(request):
+    return Durable("shop", steps_per_invocation=request.param)
+
+
+@pytest.fixture(params=["sync", "async"])
+def waiting(request, app):
+    """A function that waits for an event, and returns it."""
+
+    def make(*names, **options):
+        options = {"timeout": "1h", **options}
+        wanted = list(names) if len(names) > 1 else (names or ("paid",))[0]
+        if request.param == "sync":
+
+            @app.function("f", on_event("ordered"))
+            def f(ctx: Context) -> object:
+                ctx.step.run("before", int)
+                found = ctx.step.wait_for_event("wait", wanted, **options)
+                return None if found is None else [found.name, found.data, ctx.step.run("after", int)]
+
+            return f
+
+        @app.function("f", on_event("ordered"))
+        async def f(ctx: AsyncContext) -> object:
+            await ctx.step.run("before", int)
+            found = await ctx.step.wait_for_event("wait", wanted, **options)
+            return None if found is None else [found.name, found.data, await ctx.step.run("after", int)]
+
+        return f
+
+    return make
+
+
+def begin(durable, app, data=None):
+    rt = durable(app)
+    rt.send(Event("ordered", data or {}))
+    rt.advance("0s")
+    (run,) = rt.runs()
+    return rt, run.run_id
+
+
+def test_the_first_event_that_comes_ends_the_wait(durable, app, waiting):
+    waiting()
+    rt, run_id = begin(durable, app)
+    step = rt.get(run_id).steps["wait"]
+    assert (step.status, step.waiting_for.kind, step.waiting_for.names) == ("waiting", "event", ("paid",))
+    assert step.waiting_for.deadline == rt.now() + timedelta(hours=1)
+
+    rt.send(Event("shipped", {"n": 0}), Event("paid", {"n": 1}))
+    rt.advance("0s")
+    rt.send(Event("paid", {"n": 2}))
+    rt.drain()
+
+    assert rt.get(run_id).output == ["paid", {"n": 1}, 0]
+
+
+def test_a_wait_gives_up(durable, app, waiting):
+    waiting()
+    rt, run_id = begin(durable, app)
+    rt.drain()
+    rt.send(Event("paid"))
+    rt.drain()
+
+    run = rt.get(run_id)
+    assert (run.status, run.output) == ("completed", None)
+    assert run.ended_at == run.created_at + timedelta(hours=1)
+
+
+def test_one_of_several_names_ends_the_wait(durable, app, waiting):
+    waiting("paid", "cancelled")
+    rt, run_id = begin(durable, app)
+    rt.send(Event("cancelled", {"why": "x"}))
+    rt.drain()
+
+    assert rt.get(run_id).output == ["cancelled", {"why": "x"}, 0]
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "matches"),
+    [
+        ({"order": "a"}, {"order": "a"}, True),
+        ({"order": "a"}, {"order": "b"}, False),
+        ({"order": 1}, {"order": "1"}, False),
+        ({"order": 1}, {"order": 1.0}, True),
+        ({"order": {"a": [1], "b": None}}, {"order": {"b": None, "a": [1]}}, True),
+        ({}, {}, False),
+        ({"order": None}, {"order": None}, True),
+    ],
+)
+def test_match_is_equality_of_json_at_a_path(durable, app, waiting, own, other, matches):
+    waiting(match="data.order")
+    rt, run_id = begin(durable, app, own)
+    if "order" in own:
+        assert rt.get(run_id).steps["wait"].waiting_for.match == own["order"]
+    rt.send(Event("paid", other))
+    rt.drain()
+
+    assert (rt.get(run_id).output is not None) == matches
+
+
+def test_a_condition_sees_both_events(durable, app, waiting):
+    waiting(if_exp="async.data.amount >= event.data.amount")
+    rt, run_id = begin(durable, app, {"amount": 10})
+    rt.send(Event("paid", {"amount": 9}))
+    rt.advance("1s")
+    rt.send(Event("paid", {"nothing": 0}))  # on which it fails: that ends nothing, and holds nobody up
+    rt.advance("1s")
+    rt.send(Event("paid", {"amount": 10}))
+    rt.drain()
+
+    assert rt.get(run_id).output == ["paid", {"amount": 10}, 0]
+
+
+def test_the_event_comes_as_its_model(durable, app):
+    @app.function("f", on_event("ordered"))
+    def f(ctx: Context) -> int:
+        paid = ctx.step.wait_for_event("wait", "paid", timeout="1h", model=Payment)
+        assert paid is not None
+        return paid.data.amount
+
+    rt, run_id = begin(durable, app)
+    rt.send(Event("paid", Payment(order="x", amount=3)))
+    rt.drain()
+
+    assert rt.get(run_id).output == 3
+
+
+def test_a_wait_beside_a_step_and_a_sleep(durable, app):
+    @app.function("f", on_event("ordered"))
+    async def f(ctx: AsyncContext) -> object:
+        import asyncio
+
+        wait = asyncio.create_task(ctx.step.wait_for_event("wait", "paid", timeout="2h"))
+        nap = asyncio.create_task(ctx.step.sleep("nap", "30m"))
+        work = asyncio.create_task(ctx.step.run("work", int))
+        await work
+        done, _ = await asyncio.wait({wait, nap}, return_when=asyncio.FIRST_COMPLETED)
+        return [wait in done, await ctx.step.run("after", int)]
+
+    for early in (True, False):
+        rt, run_id = begin(durable, app)
+        if early:
+            rt.send(Event("paid"))
+        rt.drain()
+        run = rt.get(run_id)
+        assert run.output == [early, 0]
+        assert {step: run.steps[step].attempts for step in ("work", "after")} == {"work": 1, "after": 1}
+
+
+def test_one_event_ends_the_waits_of_many_runs(durable, app, waiting):
+    waiting()
+    rt = durable(app)
+    rt.send(*(Event("ordered") for _ in range(130)))
+    rt.advance("0s")
+    rt.send(Event("paid"))
+    rt.drain()
+
+    runs = list(rt.runs(status="completed"))
+    assert len(runs) == 130
+    assert all(rt.get(run.run_id).output == ["paid", {}, 0] for run in runs[:3])
+
+
+def test_an_event_from_before_the_wait_does_not_end_it(durable, app, waiting):
+    waiting()
+    rt = durable(app)
+    rt.send(Event("paid"))
+    rt.advance("10m")
+    rt.send(Event("ordered"))
+    rt.drain()
+
+    assert rt.get(next(rt.runs()).run_id).output is None
+
+
+@pytest.mark.parametrize(("lookback", "found"), [("20m", True), ("5m", False)])
+def test_a_wait_can_look_back(durable, app, waiting, lookback, found):
+    waiting(lookback=lookback, match="data.order")
+    rt = durable(app)
+    rt.send(Event("paid", {"order": "b"}), Event("paid", {"order": "a", "n": 1}))
+    rt.advance("1m")
+    rt.send(Event("paid", {"order": "a", "n": 2}))
+    rt.advance("9m")
+    rt.send(Event("ordered", {"order": "a"}))
+    rt.advance("1m")
+
+    run = rt.get(next(rt.runs()).run_id)
+    assert (run.status == "completed") == found
+    if found:
+        assert run.output == ["paid", {"order": "a", "n": 1}, 0]
+
+
+def test_a_wait_that_looks_back_still_waits(durable, app, waiting):
+    waiting(lookback="5m")
+    rt, run_id = begin(durable, app)
+    rt.advance("10m")
+    rt.send(Event("paid", {"n": 1}))
+    rt.drain()
+
+    assert rt.get(run_id).output == ["paid", {"n": 1}, 0]
+
+
+# -- signals ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def signalled(app):
+    @app.function("signalled")
+    def signalled(ctx: Context[str]) -> object:
+        found = ctx.step.wait_for_signal("wait", f"go-{ctx.event.data}", timeout="1d")
+        return None if found is None else found.data
+
+    return signalled
+
+
+def test_a_signal_ends_the_wait_for_its_name(durable, app, signalled):
+    rt = durable(app)
+    run = rt.start(signalled, "a")
+    rt.advance("0s")
+    assert rt.get(run.run_id).steps["wait"].waiting_for.kind == "signal"
+
+    assert rt.client.send_signal("go-b", 0) is False
+    assert rt.client.send_signal("go-a", {"by": (1, 2)}) is True
+    assert rt.client.send_signal("go-a", 2) is False
+    rt.drain()
+
+    assert rt.get(run.run_id).output == {"by": (1, 2)}
+
+
+def test_a_signal_that_never_comes(durable, app, signalled):
+    rt = durable(app)
+    run = rt.run(signalled, "a")
+    assert run.output is None
+    assert rt.client.send_signal("go-a") is False
+
+
+def test_a_second_waiter_on_a_signal_is_refused(durable, app, signalled):
+    rt = durable(app)
+    first = rt.start(signalled, "a")
+    rt.advance("0s")
+    second = rt.start(signalled, "a")
+    rt.advance("0s")
+
+    run = rt.get(second.run_id)
+    assert (run.status, run.error.type) == ("failed", "lambda_durable.errors.SignalConflictError")
+    assert first.run_id in run.error.message
+    rt.client.send_signal("go-a", 1)
+    rt.drain()
+    assert rt.get(first.run_id).output == 1
+
+
+def test_a_wait_can_take_a_signal_over(durable, app):
+    @app.function("greedy")
+    def greedy(ctx: Context) -> object:
+        found = ctx.step.wait_for_signal("wait", "go", timeout="1d", on_conflict="replace")
+        return found and found.data
+
+    rt = durable(app)
+    first = rt.start(greedy)
+    rt.advance("0s")
+    second = rt.start(greedy)
+    rt.advance("0s")
+    assert rt.client.send_signal("go", 2)
+    rt.drain()
+
+    assert rt.get(first.run_id).error.type == "lambda_durable.errors.SignalConflictError"
+    assert rt.get(second.run_id).output == 2
+
+
+def test_the_signal_of_a_run_that_has_ended_is_free(durable, app, signalled):
+    rt = durable(app)
+    first = rt.start(signalled, "a")
+    rt.advance("0s")
+    rt.client.cancel(first.run_id)
+    rt.advance("0s")
+    assert rt.client.send_signal("go-a") is False
+    second = rt.start(signalled, "a")
+    rt.advance("0s")
+    assert rt.client.send_signal("go-a", 2)
+    rt.drain()
+    assert rt.get(second.run_id).output == 2
+
+
+def test_one_run_signals_another(durable, app, signalled):
+    @app.function("sender")
+    def sender(ctx: Context) -> list:
+        return [ctx.step.send_signal("one", "go-a", Signal("x", 1).data), ctx.step.send_signal("two", "go-a")]
+
+    rt = durable(app)
+    run = rt.start(signalled, "a")
+    rt.advance("0s")
+    assert rt.run(sender).output == [True, False]
+    assert rt.get(run.run_id).output == 1
+
+
+# -- sending events -----------------------------------------------------------------------------------
+
+
+def test_a_step_sends_events(durable, app):
+    got = []
+
+    @app.function("receiver", on_event("sent"))
+    def receiver(ctx: Context) -> None:
+        ctx.step.run("got", got.append, (ctx.event.id, ctx.event.data["n"]))
+
+    @app.function("sender")
+    async def sender(ctx: AsyncContext) -> list[str]:
+        return await ctx.step.send_event("send", Event("sent", {"n": 1}), Event("sent", {"n": 2}, id="mine"))
+
+    rt = durable(app)
+    ids = rt.run(sender).output
+
+    assert ids[1] == "mine"
+    assert sorted(got, key=lambda found: found[1]) == [(ids[0], 1), ("mine", 2)]
+
+
+# -- bad input ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda step: step.wait_for_event("w", "", timeout="1h"), "an event's name has 1 to 255"),
+        (lambda step: step.wait_for_event("w", [], timeout="1h"), "an event's name has 1 to 255"),
+        (lambda step: step.wait_for_event("w", "x", timeout=5), "a number says nothing of its unit"),
+        (lambda step: step.wait_for_event("w", "x", timeout=timedelta(-1)), "cannot be negative"),
+        (lambda step: step.wait_for_event("w", "x", timeout="1h", if_exp="async.data ="), "if_exp="),
+        (lambda step: step.wait_for_event("w", "x", timeout="1h", if_exp=len), "is CEL over"),
+        (lambda step: step.wait_for_event("w", "x", timeout="1h", match="1 + 1"), "a path whose value"),
+        (lambda step: step.wait_for_signal("w", "", timeout="1h"), "a signal's name has 1 to 255"),
+        (lambda step: step.wait_for_signal("w", "x", timeout="1h", on_conflict="?"), "on_conflict="),
+        (lambda step: step.send_event("w", "x"), "takes events"),
+    ],
+)
+def test_bad_input_is_an_error_at_the_call(durable, call, message):
+    app = Durable("app")
+    seen = []
+
+    @app.function("f")
+    def f(ctx: Context) -> None:
+        try:
+            call(ctx.step)
+        except ConfigurationError as error:
+            seen.append(str(error))
+
+    durable(app).run(f)
+    assert message in seen[0]
+    assert "'w'" in seen[0]
