@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from deployment import Deployment, InfrastructureError
+from deployment import TOOK, Deployment, InfrastructureError
 from toolbox import TOOLS, Clock, sam_cloud
 
 from lambda_durable.local import CloudError, LocalCloud
@@ -34,6 +36,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
+    if TOOK:
+        terminalreporter.section("what sam took")
+    for what, seconds in TOOK:
+        terminalreporter.write_line(f"{seconds:6.1f} s  {what}")
     for line in config.stash.get(_broken, []):
         terminalreporter.write_line(f"INFRASTRUCTURE, not the product: {line}", red=True)
 
@@ -46,28 +52,24 @@ def clock(tmp_path_factory) -> Clock:
 
 
 @pytest.fixture(scope="session")
-def calls(tmp_path_factory) -> Path:
-    """The file in which the Lambdas' calls are recorded."""
-    return tmp_path_factory.mktemp("calls") / "calls.jsonl"
-
-
-@pytest.fixture(scope="session")
-def cloud(clock: Clock, calls: Path) -> Iterator[LocalCloud]:
+def cloud(clock: Clock) -> Iterator[LocalCloud]:
+    for name in ("LAMBDA_DURABLE_RECORD", "LAMBDA_DURABLE_STACK_RESOURCES"):
+        Path(os.environ[name]).unlink(missing_ok=True)
     recorder = Path(__file__).parent / "recorder"
-    environment = {**clock.environment, "PYTHONPATH": str(recorder), "LAMBDA_DURABLE_RECORD": str(calls)}
+    environment = {
+        **clock.environment,
+        "PYTHONPATH": str(recorder),
+        "LAMBDA_DURABLE_RECORD": os.environ["LAMBDA_DURABLE_RECORD"],
+    }
     with sam_cloud(environment) as cloud:
         yield cloud
 
 
-@pytest.fixture(scope="module")
-def deploy(cloud: LocalCloud, clock: Clock, tmp_path_factory) -> Iterator[type[Deployment]]:
-    """Makes a Deployment; it is deleted at the end."""
-    made: list[Deployment] = []
+@pytest.fixture(scope="session")
+def deploy(cloud: LocalCloud, clock: Clock, tmp_path_factory) -> Callable[..., Deployment]:
+    """Makes a Deployment, on a cloud that is thrown away with all that is on it."""
 
-    def make(name: str, template: Path, **options) -> Deployment:
-        made.append(Deployment(cloud, clock, name, template, tmp_path_factory.mktemp(name), **options))
-        return made[-1]
+    def make(name: str, template: Path, **options: Any) -> Deployment:
+        return Deployment(cloud, clock, name, template, tmp_path_factory.mktemp(name), **options)
 
-    yield make
-    for deployment in made:
-        deployment.delete()
+    return make

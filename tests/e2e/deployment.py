@@ -16,7 +16,13 @@ from typing import Any, TypeVar
 import boto3
 from toolbox import ROOT, Clock, tool
 
+from lambda_durable import Client
+from lambda_durable.aws.clients import Clients
+from lambda_durable.aws.settings import Settings
+from lambda_durable.aws.world import connect
+from lambda_durable.errors import RunNotFoundError
 from lambda_durable.local import LocalCloud
+from lambda_durable.runtime.executor import NoExecutor
 
 T = TypeVar("T")
 
@@ -27,6 +33,14 @@ PATIENCE = 90.0
 """Seconds for whatever takes a few: ministack looks at its schedules each 10 seconds."""
 
 
+OURS = [sys.executable, "-c", "from lambda_durable.cli import main; main()"]
+"""`lambda-durable`, of this checkout."""
+
+
+TOOK: list[tuple[str, float]] = []
+"""What sam was asked for, and the seconds that it took."""
+
+
 class InfrastructureError(Exception):
     """A tool failed in a way that says nothing about the product."""
 
@@ -35,13 +49,22 @@ class Deployment:
     """One stack on the cloud. `base` is the folder that its template's paths are relative to."""
 
     def __init__(
-        self, cloud: LocalCloud, clock: Clock, name: str, template: Path, scratch: Path, *, base: Path = ROOT
+        self,
+        cloud: LocalCloud,
+        clock: Clock,
+        name: str,
+        template: Path,
+        scratch: Path,
+        *,
+        base: Path = ROOT,
+        parameters: Mapping[str, str] | None = None,
     ) -> None:
         self.cloud = cloud
         self.clock = clock
         self.name = name
+        self.base = base
         self._template = template
-        self._base = base
+        self._parameters = {**PARAMETERS, **(parameters or {})}
         self._built = scratch / "built"
         self._deployed = False
 
@@ -49,13 +72,15 @@ class Deployment:
 
     def deploy(self) -> Deployment:
         """`sam build` and `sam deploy`."""
-        parameters = [f"{name}={value}" for name, value in PARAMETERS.items()]
-        build = ["sam", "build", "-t", str(self._template), "-s", str(self._base), "-b", str(self._built)]
+        parameters = [f"{name}={value}" for name, value in self._parameters.items()]
+        build = ["sam", "build", "-t", str(self._template), "-s", str(self.base), "-b", str(self._built)]
         self._run([*build, "--parameter-overrides", *parameters], tool("sam", "sam"))
         self._deployed = True
         deploy = ["sam", "deploy", "-t", str(self._built / "template.yaml"), "--stack-name", self.name]
-        options = ["--capabilities", "CAPABILITY_IAM", "--resolve-s3", "--no-fail-on-empty-changeset"]
+        options = ["--capabilities", "CAPABILITY_IAM", "--resolve-s3", "--no-progressbar"]
         self._run([*deploy, *options, "--parameter-overrides", *parameters], tool("sam", "sam"))
+        with Path(os.environ["LAMBDA_DURABLE_STACK_RESOURCES"]).open("a") as file:  # for test_permissions.py
+            file.write(json.dumps(self.resources) + "\n")
         return self
 
     def delete(self) -> None:
@@ -112,10 +137,18 @@ class Deployment:
 
     # -- lambda-durable ------------------------------------------------------------------------------
 
+    @cached_property
+    def client(self) -> Client:
+        """A client in this process, for what is asked often."""
+        clients = Clients(stack=self.name)
+        for service in ("cloudformation", "dynamodb", "events", "s3", "sqs"):
+            vars(clients)[service] = self.aws(service)
+        settings = Settings.from_stack(self.name, cloudformation=clients.cloudformation)
+        return Client(world=connect(settings, NoExecutor(), clients=clients))
+
     def command(self, *arguments: str) -> str:
         """`lambda-durable ... --stack NAME`; what it prints."""
-        program = [sys.executable, "-c", "from lambda_durable.cli import main; main()"]
-        return self._run([program[0], *program[1:], *arguments, "--stack", self.name], program[0])
+        return self._run([*OURS, *arguments, "--stack", self.name], OURS[0])
 
     def show(self, run_id: str) -> dict[str, Any]:
         shown: dict[str, Any] = json.loads(self.command("show", run_id, "--json"))
@@ -125,14 +158,6 @@ class Deployment:
         """Newest first."""
         listed: list[dict[str, Any]] = json.loads(self.command("runs", function, "--json"))
         return listed
-
-    def run_of(self, function: str, event_id: str) -> dict[str, Any] | None:
-        """The run that an event started."""
-        for run in self.runs(function):
-            shown = self.show(run["run_id"])
-            if shown["event"]["id"] == event_id:
-                return shown
-        return None
 
     # -- waiting -------------------------------------------------------------------------------------
 
@@ -158,29 +183,46 @@ class Deployment:
                 looked = time.monotonic()
         return found
 
+    def wait_for_run(self, function: str, event_id: str) -> str:
+        """The id of the run that an event started."""
+
+        def look() -> str | None:
+            for run in self.client.runs(function):
+                if self.client.get(run.run_id).event.id == event_id:
+                    return run.run_id
+            return None
+
+        return self.wait(f"a run of {function} for event {event_id}", look)
+
     def wait_for_step(self, run_id: str, step: str, status: str = "waiting") -> dict[str, Any]:
         """The run, once a step is where it is wanted."""
 
-        def look() -> dict[str, Any] | None:
-            run = self.show(run_id)
-            return run if run["steps"].get(step, {}).get("status") == status else None
+        def look() -> bool:
+            try:
+                run = self.client.get(run_id)
+            except RunNotFoundError:
+                return False
+            return step in run.steps and run.steps[step].status == status
 
-        return self.wait(f"{step} {status} in run {run_id}", look)
+        try:
+            self.wait(f"{step} {status}", look)
+        except AssertionError as error:
+            error.add_note(self.command("show", run_id))
+            raise
+        return self.show(run_id)
 
     def wait_for_end(self, run_id: str, *, faster: float = 0) -> dict[str, Any]:
-        def look() -> dict[str, Any] | None:
-            run = self.show(run_id)
-            return run if run["ended_at"] is not None else None
-
-        return self.wait(f"an end of run {run_id}", look, faster=faster)
+        self.wait(f"an end of run {run_id}", lambda: self.client.get(run_id).ended_at, faster=faster)
+        return self.show(run_id)
 
     # -- helpers -------------------------------------------------------------------------------------
 
     def _run(self, command: list[str], program: str) -> str:
+        began = time.monotonic()
         path = os.pathsep.join([str(Path(tool("cloud", "python")).parent), os.environ["PATH"]])
         done = subprocess.run(
             [program, *command[1:]],
-            cwd=self._base,
+            cwd=self.base,
             env={**os.environ, **self.cloud.environ(), "PATH": path, "SAM_CLI_TELEMETRY": "0"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -188,6 +230,16 @@ class Deployment:
             timeout=400,
             check=False,
         )
+        if command[0] == "sam":
+            TOOK.append((f"{' '.join(command[:2])} {self.name}", time.monotonic() - began))
         self.cloud.check()
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
         return done.stdout
+
+
+def printed_template(app: str, folder: Path) -> str:
+    """What `lambda-durable template` prints."""
+    done = subprocess.run(
+        [*OURS, "template", app], cwd=folder, stdout=subprocess.PIPE, text=True, timeout=60, check=True
+    )
+    return done.stdout

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from datetime import timedelta
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 
 import pytest
-from toolbox import ROOT
+from deployment import printed_template
+from toolbox import ROOT, spent
 
 EVENTS = ROOT / "events"
 
@@ -18,43 +19,177 @@ def shop(deploy):
     return deploy("shop", ROOT / "template.yaml").deploy()
 
 
-def made_by_template(deploy, tmp_path_factory, example):
-    """A stack of what `lambda-durable template` prints."""
-    program = [sys.executable, "-c", "from lambda_durable.cli import main; main()"]
-    printed = subprocess.run(
-        [*program, "template", f"functions/{example}/app.py"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    template = tmp_path_factory.mktemp("template") / "template.yaml"
-    template.write_text(printed.stdout)
-    return deploy(example, template).deploy()
+@pytest.fixture(scope="module")
+def printed(deploy, tmp_path_factory):
+    """Deploys what `lambda-durable template` prints for an example."""
+
+    def make(example, **parameters):
+        template = tmp_path_factory.mktemp("template") / "template.yaml"
+        template.write_text(printed_template(f"functions/{example}/app.py", ROOT))
+        return deploy(f"stage-{example}", template, parameters=parameters).deploy()
+
+    return make
 
 
 @pytest.fixture(scope="module")
-def crm(deploy, tmp_path_factory):
-    return made_by_template(deploy, tmp_path_factory, "onboarding")
+def crm(printed):
+    return printed("onboarding")
 
 
 @pytest.fixture(scope="module")
-def billing(deploy, tmp_path_factory):
-    return made_by_template(deploy, tmp_path_factory, "nightly")
+def billing(printed):
+    return printed("nightly", MaximumConcurrency="5")
 
 
-def test_a_purchase_is_settled_after_its_cool_off(shop, clock):
-    event = shop.put_event_file(EVENTS / "checkout.json")
-    run_id = shop.wait("a run of checkout", lambda: shop.run_of("checkout", event))["run_id"]
-    asleep = shop.wait_for_step(run_id, "cool-off")
-    (schedule,) = (name for name in shop.schedules() if "-" not in name)
-    assert shop.schedules()[schedule].startswith("at(")
+def cart(**changes):
+    return json.loads((EVENTS / "checkout.json").read_text())["detail"] | changes
+
+
+@pytest.fixture(scope="module")
+def purchases(shop, clock):
+    """A small one and a large one, as they are while they cool off and when they are settled."""
+    lines = [{"sku": "beans-1kg", "count": 1, "price": price} for price in range(250)]
+    carts = {"small": cart(), "large": cart(order="A-1043", lines=lines)}
+    events = {size: shop.put_event("store/checkout.completed", content) for size, content in carts.items()}
+    runs = {size: shop.wait_for_run("checkout", event) for size, event in events.items()}
+    asleep = {size: shop.wait_for_step(run_id, "cool-off") for size, run_id in runs.items()}
+    sleeping = one_time(shop.schedules())
 
     clock.advance(timedelta(days=3) - timedelta(seconds=30))
-    run = shop.wait_for_end(run_id, faster=15)
+    settled = {size: shop.wait_for_end(run_id, faster=15) for size, run_id in runs.items()}
+    return asleep, sleeping, settled
+
+
+def one_time(schedules):
+    return {name: when for name, when in schedules.items() if when.startswith("at(")}
+
+
+def test_a_purchase_is_settled_after_its_cool_off(purchases):
+    asleep, _, settled = purchases
+    run, due = settled["small"], asleep["small"]["steps"]["cool-off"]["wake_at"]
 
     assert run["status"] == "completed", run["error"]
-    assert list(run["output"]) == ["order", "claim", "payment", "ledger_entry", "amount", "currency"]
-    assert run["steps"]["cool-off"]["wake_at"] == asleep["steps"]["cool-off"]["wake_at"]
-    assert run["ended_at"] >= run["steps"]["cool-off"]["wake_at"]
-    assert schedule not in shop.schedules()
+    assert run["output"]["order"] == "A-1042"
+    assert run["steps"]["charge"]["attempts"] == 3
+    assert run["steps"]["cool-off"]["wake_at"] == due
+    assert run["ended_at"] >= due
+
+
+def test_a_large_purchase_is_settled_as_well(purchases):
+    _, _, settled = purchases
+
+    assert settled["large"]["status"] == "completed", settled["large"]["error"]
+    assert len(settled["large"]["event"]["data"]["lines"]) == 250
+    assert settled["large"]["steps"]["claim-inventory"]["output"]["items"] == {"beans-1kg": 250}
+
+
+def test_a_long_sleep_is_a_schedule_that_goes_when_it_has_fired(purchases, shop):
+    _, sleeping, _ = purchases
+
+    assert len(sleeping) == 2
+    assert one_time(shop.schedules()) == {}
+
+
+def test_a_signup_is_welcomed_and_its_team_invited_a_day_later(crm, clock):
+    event = crm.put_event_file(EVENTS / "onboarding.json")
+    run_id = crm.wait_for_run("onboarding", event)
+    crm.wait_for_step(run_id, "settle-in")
+
+    clock.advance(timedelta(days=1) - timedelta(seconds=30))
+    run = crm.wait_for_end(run_id, faster=15)
+
+    assert run["status"] == "completed", run["error"]
+    assert run["output"]["bounced"] == ["nobody@example.invalid"]
+
+
+def test_a_night_is_billed_when_an_event_says_so(billing):
+    event = billing.put_event("billing/night.began", {"day": "2026-03-01", "accounts": 25})
+    run_id = billing.wait_for_run("nightly", event)
+    run = billing.wait_for_end(run_id, faster=10)
+
+    assert run["status"] == "completed", run["error"]
+    assert run["output"]["invoices"] == 24
+    assert list(run["output"]["failed"]) == ["acc-0007"]
+
+
+def test_a_night_is_billed_at_three_by_the_cron_in_the_code(billing, clock):
+    ((name, expression),) = ((n, e) for n, e in billing.schedules().items() if n.startswith("cron-"))
+    assert expression == "cron(0 3 * * ? *)"
+    billing.wait("the schedule noticed by ministack's sweep", spent(seconds=11))
+    three = (clock.now() + timedelta(days=1)).replace(hour=3, minute=0, second=0, microsecond=0)
+
+    clock.advance(three - clock.now() - timedelta(seconds=5))
+    (listed,) = billing.wait(
+        "a run of nightly at three",
+        lambda: [run for run in billing.client.runs("nightly") if run.created_at >= three],
+    )
+
+    shown = billing.show(listed.run_id)
+    assert shown["event"]["name"] == "lambda_durable/scheduled"
+    assert datetime.fromisoformat(shown["event"]["time"]) == three
+    assert billing.wait_for_end(listed.run_id, faster=10)["status"] == "completed"
+
+
+def test_an_event_sent_from_the_command_line_starts_a_run_once(shop):
+    (sent,) = json.loads(
+        shop.command("send", "--name", "store/checkout.completed", "--data", json.dumps(cart()), "--json")
+    )
+    shop.wait_for_run("checkout", sent["id"])
+    again = ("--name", "store/checkout.completed", "--data", json.dumps(cart()), "--id", sent["id"])
+    shop.command("send", *again)
+    marker = shop.put_event("store/checkout.completed", cart(order="A-9"))
+    shop.wait_for_run("checkout", marker)
+
+    started = [run for run in shop.runs("checkout") if shop.show(run["run_id"])["event"]["id"] == sent["id"]]
+    assert len(started) == 1
+
+
+@pytest.mark.parametrize("queue", ["QueueUrl", "IngressQueueArn"])
+def test_a_poison_message_is_put_where_people_look_and_nobody_waits_for_it(shop, queue):
+    sqs = shop.aws("sqs")
+    target = shop.outputs[queue]
+    if target.startswith("arn:"):
+        target = sqs.get_queue_url(QueueName=target.rpartition(":")[2])["QueueUrl"]
+    sqs.send_message(QueueUrl=target, MessageBody='{"kind": "poison"}')
+
+    def look():
+        received = sqs.receive_message(
+            QueueUrl=shop.outputs["DeadLetterUrl"], MessageAttributeNames=["All"], VisibilityTimeout=0
+        )
+        return [message for message in received.get("Messages", ()) if "poison" in message["Body"]]
+
+    (message,) = shop.wait("the message in the dead-letter queue", look)
+    assert "none of ours" in message["MessageAttributes"]["reason"]["StringValue"]
+    sqs.purge_queue(QueueUrl=shop.outputs["DeadLetterUrl"])
+
+
+def test_nothing_is_left_of_deleted_stacks_but_payloads(shop, crm, billing):
+    stacks = [shop, crm, billing]
+    with ThreadPoolExecutor() as pool:  # each takes the half minute between two looks of sam's
+        list(pool.map(lambda stack: stack.delete(), stacks))
+
+    stack_statuses = {
+        stack["StackName"]: stack["StackStatus"]
+        for stack in shop.aws("cloudformation").describe_stacks()["Stacks"]
+    }
+    left = {
+        "stacks": [name for name, status in stack_statuses.items() if status != "DELETE_COMPLETE"],
+        "tables": shop.aws("dynamodb").list_tables()["TableNames"],
+        "queues": shop.aws("sqs").list_queues().get("QueueUrls", []),
+        "buckets": [bucket["Name"] for bucket in shop.aws("s3").list_buckets()["Buckets"]],
+        "functions": [each["FunctionName"] for each in shop.aws("lambda").list_functions()["Functions"]],
+        "mappings": shop.aws("lambda").list_event_source_mappings()["EventSourceMappings"],
+        "buses": [bus["Name"] for bus in shop.aws("events").list_event_buses()["EventBuses"]],
+        "groups": [each["Name"] for each in shop.aws("scheduler").list_schedule_groups()["ScheduleGroups"]],
+        "schedules": [each["Name"] for each in shop.aws("scheduler").list_schedules()["Schedules"]],
+        "roles": [role["RoleName"] for role in shop.aws("iam").list_roles()["Roles"]],
+        "logs": [each["logGroupName"] for each in shop.aws("logs").describe_log_groups()["logGroups"]],
+    }
+    ours = [
+        (kind, str(each))
+        for kind, them in left.items()
+        for each in them
+        if any(stack.name in str(each) for stack in stacks)
+    ]
+    assert {kind for kind, _ in ours} == {"buckets"}
+    assert all("payloadbucket" in bucket for _, bucket in ours)

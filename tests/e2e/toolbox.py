@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,6 +24,12 @@ def tool(environment: str, name: str) -> str:
 def sam_cloud(environment: Mapping[str, str]) -> LocalCloud:
     """A cloud whose Lambdas see what they would on AWS: their own code, and the runtime's boto3."""
     return LocalCloud(python=tool("cloud", "python"), environment=environment)
+
+
+def spent(*, seconds: float) -> Callable[[], bool]:
+    """A condition for what can only be waited out: that so many seconds have passed."""
+    end = time.monotonic() + seconds
+    return lambda: time.monotonic() >= end
 
 
 class Clock:
