@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,15 +51,15 @@ def clock(tmp_path_factory) -> Clock:
 
 
 @pytest.fixture(scope="session")
-def cloud(clock: Clock) -> Iterator[LocalCloud]:
-    for name in ("LAMBDA_DURABLE_RECORD", "LAMBDA_DURABLE_STACK_RESOURCES"):
-        Path(os.environ[name]).unlink(missing_ok=True)
+def calls(tmp_path_factory) -> Path:
+    """The file in which the Lambdas' calls are recorded."""
+    return tmp_path_factory.mktemp("calls") / "calls.jsonl"
+
+
+@pytest.fixture(scope="session")
+def cloud(clock: Clock, calls: Path) -> Iterator[LocalCloud]:
     recorder = Path(__file__).parent / "recorder"
-    environment = {
-        **clock.environment,
-        "PYTHONPATH": str(recorder),
-        "LAMBDA_DURABLE_RECORD": os.environ["LAMBDA_DURABLE_RECORD"],
-    }
+    environment = {**clock.environment, "PYTHONPATH": str(recorder), "LAMBDA_DURABLE_RECORD": str(calls)}
     with sam_cloud(environment) as cloud:
         yield cloud
 

@@ -79,8 +79,6 @@ class Deployment:
         deploy = ["sam", "deploy", "-t", str(self._built / "template.yaml"), "--stack-name", self.name]
         options = ["--capabilities", "CAPABILITY_IAM", "--resolve-s3", "--no-progressbar"]
         self._run([*deploy, *options, "--parameter-overrides", *parameters], tool("sam", "sam"))
-        with Path(os.environ["LAMBDA_DURABLE_STACK_RESOURCES"]).open("a") as file:  # for test_permissions.py
-            file.write(json.dumps(self.resources) + "\n")
         return self
 
     def delete(self) -> None:
