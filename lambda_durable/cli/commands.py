@@ -117,7 +117,12 @@ def send(
 
 @commands.command()
 def runs(
-    function: Annotated[str, typer.Argument(metavar="FUNCTION", help="The id of a function.")],
+    function: Annotated[
+        str | None, typer.Argument(metavar="[FUNCTION]", help="The id of a function.")
+    ] = None,
+    app: Annotated[
+        str | None, typer.Option(metavar="APP", help="The runs of all functions in path/to/app.py, say.")
+    ] = None,
     status: Annotated[str | None, typer.Option(help="Only those: completed, failed, running ...")] = None,
     label: Annotated[str | None, typer.Option(help="Only those with this label.")] = None,
     since: Annotated[
@@ -128,7 +133,7 @@ def runs(
     stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the runs of a function of a deployed app, newest first.
+    """List the runs of a function of a deployed app, or of all its functions, newest first.
 
     Exit status: 0, 1 when AWS did not answer, 2 when something is wrong with an option.
     """
@@ -137,6 +142,7 @@ def runs(
     with _one_line("runs"):
         list_runs(
             function,
+            app=app,
             status=status,
             label=label,
             since=since,
@@ -212,3 +218,35 @@ def init(
     for file in files:
         typer.echo(file)
     typer.echo(f"\nNow: cd {directory}, and see README.md", err=True)
+
+
+@commands.command()
+def dev(
+    app: Annotated[
+        str, typer.Argument(metavar="APP", help="path/to/app.py, path/to/app.py:name or package.module:name")
+    ],
+    host: Annotated[
+        str, typer.Option(help="Where the cloud listens; 0.0.0.0 lets containers, and everybody, reach it.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Its port; a free one unless given.")
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keeps runs and all else there until next time.")
+    ] = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Hand each invocation to a `sam local start-lambda`, at this URL."),
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=100, help="Invocations at once.")] = 4,
+) -> None:
+    """Run an app on a cloud of its own, on this machine, in real time, with its code as it is on disk.
+
+    Exit status: 0 when it was interrupted, 1 when the cloud failed, 2 when something is wrong with APP or an option.
+    """
+    with _one_line("dev"):
+        try:
+            from .dev import develop
+        except ModuleNotFoundError as error:
+            raise UsageError(f"{error.name} is missing: pip install 'lambda-durable[local]'") from None
+        develop(app, host=host, port=port, state=state, executor=executor, concurrency=concurrency)

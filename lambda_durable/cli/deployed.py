@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ..app import Durable
 from ..client import Client
 from ..errors import ConfigurationError, DurableError
 from .usage_error import FailedError, UsageError
 
 
 @contextmanager
-def deployed(stack: str | None) -> Iterator[Client]:
+def deployed(stack: str | None, app: Durable | None = None) -> Iterator[Client]:
     """The client of a stack, or of what the environment names. In its block a mistake becomes a UsageError,
     and what could not be done a FailedError."""
     try:
-        yield Client(stack=stack)
+        yield Client(app, stack=stack)
     except ConfigurationError as error:
         hint = "" if stack or "not set in the environment" not in str(error) else "; or say --stack NAME"
         raise UsageError(f"{error}{hint}") from None

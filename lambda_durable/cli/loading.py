@@ -49,7 +49,19 @@ def _is_path(where: str) -> bool:
     return where.endswith(".py") or "/" in where or "\\" in where or Path(where).exists()
 
 
-def _from_file(path: Path) -> ModuleType:
+def folder_of(reference: str) -> Path:
+    """The folder that the code of an app lies in, without importing it; for a module, that is this one.
+
+    Raises UsageError for a file that is none.
+    """
+    where, _ = _split(reference)
+    if not _is_path(where):
+        return Path.cwd()
+    _check_file(Path(where))
+    return Path(where).resolve().parent
+
+
+def _check_file(path: Path) -> None:
     if path.is_dir():
         inside = path / "app.py"
         hint = f"; did you mean {inside}?" if inside.is_file() else "; name the Python file in it"
@@ -60,6 +72,10 @@ def _from_file(path: Path) -> ModuleType:
         raise UsageError(
             f"{path} is no Python file: its name ends with {path.suffix or 'nothing'!r}, not '.py'"
         )
+
+
+def _from_file(path: Path) -> ModuleType:
+    _check_file(path)
     folder, parts = path.resolve().parent, [path.stem]
     while (folder / "__init__.py").is_file():  # a module of a package, whose imports may be relative
         folder, parts = folder.parent, [folder.name, *parts]

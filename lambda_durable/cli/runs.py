@@ -11,14 +11,16 @@ from ..errors import ConfigurationError
 from ..runs import RunSummary, Status
 from .deployed import deployed
 from .display import Display
+from .loading import load_app
 from .plain import summary_as_plain, write_json
 from .timeline import spell, stamp
 from .usage_error import UsageError
 
 
 def list_runs(
-    function: str,
+    function: str | None,
     *,
+    app: str | None,
     status: str | None,
     label: str | None,
     since: str | None,
@@ -28,13 +30,16 @@ def list_runs(
     as_json: bool,
 ) -> None:
     """Print them. Raises UsageError and FailedError."""
-    with deployed(stack) as client:
+    if function is None and app is None:
+        raise UsageError("name a FUNCTION, or give --app APP for all of its functions")
+    first, last = _moment(since, "--since"), _moment(until, "--until")
+    with deployed(stack, load_app(app) if app is not None else None) as client:
         found = client.runs(
             function,
             cast("Status | None", status),
             label,
-            since=_moment(since, "--since"),
-            until=_moment(until, "--until"),
+            since=first,
+            until=last,
             limit=limit,
         )
         runs = list(found)
@@ -43,9 +48,10 @@ def list_runs(
         return
     display = Display(sys.stdout)
     for run in runs:
-        display.columns([(stamp(run.created_at), 19, "dim"), *_columns(run)])
+        whose = [] if function is not None else [(run.function_id, 16, "")]
+        display.columns([(stamp(run.created_at), 19, "dim"), *whose, *_columns(run)])
     if not runs:
-        sys.stderr.write(f"lambda-durable runs: no such runs of {function!r}\n")
+        sys.stderr.write("lambda-durable runs: there are none such\n")
 
 
 def _columns(run: RunSummary) -> list[tuple[str, int, str]]:

@@ -54,7 +54,7 @@ def _await(server, url, log):
 
 def test_the_store_keeps_its_contract(endpoint):
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "tests/conformance", "-k", "dynamodb-local", "-q"],
+        [sys.executable, "-m", "pytest", "tests/conformance", "-k", "dynamodb-local"],
         cwd=ROOT,
         env={**os.environ, "DYNAMODB_LOCAL_ENDPOINT": endpoint},
         capture_output=True,

@@ -1,0 +1,139 @@
+"""`lambda-durable dev`: an app on a cloud of its own, with its code as it is on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..local.cloud import CloudError, LocalCloud
+from ..local.invoking import InvocationError, Invoker, NotLoadedError, Processes, Remote
+from ..local.pump import Pump
+from ..local.stack import create_stack, variables
+from ..local.watching import Watch
+from .dev_worker import REGISTER
+from .loading import folder_of
+from .usage_error import FailedError, UsageError
+
+LOOK = 0.3
+"""Seconds between two looks at the app's files."""
+
+
+def develop(
+    reference: str,
+    *,
+    host: str,
+    port: int | None,
+    state: Path | None,
+    executor: str | None,
+    concurrency: int,
+) -> None:
+    """Run until it is interrupted. Raises UsageError and FailedError."""
+    folder = folder_of(reference)
+    if executor is not None and not executor.startswith(("http://", "https://")):
+        raise UsageError(f"--executor is a URL, such as http://127.0.0.1:3001, and this is {executor!r}")
+    stopped = _on_signals()
+    try:
+        with LocalCloud(host=host, port=port, state=state) as cloud:
+            _Development(reference, folder, cloud, executor, concurrency).run(stopped)
+    except CloudError as error:
+        raise FailedError(str(error)) from None
+
+
+class _Development:
+    def __init__(
+        self, reference: str, folder: Path, cloud: LocalCloud, executor: str | None, concurrency: int
+    ) -> None:
+        self._cloud = cloud
+        self._watch = Watch(folder)
+        settings = create_stack(cloud.endpoint)
+        self._variables = {**cloud.environ(), **variables(settings)}
+        command = [sys.executable, "-m", "lambda_durable.cli.dev_worker", reference]
+        self._processes = Processes(command, {**_own_environment(), **self._variables})
+        self._executor = executor
+        invoker: Invoker = self._processes if executor is None else Remote(executor)
+        self._pump = Pump(
+            cloud.endpoint, settings, invoker, concurrency=concurrency, on_failure=lambda why: _say(why)
+        )
+
+    def run(self, stopped: threading.Event) -> None:
+        try:
+            loaded = self._load()
+            self._welcome()
+            self._pump.start()
+            if not loaded:
+                self._pump.pause()
+            while not stopped.wait(LOOK):
+                self._cloud.check()
+                if changed := self._watch.changed():
+                    self._reload(changed)
+        finally:
+            self._pump.stop()
+            self._processes.close()
+
+    def _load(self) -> bool:
+        """Import the app, and make its schedules those of its code. Whether it could be."""
+        try:
+            said: dict[str, Any] = self._processes.invoke(REGISTER)
+        except NotLoadedError as error:
+            _say(f"the app can't be loaded; waiting for a change: {error}")
+            return False
+        except InvocationError as error:
+            _say(f"the schedules can't be registered: {error}")
+            return True
+        functions = ", ".join(said["functions"]) or "no functions"
+        schedules = f"; {len(said['schedules'])} schedules" if said["schedules"] else ""
+        _say(f"app {said['app']}: {functions}{schedules}")
+        return True
+
+    def _reload(self, changed: list[str]) -> None:
+        _say(f"{', '.join(changed[:3])}{' ...' if len(changed) > 3 else ''} changed")
+        self._processes.reload()
+        if self._load():
+            self._pump.resume()
+        else:
+            self._pump.pause()
+
+    def _welcome(self) -> None:
+        environment = self._write_for_sam()
+        exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in self._variables.items())
+        sys.stdout.write(
+            f"endpoint     {self._cloud.endpoint}\n"
+            f"event bus    {self._variables['LAMBDA_DURABLE_BUS']}\n"
+            f"its log      {self._cloud.log}\n"
+            f"for sam      sam local start-lambda --env-vars {environment} (then: dev --executor URL)\n"
+            f"\nIn another terminal, so that lambda-durable, aws and sam talk to it:\n\nexport {exports}\n\n"
+            "Ctrl-C stops all of it.\n"
+        )
+        sys.stdout.flush()
+
+    def _write_for_sam(self) -> Path:
+        """The worker's variables, as `sam local` takes them; from a container this machine has another name."""
+        inside = f"http://host.docker.internal:{self._cloud.port}"
+        ours = {name: value for name, value in self._variables.items() if name.startswith("LAMBDA_DURABLE_")}
+        path = self._cloud.log.with_name("env.json")
+        path.write_text(json.dumps({"Parameters": {**ours, "AWS_ENDPOINT_URL": inside}}, indent=2))
+        return path
+
+
+def _own_environment() -> Mapping[str, str]:
+    """What the app's workers inherit of ours: all but settings for another cloud."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+
+
+def _on_signals() -> threading.Event:
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    return stopped
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"lambda-durable dev: {text}\n")
+    sys.stderr.flush()

@@ -1,0 +1,265 @@
+"""`lambda-durable dev`, and `send`, `runs` and `show` on what it runs: a whole app on this machine, in real time."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = [sys.executable, "-c", "from lambda_durable.cli import main; main()"]
+
+APP = """
+from lambda_durable import Context, Durable, Retry, cron, on_event
+
+app = Durable("little")
+handler = app.handler
+
+def greet(name: str) -> str:
+    print("greeting")
+    return f"hello {name}"
+
+def refuse() -> None:
+    raise ValueError("not today")
+
+@app.function("greet", on_event("friend/came"), labels=lambda event: [event.data["name"]])
+def hello(ctx: Context[dict]) -> str:
+    greeting = ctx.step.run("greet", greet, ctx.event.data["name"])
+    ctx.step.sleep("breathe", ctx.event.data.get("pause", "1s"))
+    return greeting
+
+@app.function("refuse", on_event("foe/came"), retry=Retry.never())
+def no(ctx: Context[dict]) -> None:
+    ctx.step.run("refuse", refuse)
+
+@app.function("daily", cron("0 9 * * *"))
+def daily(ctx: Context) -> None: ...
+"""
+
+
+class Dev:
+    """A running `lambda-durable dev`."""
+
+    def __init__(self, folder, *options):
+        self.folder = folder
+        self.said = folder / "said"
+        self.heard = folder / "heard"
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("LAMBDA_")}
+        with self.heard.open("w") as stdout, self.said.open("w") as stderr:
+            self.process = subprocess.Popen(
+                [*PROGRAM, "dev", "little.py", *options],
+                cwd=folder,
+                env={**environment, "PYTHONPATH": str(ROOT)},
+                stdout=stdout,
+                stderr=stderr,
+            )
+        self.wait(lambda: "Ctrl-C" in self.heard.read_text())
+        exports = re.search(r"^export (.*)$", self.heard.read_text(), re.MULTILINE)[1]
+        self.variables = dict(pair.split("=", 1) for pair in exports.split())
+
+    def wait(self, look, seconds=60):
+        deadline = time.monotonic() + seconds
+        while not (found := look()):
+            assert self.process.poll() is None, self.said.read_text()
+            assert time.monotonic() < deadline, self.said.read_text()
+            time.sleep(0.1)
+        return found
+
+    def command(self, *arguments):
+        return subprocess.run(
+            [*PROGRAM, *arguments],
+            cwd=self.folder,
+            env={**os.environ, **self.variables, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def json(self, *arguments):
+        return json.loads(self.command(*arguments, "--json").stdout)
+
+    def send(self, name, data):
+        (sent,) = self.json("send", "--name", name, "--data", json.dumps(data))
+        return sent["id"]
+
+    def first_run(self, function, **filters):
+        options = [part for name, value in filters.items() for part in (f"--{name}", value)]
+        return self.wait(lambda: self.json("runs", function, *options))[0]["run_id"]
+
+    def save(self, text):
+        (self.folder / "little.py").write_text(text)
+
+    def stop(self, number=signal.SIGINT):
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+@pytest.fixture
+def start(tmp_path):
+    started = []
+
+    def start(*options, app=APP):
+        (tmp_path / "little.py").write_text(app)
+        started.append(Dev(tmp_path, *options))
+        return started[-1]
+
+    yield start
+    for dev in started:
+        if dev.process.poll() is None:
+            dev.stop()
+
+
+def test_an_event_that_is_sent_becomes_a_finished_run(start):
+    dev = start()
+    event = dev.send("friend/came", {"name": "Ada"})
+    run_id = dev.first_run("greet")
+    watched = dev.command("show", run_id, "--watch")
+    shown = dev.json("show", run_id)
+
+    assert watched.returncode == 0, watched.stderr
+    assert "greet" in watched.stdout
+    assert '"hello Ada"' in watched.stdout
+    assert "slept 1 s" in watched.stdout
+    assert shown["output"] == "hello Ada"
+    assert shown["event"]["id"] == event
+    assert list(shown["steps"]) == ["greet", "breathe"]
+    assert [run["run_id"] for run in dev.json("runs", "greet", "--label", "Ada")] == [run_id]
+    assert dev.json("runs", "greet", "--label", "Grace") == []
+    assert dev.json("runs", "greet", "--until", "1h") == []
+    assert [run["run_id"] for run in dev.json("runs", "--app", "little.py")] == [run_id]
+    assert re.search(
+        rf"greet .*{run_id} .*completed after .*Ada", dev.command("runs", "--app", "little.py").stdout
+    )
+    assert "greeting" not in dev.heard.read_text()
+
+
+def test_what_a_run_waits_for_and_why_it_failed_is_shown(start):
+    dev = start()
+    dev.send("friend/came", {"name": "Ada", "pause": "1h"})
+    dev.send("foe/came", {})
+    asleep, failed = dev.first_run("greet"), dev.first_run("refuse", status="failed")
+    dev.wait(lambda: "breathe" in dev.json("show", asleep)["steps"])
+
+    waiting = dev.command("show", asleep)
+    assert waiting.returncode == 0
+    assert re.search(r"Waits for\n  breathe  in (1 h|59 min)", waiting.stdout)
+
+    broken = dev.command("show", failed, "--watch")
+    assert broken.returncode == 1
+    assert "ValueError (step refuse): not today" in broken.stdout
+    assert re.search(r"raised at .*little.py:\d+, in refuse", broken.stdout)
+
+
+def test_saved_code_is_what_runs_next_and_broken_code_is_waited_out(start):
+    dev = start()
+    dev.save(APP.replace("hello {name}", "bonjour {name}"))
+    dev.wait(lambda: dev.said.read_text().count("app little: greet, refuse, daily; 1 schedules") == 2)
+    dev.send("friend/came", {"name": "Ada"})
+    assert dev.json("show", dev.first_run("greet", status="completed"))["output"] == "bonjour Ada"
+
+    dev.save(APP + "\n(")
+    dev.wait(lambda: "can't be loaded; waiting for a change" in dev.said.read_text())
+    assert "little.py, line" in dev.said.read_text()
+    dev.send("friend/came", {"name": "Grace"})
+    dev.save(APP)
+    run_id = dev.first_run("greet", status="completed", label="Grace")
+    assert dev.json("show", run_id)["output"] == "hello Grace"
+
+
+def test_its_state_is_there_again_the_next_time(start, tmp_path):
+    dev = start("--state", str(tmp_path / "state"))
+    dev.send("friend/came", {"name": "Ada"})
+    run_id = dev.first_run("greet", status="completed")
+    assert dev.stop() == 0
+
+    assert start("--state", str(tmp_path / "state")).json("show", run_id)["output"] == "hello Ada"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_nothing_of_it_goes_on_when_it_is_stopped(start, number):
+    dev = start()
+    dev.send("friend/came", {"name": "Ada"})
+    dev.first_run("greet")
+    others = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(dev.process.pid)], capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    assert dev.stop(number) == 0
+    assert len(others) >= 2  # the cloud, and a worker
+    assert [pid for pid in others if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_another_executor_gets_every_invocation(start):
+    events = []
+
+    class Lambda(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            events.append((self.path, json.loads(body)))
+            failed = b'{"errorType": "ValueError", "errorMessage": "no"}'
+            answer = failed if len(events) == 1 else b'{"batchItemFailures": []}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_): ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Lambda)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        dev = start("--executor", f"http://127.0.0.1:{server.server_port}")
+        dev.send("friend/came", {"name": "Ada"})
+        dev.wait(lambda: len(events) == 2)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+    paths, (first, again) = {path for path, _ in events}, (event["Records"][0] for _, event in events)
+    assert paths == {"/2015-03-31/functions/Worker/invocations"}
+    assert first["messageId"] == again["messageId"]
+    assert json.loads(first["body"])["detail-type"] == "friend/came"
+    assert again["attributes"]["ApproximateReceiveCount"] == "2"
+    assert "the handler raised" in dev.said.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["dev", "nowhere.py"], "there is no file nowhere.py"),
+        (["dev", "app.py", "--executor", "localhost:3001"], "--executor is a URL"),
+        (["send"], "give either EVENT.json or --name NAME"),
+        (["send", "--name", "a", "--data", "{"], "--data is no JSON"),
+        (["runs", "f"], "LAMBDA_DURABLE_TABLE"),
+        (["runs"], "name a FUNCTION, or give --app APP"),
+        (["runs", "f", "--since", "monday"], "--since"),
+        (["show", "r"], "or say --stack NAME"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_one_line_and_status_2(tmp_path, arguments, message):
+    (tmp_path / "app.py").write_text(APP)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("LAMBDA_", "AWS_"))}
+    done = subprocess.run(
+        [*PROGRAM, *arguments],
+        cwd=tmp_path,
+        env={**clean, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
