@@ -23,7 +23,7 @@ from ..errors import (
 )
 from ..serialization import Codec
 from ..step_info import StepInfo, running_step
-from .chain import SKEW, Chain
+from .chain import SKEW, Chain, Running
 from .effects import Effects
 
 
@@ -54,7 +54,7 @@ class Attempts:
         began = record.began if record is not None else now
         if (op.at_most_once or self._claims or claimed) and not self._claim(op, record, charged, now):
             return
-        self.running[op.path] = (op, began)
+        self.running[op.path] = Running(op, began, chain.world.clock.monotonic())
         deadline = chain.visit.invocation.deadline
         info = StepInfo(chain.run_id, op.path, charged + 1, deadline, chain.world.clock.monotonic)
         copy_context().run(self._start, op, info)
@@ -104,7 +104,7 @@ class Attempts:
         return self._final(record, charged, error=ErrorInfo.of(error, attempts=charged))
 
     @property
-    def running(self) -> dict[str, tuple[StepCall, int]]:
+    def running(self) -> dict[str, Running]:
         """The steps whose functions run in this invocation, and when they began."""
         return self.chain.visit.running
 
@@ -118,11 +118,11 @@ class Attempts:
             path, result, error = ended
             if path not in self.running:  # what was abandoned may end, too
                 return []
-            op = self.running[path][0]
+            op = self.running[path].op
             return [(op, self.end(op, result, error))]
         if clock.monotonic() < last_call:
             return []
-        return [(op, self._interrupt(op)) for op, _ in list(self.running.values())]
+        return [(op, self._interrupt(op)) for op, _, _ in list(self.running.values())]
 
     def drain(self) -> None:
         """Wait for all that runs here."""
@@ -132,7 +132,7 @@ class Attempts:
     def abandon(self) -> None:
         """The code has ended without what still runs here. Leave a trace of it (a write each), since its
         effect may have happened."""
-        for op, began in self.running.values():
+        for op, began, _ in self.running.values():
             if op.record is None:
                 self.chain.register(self._blank(op, began))
         self.running.clear()
@@ -141,9 +141,10 @@ class Attempts:
 
     def end(self, op: StepCall, result: Any, error: BaseException | None) -> Record:
         """Commit how a step's function ended; the record that counts (the first outcome stays)."""
-        _, began = self.running.pop(op.path)
-        self.chain.visit.longest_step = max(self.chain.visit.longest_step, (self.chain.now() - began) / 1000)
-        attempt = self.charged(op.record) + (0 if self._is_mine(op.record) else 1)
+        _, began, since = self.running.pop(op.path)
+        visit = self.chain.visit
+        visit.longest_step = max(visit.longest_step, self.chain.world.clock.monotonic() - since)
+        attempt = self._this_attempt(op)
         base = self._blank(op, began)
         if error is None:
             base = self._completed(base, op.codec, result, attempt)
@@ -154,8 +155,8 @@ class Attempts:
 
     def _interrupt(self, op: StepCall) -> Record:
         """Commit that an attempt ran out of time. That is none of the errors that a policy may give up on."""
-        _, began = self.running.pop(op.path)
-        attempt = self.charged(op.record) + (0 if self._is_mine(op.record) else 1)
+        began = self.running.pop(op.path).began
+        attempt = self._this_attempt(op)
         unknown = "; whether its effect happened is not known" if op.at_most_once else ""
         error = StepInterruptedError(
             f"attempt {attempt} of step {op.path!r} was interrupted, since its Lambda's time was up "
@@ -171,6 +172,9 @@ class Attempts:
         return self.chain.commit(
             replace(base, state=State.RETRYING, attempts=attempt, error=info, wake_at=wake_at)
         )
+
+    def _this_attempt(self, op: StepCall) -> int:
+        return self.charged(op.record) + (0 if self._is_mine(op.record) else 1)
 
     def end_group(self, op: Group, result: Any, error: Exception | None) -> Record:
         """Commit how a group's code ended."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..durations import to_millis
 from ..engine import paths
@@ -36,6 +37,14 @@ SKEW = 5_000
 NOBODY = Author(-1, "")
 
 
+class Running(NamedTuple):
+    """A step whose function runs: since when the step is at it (milliseconds), and this attempt (monotonic)."""
+
+    op: StepCall
+    began: int
+    since: float
+
+
 @dataclass(slots=True)
 class Visit:
     """One invocation's work on one message, across the replays that it takes."""
@@ -45,8 +54,8 @@ class Visit:
     loads: int = 0
     sent_again: set[str] = field(default_factory=set)  # what it handed out, as it would after a redelivery
     registered: set[str] = field(default_factory=set)  # waits that others can find for certain
-    running: dict[str, tuple[StepCall, int]] = field(default_factory=dict)  # steps, and when they began
-    longest_step: float = 0.0  # seconds
+    running: dict[str, Running] = field(default_factory=dict)
+    longest_step: float = 0.0  # seconds that an attempt took
     stands_for: str | None = None  # the tag of the message that this one replaces
 
     @property

@@ -237,7 +237,8 @@ class Turn:
         if not todo:
             return False
         if self._out_of_time():
-            if not self.attempts.running:
+            # What was abandoned may still run; then nobody would come back.
+            if not any(op.path in self.attempts.running for op in ops):
                 self._continue(replay)
             return False
         if len(ops) == 1:

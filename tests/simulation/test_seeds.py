@@ -11,6 +11,7 @@ import pytest
 from tests.simulation.simulate import Setup, simulate
 
 REGRESSIONS = {
+    "no time for another step, while one that was abandoned still ran": (2870,),
     "two deliveries side by side, each of which ran all attempts": (1576, 1775),
     "a stray delivery ended a branch whose message another one had acknowledged": (1115,),
     "a join of steps that were handed out went on without the lead": (1925, 10015),
