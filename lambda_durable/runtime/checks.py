@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from ..engine.journal import Record
 from .chain import SKEW, Chain
+from .wakes import send_at
 
 INTERVAL = 15 * 60 * 1000
 """Milliseconds after its start, or after it was looked at, at which a run is looked at."""
@@ -34,6 +35,9 @@ def is_quiet(chain: Chain, target: Record | None) -> bool:
     last = chain.last_sign(target)
     if last + patience(chain) > now:
         look_again(chain, last)
+        if chain.message.revived:  # the next one to come would not know that the run has killed so many
+            name = f"{chain.run_id}/{chain.message.scope}/{chain.message.leaf}/revived/{last}"
+            send_at(chain.world, chain.message.body(), last + patience(chain), now=now, name=name)
         return False
     return True
 
