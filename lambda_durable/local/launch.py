@@ -55,8 +55,12 @@ def _due(expression: str, now: float) -> str:
 
 def main() -> None:
     from ministack import app
+    from ministack.core import lambda_runtime
     from ministack.services import eventbridge, lambda_svc
 
+    # An empty AWS_ENDPOINT_URL of a function is none to an SDK, so it must not hide ministack's own.
+    if (reserved := getattr(lambda_runtime, "_RESERVED_RUNTIME_ENV_VARS", None)) is not None:
+        lambda_runtime._RESERVED_RUNTIME_ENV_VARS = {*reserved, "AWS_ENDPOINT_URL"}
     _wrap(lambda_svc, "_iter_all_esms", _numbers_of_mappings)
     _wrap(eventbridge, "_invoke_target", _scheduled_time)
     app.main()
