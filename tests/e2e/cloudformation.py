@@ -121,6 +121,8 @@ class Stack:
                 return f"arn:aws:scheduler:{regional}:schedule-group/{name}"
             case "AWS::Serverless::Function":
                 return f"arn:aws:lambda:{regional}:function:{name}"
+            case "AWS::Events::EventBus":
+                return f"arn:aws:events:{regional}:event-bus/{name}"
             case "AWS::Events::Rule":
                 bus = self.resolve(self.template["Resources"][id]["Properties"].get("EventBusName", ""))
                 return f"arn:aws:events:{regional}:rule/{bus + '/' if bus else ''}{bare}"
