@@ -101,7 +101,7 @@ def test_a_schedule_needs_the_role_that_is_passed_and_what_the_scheduler_sends()
 @pytest.mark.parametrize(
     "call",
     [
-        ("dynamodb", "DeleteItem", {"TableName": "Table"}),
+        ("dynamodb", "Scan", {"TableName": "Table"}),
         ("dynamodb", "Query", {"TableName": "Table", "IndexName": "runs"}),
         ("sqs", "SendMessage", {"QueueUrl": "http://localhost/000000000000/IngressQueue"}),
         ("s3", "PutObject", {"Bucket": "other", "Key": "k"}),

@@ -84,7 +84,7 @@ def test_payloads_outlive_the_items_that_refer_to_them(days):
     (bucket,) = stack.of_type("AWS::S3::Bucket").values()
     rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
     assert rules["short"]["ExpirationInDays"] == int(days) + 10
-    assert rules["long"]["ExpirationInDays"] == 400
+    assert rules["long"]["ExpirationInDays"] == 4000
 
 
 def test_a_message_that_is_moved_is_kept_longer_where_it_goes(stack):
