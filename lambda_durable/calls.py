@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -27,6 +27,12 @@ from .signals import read_signal, signal_text
 Semantics = Literal["at_least_once", "at_most_once"]
 OnConflict = Literal["fail", "replace"]
 OnParentEnd = Literal["cancel", "leave"]
+
+
+MOST_ITEMS = 99
+"""DynamoDB: a transaction has at most 100, and one is the step's outcome."""
+
+ACTIONS = {"Put", "Update", "Delete", "ConditionCheck"}
 
 
 class Invokable(Protocol):
@@ -240,6 +246,20 @@ def send_event(id: object, events: Sequence[Event[Any]]) -> StepCall:
                 f"step.send_event({id!r}) takes events, and this is {event!r}: write Event(name, data)"
             )
     return _effect(id, Kind.SEND_EVENT, lambda outside: outside.send_events(events))
+
+
+def transact(id: object, items: Sequence[Mapping[str, Any]]) -> StepCall:
+    if len(items) > MOST_ITEMS:
+        raise ConfigurationError(
+            f"step.transact({id!r}) takes at most {MOST_ITEMS} items, beside its own outcome; these are {len(items)}"
+        )
+    for number, item in enumerate(items):
+        if not isinstance(item, Mapping) or len(item) != 1 or not item.keys() <= ACTIONS:
+            raise ConfigurationError(
+                f"step.transact({id!r}): item {number} is an entry of TransactWriteItems, one of "
+                f"{', '.join(sorted(ACTIONS))}, in the format of a low-level client; this is {item!r:.200}"
+            )
+    return _effect(id, Kind.TRANSACT, lambda outside: outside.transact(items))
 
 
 def _effect(id: object, kind: Kind, outside: Callable[[Outside], Any]) -> StepCall:

@@ -15,7 +15,7 @@ LONGEST_TEXT = 16 * 1024
 class ErrorInfo(BaseModel):
     """An error as it is kept: in a journal, in a finished run, in an event.
 
-    `type` is `module.QualName`, bare for builtins.
+    `type` is `module.QualName`, bare for builtins. `reasons` are those of a transaction that was refused.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -25,6 +25,7 @@ class ErrorInfo(BaseModel):
     traceback: str = ""
     step_id: str | None = None
     attempts: int | None = None
+    reasons: list[dict[str, str]] | None = None
 
     @field_validator("message", "traceback")
     @classmethod
@@ -45,6 +46,7 @@ class ErrorInfo(BaseModel):
                 traceback=error.traceback,
                 step_id=error.step_id,
                 attempts=error.attempts or attempts,
+                reasons=[*error.reasons] if isinstance(error, TransactionError) else None,
             )
         lines = _traceback.format_exception(error, limit=-20)
         return cls(
@@ -148,7 +150,7 @@ class TransactionError(StepError):
         self,
         message: str = "",
         *,
-        reasons: Sequence[object] = (),
+        reasons: Sequence[dict[str, str]] = (),
         step_id: str = "",
         attempts: int = 0,
         error_type: str | None = None,

@@ -6,7 +6,7 @@ write may have been applied although its call raised.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -117,6 +117,12 @@ class Store(Protocol):
     def claim(self, run_id: str, record: Record, seen: Record | None) -> Record | None:
         """Write a record with a claim if what is there is still `seen` (None: nothing): not final, with
         the same author, attempts and claim. Otherwise nothing changes and the one there is returned."""
+        ...
+
+    def transact(self, run_id: str, record: Record, entries: Sequence[Mapping[str, Any]]) -> Record | None:
+        """Write a final record, unless one is there, and a user's entries of TransactWriteItems: all or
+        nothing. Otherwise the record that is there is returned. Raises TransactionError when a condition of
+        the user's failed; any other error may go away."""
         ...
 
     def append(self, run_id: str, scope: str, entry: LogEntry) -> LogEntry | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
@@ -398,6 +398,16 @@ class Step:
         """Send a signal to the run that waits for it. Whether one did."""
         return cast(bool, _block(calls.send_signal(id, signal, data)))
 
+    def transact(self, id: str, /, *items: Mapping[str, Any]) -> None:
+        """Write up to 99 items of your own, and the outcome of this step, in one DynamoDB transaction: exactly
+        once, or not at all.
+
+        `items` are entries of TransactWriteItems, in the format of a low-level client; any tables, with
+        conditions. Raises TransactionError when a condition fails, which is not retried; a conflict with
+        another transaction is.
+        """
+        _block(calls.transact(id, items))
+
     def send_event(self, id: str, /, *events: Event[Any]) -> list[str]:
         """Publish events; returns their ids, which are the same for every attempt."""
         return cast("list[str]", _block(calls.send_event(id, events)))
@@ -651,6 +661,10 @@ class AsyncStep:
     def send_signal(self, id: str, signal: str, data: Any = None, /) -> Coroutine[None, None, bool]:
         """As `Step.send_signal`."""
         return _await(calls.send_signal(id, signal, data))
+
+    def transact(self, id: str, /, *items: Mapping[str, Any]) -> Coroutine[None, None, None]:
+        """As `Step.transact`."""
+        return _await(calls.transact(id, items))
 
     def send_event(self, id: str, /, *events: Event[Any]) -> Coroutine[None, None, list[str]]:
         """As `Step.send_event`."""

@@ -6,17 +6,17 @@ costs no read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from heapq import merge
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
 from ..durations import from_millis
 from ..engine.journal import Author, Failure, Header, LogEntry, Partition, Payload, Record, RunStatus, State
 from ..engine.paths import parent
-from ..errors import ErrorInfo, RunNotFoundError
+from ..errors import ErrorInfo, RunNotFoundError, TransactionError
 from ..ports import Clock, Lane, StoredEvent, Waiter
 from . import items, keys, waiters
 from . import lanes as moves
@@ -36,7 +36,12 @@ from .table import (
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.literals import ReturnValueType
-    from mypy_boto3_dynamodb.type_defs import PutItemInputTypeDef, QueryInputTypeDef, UpdateItemInputTypeDef
+    from mypy_boto3_dynamodb.type_defs import (
+        PutItemInputTypeDef,
+        QueryInputTypeDef,
+        TransactWriteItemTypeDef,
+        UpdateItemInputTypeDef,
+    )
 
     from .items import Item
 
@@ -261,6 +266,27 @@ class DynamoStore:
         return self._write(
             run_id, record, f"{NOT_FINAL} AND m = :m AND {same_attempts} AND {same_claim}", values
         )
+
+    def transact(self, run_id: str, record: Record, entries: Sequence[Mapping[str, Any]]) -> Record | None:
+        ours: TransactWriteItemTypeDef = {
+            "Put": {
+                "TableName": self._table,
+                "Item": items.record_item(run_id, record, self._expiry()),
+                "ConditionExpression": NOT_FINAL,
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+        try:
+            self._client.transact_write_items(TransactItems=[ours, *map(_entry, entries)])
+        except self._client.exceptions.TransactionCanceledException as error:
+            reasons: list[dict[str, Any]] = cast("Any", error.response).get("CancellationReasons", [{}])
+            ours_failed, *theirs = reasons
+            if ours_failed.get("Code") == "ConditionalCheckFailed":
+                return items.record(ours_failed["Item"], parent(record.path))
+            if any(reason.get("Code") == "ConditionalCheckFailed" for reason in theirs):
+                raise _refused(record.path, theirs) from None
+            raise
+        return None
 
     def append(self, run_id: str, scope: str, entry: LogEntry) -> LogEntry | None:
         found = self._put(items.log_item(run_id, scope, entry, self._expiry()), NOTHING_IS_THERE)
@@ -502,6 +528,22 @@ class DynamoStore:
             return True, self._client.update_item(**request).get("Attributes", {})
         except ClientError as error:
             return False, _there_instead(error)
+
+
+def _entry(item: Mapping[str, Any]) -> TransactWriteItemTypeDef:
+    return cast("TransactWriteItemTypeDef", dict(item))
+
+
+def _refused(path: str, reasons: Sequence[Mapping[str, Any]]) -> TransactionError:
+    """The error of a transaction of which a user's condition failed. The items that were there stay out of it."""
+    known = [{"Code": reason.get("Code", "None"), "Message": reason.get("Message", "")} for reason in reasons]
+    failed = [number for number, reason in enumerate(known) if reason["Code"] == "ConditionalCheckFailed"]
+    what = ", ".join(f"item {number}" for number in failed)
+    return TransactionError(
+        f"the condition of {what} of its transaction failed, so nothing was written",
+        reasons=known,
+        step_id=path,
+    )
 
 
 def _waiter_key(waiter: Waiter) -> tuple[str, str]:

@@ -19,13 +19,16 @@ _KINDS: dict[str, type[StepError]] = {
 def step_error(info: ErrorInfo, step_id: str) -> StepError:
     """The error of a step that has failed for good."""
     kind = _KINDS.get(info.type, StepError)
-    return kind(
+    error = kind(
         info.message,
         step_id=info.step_id or step_id,
         error_type=info.type,
         attempts=info.attempts or 0,
         traceback=info.traceback,
     )
+    if isinstance(error, errors.TransactionError):
+        error.reasons = info.reasons or []
+    return error
 
 
 def rebuild(info: ErrorInfo) -> BaseException:

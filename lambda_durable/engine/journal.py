@@ -22,6 +22,7 @@ class Kind(StrEnum):
     WAIT_FOR_EVENT = "wait_for_event"
     WAIT_FOR_SIGNAL = "wait_for_signal"
     INVOKE = "invoke"
+    TRANSACT = "transact"
     SEND_SIGNAL = "send_signal"
     SEND_EVENT = "send_event"
 

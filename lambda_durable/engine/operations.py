@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -90,6 +90,17 @@ class Outside(Protocol):
     def send_events(self, events: Sequence[Any]) -> list[str]: ...
 
     def send_signal(self, name: str, text: str) -> bool: ...
+
+    def transact(self, items: Sequence[Mapping[str, Any]]) -> Committed:
+        """Write a user's items and the step's outcome, all or nothing. Raises TransactionError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What an effect returns that has committed the step's outcome itself."""
+
+    record: Record
 
 
 @dataclass(eq=False, kw_only=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 from ..config import Retry
 from ..durations import in_millis, to_millis
 from ..engine.journal import Claim, Payload, Record, State
-from ..engine.operations import Group, Operation, StepCall
+from ..engine.operations import Committed, Group, Operation, StepCall
 from ..errors import (
     DurableError,
     ErrorInfo,
@@ -144,6 +144,9 @@ class Attempts:
         _, began, since = self.running.pop(op.path)
         visit = self.chain.visit
         visit.longest_step = max(visit.longest_step, self.chain.world.clock.monotonic() - since)
+        if isinstance(result, Committed):
+            self.settled()
+            return self.chain.take(result.record)
         attempt = self._this_attempt(op)
         base = self._blank(op, began)
         if error is None:
@@ -208,7 +211,7 @@ class Attempts:
 
     def _failed(self, base: Record, retry: Retry, error: BaseException, attempt: int) -> Record:
         info = ErrorInfo.of(error)
-        if info.step_id is None:
+        if info.step_id in (None, base.path):
             info = info.model_copy(update={"attempts": attempt})
         if attempt >= retry.max_attempts or not retry.wants(error):
             return self._final(base, attempt, error=info)

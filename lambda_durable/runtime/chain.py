@@ -216,6 +216,10 @@ class Chain:
     def claim(self, record: Record, seen: Record | None) -> Record:
         return self._written(record, self.world.store.claim(self.run_id, record, seen))
 
+    def take(self, found: Record) -> Record:
+        """Note a record that was committed together with other things, or is there instead."""
+        return self._written(found, None if found.author == self.author else found)
+
     def _written(self, record: Record, found: Record | None) -> Record:
         self.outdated = True
         if found is None:

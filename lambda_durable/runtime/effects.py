@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ..durations import from_millis
+from ..engine.journal import Kind, Payload, Record, State
+from ..engine.operations import Committed
 from ..events import Event, to_eventbridge_entry
 from ..serialization import codec
 from . import signals
@@ -31,6 +33,23 @@ class Effects:
 
     def send_signal(self, name: str, text: str) -> bool:
         return signals.send(self.chain.world, name, text, tag(f"{self.chain.run_id}/{self.path}"))
+
+    def transact(self, items: Sequence[Mapping[str, Any]]) -> Committed:
+        chain = self.chain
+        record = chain.journal.find(self.path)
+        now = chain.now()
+        wanted = Record(
+            path=self.path,
+            kind=Kind.TRANSACT,
+            state=State.COMPLETED,
+            author=chain.author,
+            began=record.began if record is not None else now,
+            ended=now,
+            attempts=record.attempts + 1 if record is not None else 1,
+            output=Payload(text="null"),
+        )
+        found = chain.world.store.transact(chain.run_id, wanted, items)
+        return Committed(found if found is not None else wanted)
 
     def _identified(self, number: int, event: Event[Any]) -> Event[Any]:
         if event.time_is_default:

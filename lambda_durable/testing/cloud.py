@@ -6,7 +6,6 @@ import itertools
 import os
 import threading
 import weakref
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -19,6 +18,7 @@ from moto.core.base_backend import BackendDict
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
+from moto.dynamodb.models.table import Table
 from moto.s3.models import FakeKey, s3_backends
 
 from .dynamo_shortcut import Shortcut
@@ -134,22 +134,26 @@ def _address_to_account(params: dict[str, Any], **_: Any) -> None:
 def _read_by_partition(table: Any) -> None:
     """moto sorts the whole table for each Query; show it what may be asked for, and no more: the partition,
     or the items that are in the index."""
-    query: Callable[..., Any] = table.query
+    table.__class__ = _ByPartition
 
-    def query_partition(hash_key: DynamoType, *args: Any, **kwargs: Any) -> Any:
+
+class _ByPartition(Table):
+    """A class, since a transaction that fails leaves moto with a copy of the table."""
+
+    items: Any
+
+    def query(self, hash_key: Any, *args: Any, **kwargs: Any) -> Any:
         index = args[6] if len(args) > 6 else kwargs.get("index_name")
-        everything = table.items
+        everything = self.items
         if index:
-            schemas = [each.schema for each in table.all_indexes() if each.name == index]
-            table.items = _having(everything, {key["AttributeName"] for schema in schemas for key in schema})
+            schemas = [each.schema for each in self.all_indexes() if each.name == index]
+            self.items = _having(everything, {key["AttributeName"] for schema in schemas for key in schema})
         elif hash_key is not None:
-            table.items = {hash_key: everything[hash_key]} if hash_key in everything else {}
+            self.items = {hash_key: everything[hash_key]} if hash_key in everything else {}
         try:
-            return query(hash_key, *args, **kwargs)
+            return super().query(hash_key, *args, **kwargs)
         finally:
-            table.items = everything
-
-    table.query = query_partition
+            self.items = everything
 
 
 def _having(partitions: Any, attributes: set[str]) -> dict[DynamoType, dict[DynamoType, Item]]:
