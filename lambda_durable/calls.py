@@ -15,7 +15,7 @@ from .config import Retry
 from .durations import Duration, in_millis, parse_duration, require_aware, to_millis
 from .engine import paths
 from .engine.journal import Kind
-from .engine.operations import FanOut, Group, Invoke, Outside, Sleep, StepCall, Wait
+from .engine.operations import FanOut, Group, Invoke, Outside, Poll, Sleep, StepCall, Wait
 from .engine.scope import scope_here
 from .errors import ConfigurationError
 from .event_json import load_event
@@ -102,15 +102,16 @@ def step_call(
     kwargs: dict[str, Any],
     *,
     sync: bool,
+    kind: Kind = Kind.RUN,
 ) -> StepCall:
     fn, options = plain_function(_callable(id, fn), options)
     if sync:
         _refuse_async(id, fn)
     scope = scope_here()
-    path, index = scope.name(id, Kind.RUN)
+    path, index = scope.name(id, kind)
     return StepCall(
         path=path,
-        kind=Kind.RUN,
+        kind=kind,
         scope=scope,
         index=index,
         call=functools.partial(fn, *args, **kwargs),
@@ -134,6 +135,45 @@ def _sleep(id: object, wake_at: Callable[[int], int]) -> Sleep:
     scope = scope_here()
     path, index = scope.name(id, Kind.SLEEP)
     return Sleep(path=path, kind=Kind.SLEEP, scope=scope, index=index, wake_at=wake_at)
+
+
+def poll(
+    options: Options,
+    id: object,
+    fn: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    *,
+    until: Callable[[Any], object],
+    every: Duration,
+    timeout: Duration,
+    sync: bool,
+) -> StepCall:
+    what = f"step.poll({id!r})"
+    if not callable(until) or is_async(until):
+        raise ConfigurationError(
+            f"{what}: until= is a plain function of the result that says whether it will do, and this is {until!r}"
+        )
+    pace = Poll(
+        until,
+        max(in_millis(parse_duration(every, f"{what}, every=")), 1),
+        in_millis(parse_duration(timeout, f"{what}, timeout=")),
+    )
+    call = step_call(options, id, fn, args, kwargs, sync=sync, kind=Kind.POLL)
+    plain = call.call
+    call.call = functools.partial(_check_async if is_async(plain) else _check, plain, until)
+    call.poll = pace
+    return call
+
+
+def _check(fn: Callable[[], Any], until: Callable[[Any], object]) -> tuple[bool, Any]:
+    result = fn()
+    return bool(until(result)), result
+
+
+async def _check_async(fn: Callable[[], Any], until: Callable[[Any], object]) -> tuple[bool, Any]:
+    result = await fn()
+    return bool(until(result)), result
 
 
 def wait_for_event(

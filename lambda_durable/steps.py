@@ -288,6 +288,26 @@ class Step:
         it is done a replay loads only its result. What fails inside is raised outside as it was."""
         return cast(R, _block(calls.group(self._options, id, fn, args, kwargs, sync=True)))
 
+    def poll(
+        self,
+        id: str,
+        fn: Callable[..., R],
+        /,
+        *args: Any,
+        until: Callable[[R], object],
+        every: Duration,
+        timeout: Duration,
+        **kwargs: Any,
+    ) -> R:
+        """Call `fn(*args, **kwargs)`, a short step each time, `every` so often until `until(result)` is true;
+        returns that result. The last check is at the deadline; then StepTimeoutError is raised. A check that
+        raises is retried as the policy says.
+        """
+        op = calls.poll(
+            self._options, id, fn, args, kwargs, until=until, every=every, timeout=timeout, sync=True
+        )
+        return cast(R, _block(op))
+
     @overload
     def wait_for_event(
         self,
@@ -571,6 +591,47 @@ class AsyncStep:
     ) -> Coroutine[None, None, R]:
         """As `Step.group`."""
         return _await(calls.group(self._options, id, fn, args, kwargs, sync=False))
+
+    @overload
+    def poll(
+        self,
+        id: str,
+        fn: Callable[..., Awaitable[R]],
+        /,
+        *args: Any,
+        until: Callable[[R], object],
+        every: Duration,
+        timeout: Duration,
+        **kwargs: Any,
+    ) -> Coroutine[None, None, R]: ...
+    @overload
+    def poll(
+        self,
+        id: str,
+        fn: Callable[..., R],
+        /,
+        *args: Any,
+        until: Callable[[R], object],
+        every: Duration,
+        timeout: Duration,
+        **kwargs: Any,
+    ) -> Coroutine[None, None, R]: ...
+    def poll(
+        self,
+        id: str,
+        fn: Callable[..., Any],
+        /,
+        *args: Any,
+        until: Callable[[Any], object],
+        every: Duration,
+        timeout: Duration,
+        **kwargs: Any,
+    ) -> Coroutine[None, None, Any]:
+        """As `Step.poll`; `fn` may be async."""
+        op = calls.poll(
+            self._options, id, fn, args, kwargs, until=until, every=every, timeout=timeout, sync=False
+        )
+        return _await(op)
 
     @overload
     def wait_for_event(

@@ -12,6 +12,7 @@ and then:
     record    k kind   s state, unless evident   b began   t ended: there once it is final   o, O output, the
               key of its object   e error   n attempts, unless evident   w wakes at   q plan
               c claim: "attempt:deadline:tag"   W what a wait is for
+              h attempts of a poll's checks that are over
     header    f function   s status   i event's id   v, V event, the key of its object   c created   w starts,
               if later   t ended   z who ended it   o, O, e as in a record   L labels   gp, gs key in the index
               of runs   P who invoked it   kp, ks key in the index of checks, until it has ended
@@ -154,6 +155,8 @@ def record_item(run_id: str, record: Record, expiry: int) -> Item:
         item["q"] = _plan_json(record.plan)
     if record.waits is not None:
         item["W"] = _waits_json(record.waits)
+    if record.checked:
+        item["h"] = number(record.checked)
     return item
 
 
@@ -183,6 +186,7 @@ def record(item: Item, scope: str) -> Record:
         claim=_claim(item["c"]["S"]) if "c" in item else None,
         plan=_plan(_from_json(item, "q", None)),
         waits=_waits(_from_json(item, "W", None)),
+        checked=integer(item, "h") or 0,
     )
 
 

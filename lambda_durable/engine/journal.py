@@ -22,6 +22,7 @@ class Kind(StrEnum):
     WAIT_FOR_EVENT = "wait_for_event"
     WAIT_FOR_SIGNAL = "wait_for_signal"
     INVOKE = "invoke"
+    POLL = "poll"
     TRANSACT = "transact"
     SEND_SIGNAL = "send_signal"
     SEND_EVENT = "send_event"
@@ -133,7 +134,10 @@ class Parent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What the journal holds under one path. Final once `ended` is set, and then it never changes."""
+    """What the journal holds under one path. Final once `ended` is set, and then it never changes.
+
+    `checked` counts those of a poll's attempts that belong to checks which are over.
+    """
 
     path: str
     kind: Kind
@@ -148,6 +152,7 @@ class Record:
     claim: Claim | None = None
     plan: FanPlan | None = None
     waits: WaitPlan | None = None
+    checked: int = 0
 
     @property
     def final(self) -> bool:

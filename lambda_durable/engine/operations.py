@@ -84,6 +84,15 @@ class Operation:
         return rebuild(record.error)
 
 
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """How a step is repeated: `every` so often until `until(result)` is true, for `timeout` (milliseconds)."""
+
+    until: Callable[[Any], object]
+    every: int
+    timeout: int
+
+
 class Outside(Protocol):
     """What steps of our own do to the world. Each is done again with the same effect as once."""
 
@@ -111,6 +120,7 @@ class StepCall(Operation):
     retry: Retry
     codec: Codec
     at_most_once: bool = False
+    poll: Poll | None = None
     outside: Callable[[Outside], Any] | None = None  # instead of `call`, where it is the runtime that acts
 
     def decode(self, text: str) -> Any:

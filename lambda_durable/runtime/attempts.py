@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from contextvars import copy_context
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from ..config import Retry
 from ..durations import in_millis, to_millis
 from ..engine.journal import Claim, Payload, Record, State
-from ..engine.operations import Committed, Group, Operation, StepCall
+from ..engine.operations import Committed, Group, Operation, Poll, StepCall
 from ..errors import (
     DurableError,
     ErrorInfo,
@@ -20,6 +20,7 @@ from ..errors import (
     SerializationError,
     StepError,
     StepInterruptedError,
+    StepTimeoutError,
 )
 from ..serialization import Codec
 from ..step_info import StepInfo, running_step
@@ -46,8 +47,9 @@ class Attempts:
         """Start a step's function, unless it turns out to have an outcome, or another worker may be at it."""
         chain, record = self.chain, op.record
         charged = self.charged(record)
+        before = record.checked if record is not None else 0
         claimed = record is not None and record.claim is not None
-        if record is not None and claimed and charged >= op.retry.max_attempts:
+        if record is not None and claimed and charged - before >= op.retry.max_attempts:
             chain.commit(self._given_up(op, record, charged))
             return
         now = chain.now()
@@ -56,7 +58,7 @@ class Attempts:
             return
         self.running[op.path] = Running(op, began, chain.world.clock.monotonic())
         deadline = chain.visit.invocation.deadline
-        info = StepInfo(chain.run_id, op.path, charged + 1, deadline, chain.world.clock.monotonic)
+        info = StepInfo(chain.run_id, op.path, charged - before + 1, deadline, chain.world.clock.monotonic)
         copy_context().run(self._start, op, info)
 
     def _start(self, op: StepCall, info: StepInfo) -> None:
@@ -89,6 +91,7 @@ class Attempts:
             author=chain.author,
             began=record.began if record is not None else now,
             attempts=charged,
+            checked=record.checked if record is not None else 0,
             claim=Claim(charged + 1, deadline, self._claimant),
         )
         # By value: a response that was lost makes the same claim come back as one that was found.
@@ -149,12 +152,31 @@ class Attempts:
             return self.chain.take(result.record)
         attempt = self._this_attempt(op)
         base = self._blank(op, began)
-        if error is None:
-            base = self._completed(base, op.codec, result, attempt)
-        else:
+        if error is not None:
             base = self._failed(base, op.retry, error, attempt)
+        elif op.poll is not None:
+            base = self._checked(base, op, op.poll, result, attempt)
+        else:
+            base = self._completed(base, op.codec, result, attempt)
         self.settled()
         return self.chain.commit(base)
+
+    def _checked(
+        self, base: Record, op: StepCall, poll: Poll, found: tuple[bool, Any], attempt: int
+    ) -> Record:
+        """What a check of a poll becomes: the outcome, or the time of the next one. The last is at the
+        deadline."""
+        done, result = found
+        now, deadline = self.chain.now(), base.began + poll.timeout
+        if done:
+            return self._completed(base, op.codec, result, attempt)
+        if now >= deadline:
+            error = StepTimeoutError(
+                f"poll {op.path!r} was not done after {timedelta(milliseconds=poll.timeout)}", step_id=op.path
+            )
+            return self._final(base, attempt, error=ErrorInfo.of(error, attempts=attempt))
+        wake_at = min(now + poll.every, deadline)
+        return replace(base, state=State.RETRYING, attempts=attempt, checked=attempt, wake_at=wake_at)
 
     def _interrupt(self, op: StepCall) -> Record:
         """Commit that an attempt ran out of time. That is none of the errors that a policy may give up on."""
@@ -169,9 +191,9 @@ class Attempts:
         )
         info = ErrorInfo.of(error, attempts=attempt)
         base = self._blank(op, began)
-        if attempt >= op.retry.max_attempts:
+        if attempt - base.checked >= op.retry.max_attempts:
             return self.chain.commit(self._final(base, attempt, error=info))
-        wake_at = self.retry_at(op.retry, error, attempt, op.path)
+        wake_at = self.retry_at(op.retry, error, attempt - base.checked, op.path)
         return self.chain.commit(
             replace(base, state=State.RETRYING, attempts=attempt, error=info, wake_at=wake_at)
         )
@@ -199,7 +221,14 @@ class Attempts:
         return record is not None and record.claim is not None and record.claim.tag == self._claimant
 
     def _blank(self, op: Operation, began: int) -> Record:
-        return Record(path=op.path, kind=op.kind, state=State.RUNNING, author=self.chain.author, began=began)
+        return Record(
+            path=op.path,
+            kind=op.kind,
+            state=State.RUNNING,
+            author=self.chain.author,
+            began=began,
+            checked=op.record.checked if op.record is not None else 0,
+        )
 
     def _completed(self, base: Record, codec: Codec, result: Any, attempt: int) -> Record:
         try:
@@ -213,9 +242,9 @@ class Attempts:
         info = ErrorInfo.of(error)
         if info.step_id in (None, base.path):
             info = info.model_copy(update={"attempts": attempt})
-        if attempt >= retry.max_attempts or not retry.wants(error):
+        if attempt - base.checked >= retry.max_attempts or not retry.wants(error):
             return self._final(base, attempt, error=info)
-        wake_at = self.retry_at(retry, error, attempt, base.path)
+        wake_at = self.retry_at(retry, error, attempt - base.checked, base.path)
         return replace(base, state=State.RETRYING, attempts=attempt, error=info, wake_at=wake_at)
 
     def _final(

@@ -92,6 +92,8 @@ def _step(world: World, header: Header, record: Record) -> StepRecord:
         status = "completed"
     elif header.ended is not None and (record.ended is None or record.ended > header.ended):
         status = "cancelled"  # it was still going on when the run ended
+    elif record.kind is Kind.POLL and record.state is State.RETRYING and record.error is None:
+        status = "waiting"  # for its next check
     waiting = None
     if status == "waiting":
         waiting = _waiting_for(record, _time(record.wake_at))
