@@ -32,7 +32,7 @@ from .errors import (
     TransactionError,
 )
 from .events import Event, Trigger, on_event
-from .function import Function
+from .function import Failure, Function
 from .runs import Run, RunSummary, StepRecord, WaitingFor
 from .schedules import Schedule, cron, every
 from .signals import Signal
@@ -55,6 +55,7 @@ __all__ = [
     "ErrorInfo",
     "Event",
     "EventDataError",
+    "Failure",
     "Function",
     "InvokeError",
     "NestedStepError",

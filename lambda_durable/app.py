@@ -142,11 +142,15 @@ class Durable:
                     self.steps_per_invocation if steps_per_invocation is None else steps_per_invocation
                 ),
                 labels=labels,
+                register=self._register,
             )
-            self._functions[id] = function
+            self._register(function)
             return function
 
         return register
+
+    def _register(self, function: Function[Any, Any]) -> None:
+        self._functions[function.id] = function
 
     @overload
     def step(self, fn: Callable[P, R], /) -> Callable[P, R]: ...

@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import json
 import typing
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar, get_args, get_origin
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol, TypeVar, get_args, get_origin, overload
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from .calls import is_async
 from .config import Retry, StepsPerInvocation
 from .context import AsyncContext, Context
-from .errors import ConfigurationError, EventDataError
+from .errors import ConfigurationError, ErrorInfo, EventDataError
+from .event_json import load_event
 from .events import Event, Trigger
 from .serialization import Codec, codec_of
 
 Data = TypeVar("Data")
 Result = TypeVar("Result")
+R = TypeVar("R")
 
 LABELS = 3
 LONGEST_LABEL = 256
+
+
+@dataclass(frozen=True)
+class Failure(Generic[Data]):
+    """A run that has failed for good: what a function's `on_failure` handler gets as its event's data.
+
+    `event` is the failed run's own, its data as the function's model has it (as it came, where that is what
+    the model refused).
+    """
+
+    event: Event[Data]
+    error: ErrorInfo
+    run_id: str
+    function_id: str
 
 
 class Function(Generic[Data, Result]):
@@ -35,6 +54,7 @@ class Function(Generic[Data, Result]):
         retry: Retry,
         steps_per_invocation: StepsPerInvocation,
         labels: Callable[[Event[Data]], Sequence[str]] | None,
+        register: Callable[[Function[Any, Any]], None],
     ) -> None:
         self.id = id
         self.handler = handler
@@ -43,7 +63,9 @@ class Function(Generic[Data, Result]):
         self.steps_per_invocation = steps_per_invocation
         self.is_async = is_async(handler)
         self.codec: Codec = codec_of(handler)
+        self.failure_handler: Function[Failure[Data], Any] | None = None
         self._labels = labels
+        self._register = register
         annotation = _context_annotation(handler)
         self._check_context(annotation)
         self._data = _adapter(self._data_type(annotation))
@@ -67,6 +89,22 @@ class Function(Generic[Data, Result]):
             return models[0]
         said = get_args(annotation)
         return said[0] if said and not isinstance(said[0], TypeVar) else None
+
+    @overload
+    def on_failure(
+        self, handler: Callable[[AsyncContext[Failure[Data]]], Awaitable[R]], /
+    ) -> Function[Failure[Data], R]: ...
+    @overload
+    def on_failure(self, handler: Callable[[Context[Failure[Data]]], R], /) -> Function[Failure[Data], R]: ...
+    def on_failure(self, handler: Callable[[Any], Any], /) -> Function[Any, Any]:
+        """Run a handler, durably and as a run of its own, once a run of this function has failed for good; not
+        after it was cancelled. Its `ctx.event.data` is a Failure."""
+        if self.failure_handler is not None:
+            raise ConfigurationError(f"function {self.id!r} has two on_failure handlers")
+        function = _FailureFunction(self, handler)
+        self.failure_handler = function
+        self._register(function)
+        return function
 
     def wants(self, event: Event[Any]) -> bool:
         """Whether one of its triggers takes the event."""
@@ -116,6 +154,43 @@ class Function(Generic[Data, Result]):
 
     def __repr__(self) -> str:
         return f"Function({self.id!r})"
+
+
+class _FailureFunction(Function[Any, Any]):
+    """An `on_failure` handler. Its id holds what no other function's may: a slash."""
+
+    def __init__(self, of: Function[Any, Any], handler: Callable[[Any], Any]) -> None:
+        super().__init__(
+            f"{of.id}/on_failure",
+            handler,
+            (),
+            retry=of.retry,
+            steps_per_invocation=of.steps_per_invocation,
+            labels=None,
+            register=of._register,
+        )
+        self._of = of
+
+    def on_failure(self, _: Callable[[Any], Any], /) -> Function[Any, Any]:
+        raise ConfigurationError(f"{self.id!r} handles failures itself, and has no on_failure of its own")
+
+    def validate(self, event: Event[Any]) -> Event[Any]:
+        kept = event.data
+        failed = load_event(json.dumps(kept["event"]))
+        with contextlib.suppress(EventDataError):
+            failed = self._of.validate(failed)
+        error = ErrorInfo.model_validate(kept["error"])
+        failure = Failure(event=failed, error=error, run_id=kept["run_id"], function_id=kept["function_id"])
+        return replace(event, data=failure)
+
+    def _data_type(self, _: Any) -> Any:
+        return None
+
+
+def failure_data(event_text: str, error: ErrorInfo, run_id: str, function_id: str) -> dict[str, Any]:
+    """A Failure as plain JSON values."""
+    kept = error.model_dump(mode="json")
+    return {"event": json.loads(event_text), "error": kept, "run_id": run_id, "function_id": function_id}
 
 
 def _context_annotation(handler: Callable[..., Any]) -> Any:

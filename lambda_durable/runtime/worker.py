@@ -26,13 +26,14 @@ from ..errors import (
 )
 from ..event_json import load_event
 from ..events import Event
-from ..function import App, Function
+from ..function import App, Function, failure_data
 from ..ports import Delivery, Invocation, Outgoing, World
-from . import branches, checks, children, ingress
+from . import branches, checks, children, ingress, payloads
 from .attempts import what_left
 from .chain import Chain, Visit
 from .logs import HandlerLog
 from .messages import START, Arrival, Continuation, Due, PoisonError, Scheduled, Start, parse
+from .run_ids import run_id
 from .turn import Cancelled, GoOn, Strayed, Turn
 from .wakes import send_at
 
@@ -354,7 +355,26 @@ class Worker:
         if header.ended_by is None or header.ended_by.tag != tag:
             return
         children.tell_parent(self._world, header, tag)
+        if header.status is RunStatus.FAILED:
+            self._handle_failure(header)
         children.cancel_pending(self._world, header.run_id, top)
+
+    def _handle_failure(self, header: Header) -> None:
+        """Start the function's `on_failure`, if it has one. Its run id follows from the failed run."""
+        function = self._app.functions.get(header.function_id)
+        if function is None or function.failure_handler is None:
+            return
+        assert header.ended is not None
+        assert header.error is not None
+        event = payloads.read(self._world.blobs, header.event)
+        message = ingress.start_message(
+            self._world,
+            function.failure_handler.id,
+            run_id(header.ended, header.run_id, "on_failure"),
+            failure_data(event, header.error, header.run_id, header.function_id),
+            from_millis(header.ended),
+        )
+        self._world.queue.send([Outgoing(message.body())])
 
 
 def _until(invocation: Invocation) -> float:
