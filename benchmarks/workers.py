@@ -12,8 +12,8 @@ from typing import Any
 
 from lambda_durable.durations import to_millis
 from lambda_durable.engine.journal import Author, Header, Kind, Partition, Payload, Record, RunStatus, State
+from lambda_durable.event_json import dump_event
 from lambda_durable.ports import Delivery, Invocation, World
-from lambda_durable.runtime.event_json import dump_event
 from lambda_durable.runtime.ingress import invoked_event
 from lambda_durable.runtime.messages import Continuation
 from lambda_durable.runtime.worker import Worker
