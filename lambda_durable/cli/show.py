@@ -13,7 +13,7 @@ from ..runs import Run, StepRecord
 from .deployed import deployed
 from .display import Display
 from .plain import as_plain, plain_value, write_json
-from .timeline import Line, brief_error, brief_value, spell, stamp
+from .timeline import Line, awaited, brief_error, brief_outcome, spell, spell_wait, stamp
 
 POLL = 1.0
 """Seconds between two looks at a run that is watched."""
@@ -94,7 +94,11 @@ def _waits(run: Run[Any]) -> Iterator[tuple[str, str]]:
     for step in run.steps.values():
         if step.kind in _FAN_OUTS:
             continue
-        if step.status in ("waiting", "retrying") and step.wake_at is not None:
+        if step.waiting_for is not None and step.waiting_for.kind != "time":
+            until = step.waiting_for.deadline
+            limit = f", until {stamp(until)}" if until is not None else ""
+            yield step.id, f"{awaited(step.waiting_for)}{limit}"
+        elif step.status in ("waiting", "retrying") and step.wake_at is not None:
             left = step.wake_at - now
             when = f"in {spell(left)}, at {stamp(step.wake_at)}" if left > timedelta() else "any moment"
             yield step.id, f"{'its next attempt ' if step.status == 'retrying' else ''}{when}"
@@ -119,9 +123,9 @@ def _told(step: StepRecord) -> tuple[str, str, str]:
             return "z", "blue", f"slept {_lasted(step.started_at, step.wake_at or step.ended_at)}"
         case "completed":
             said = f"{nth} · " if step.attempts > 1 else ""
-            return "✓", "green", said + brief_value(step.output)
-        case "waiting" if step.wake_at is not None:
-            return "z", "blue", f"sleeps {_lasted(step.started_at, step.wake_at)} until {stamp(step.wake_at)}"
+            return "✓", "green", said + brief_outcome(step.kind, step.output)
+        case "waiting" if step.waiting_for is not None:
+            return "z", "blue", spell_wait(step.waiting_for, step.started_at)
         case "retrying" if step.error is not None:
             when = f" at {stamp(step.wake_at)}" if step.wake_at is not None else ""
             return "✗", "yellow", f"{nth} failed: {brief_error(step.error)}; retries{when}"

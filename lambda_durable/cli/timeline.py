@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..durations import from_millis
-from ..engine.journal import Failure, Header, Payload, Record, RunStatus, State
+from ..engine.journal import Failure, Header, Kind, Record, RunStatus, State
 from ..errors import ErrorInfo
+from ..runs import WaitingFor
+from ..runtime.views import waiting_for
 from ..serialization import to_plain
 from .watching import Written
 
@@ -55,6 +57,7 @@ class Timeline:
     def _header(self, header: Header) -> None:
         name = f"{header.function_id}"
         if header.run_id not in self.started:
+            self.several = self.several or bool(self.started)  # a run that another one invoked
             self.started[header.run_id] = header
             when = "" if header.starts is None else f"{self._when(header.starts)} "
             self.show(Line(self.now(), "▶", "bold", name, f"starts {when}as run {header.run_id}"))
@@ -70,9 +73,7 @@ class Timeline:
         nth = f"attempt {record.attempts}"
         match record.state:
             case State.WAITING:
-                assert record.wake_at is not None
-                until = from_millis(record.wake_at)
-                text = f"sleeps {spell(until - from_millis(record.began))} until {stamp(until)}"
+                text = spell_wait(waiting_for(record), from_millis(record.began))
                 self._line(run_id, "z", "blue", record.path, text)
             case State.RETRYING:
                 assert record.error is not None
@@ -86,7 +87,7 @@ class Timeline:
                 self._line(run_id, "✗", "red", record.path, text)
             case State.COMPLETED:
                 said = f"{nth} · " if record.attempts > 1 else ""
-                self._line(run_id, "✓", "green", record.path, said + _value(record.output))
+                self._line(run_id, "✓", "green", record.path, said + _outcome(record))
             case State.RUNNING:
                 if record.plan is not None:
                     width = f", at most {record.plan.lanes} at a time" if record.plan.lanes else ""
@@ -125,16 +126,38 @@ def spell(duration: timedelta) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
+def spell_wait(wait: WaitingFor, began: datetime | None) -> str:
+    """What a step is at that waits: "sleeps 3 days until ...", "waits for signal go until ..."."""
+    until = f" until {stamp(wait.deadline)}" if wait.deadline is not None else ""
+    if wait.kind != "time":
+        return f"waits for {awaited(wait)}{until}"
+    lasts = f" {spell(wait.deadline - began)}" if wait.deadline is not None and began is not None else ""
+    return f"sleeps{lasts}{until}"
+
+
+def awaited(wait: WaitingFor) -> str:
+    """What a wait is for: "event a or b with 7", "signal go", "run 01J..."."""
+    value = f" with {_one_line(json.dumps(wait.match), LONGEST_VALUE)}" if wait.match is not None else ""
+    return f"{wait.kind} {' or '.join(wait.names)}{value}"
+
+
+def brief_outcome(kind: str, output: Any) -> str:
+    """The output of a finished step on one line; what waited and got nothing has timed out."""
+    timed_out = output is None and kind in (Kind.WAIT_FOR_EVENT, Kind.WAIT_FOR_SIGNAL)
+    return "timed out" if timed_out else brief_value(output)
+
+
 def brief_error(error: ErrorInfo) -> str:
     return f"{error.type.rpartition('.')[2]}: {_one_line(error.message, 200)}"
 
 
-def _value(output: Payload | None) -> str:
+def _outcome(record: Record) -> str:
+    output = record.output
     if output is None:
         return ""
     if output.text is None:
         return "(kept in S3)"
-    return brief_value(to_plain(output.text))
+    return brief_outcome(record.kind, to_plain(output.text))
 
 
 def brief_value(value: Any) -> str:

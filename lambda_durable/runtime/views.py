@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from typing import Any, Literal
 
 from ..durations import from_millis, to_millis
@@ -96,7 +95,7 @@ def _step(world: World, header: Header, record: Record) -> StepRecord:
         status = "waiting"  # for its next check
     waiting = None
     if status == "waiting":
-        waiting = _waiting_for(record, _time(record.wake_at))
+        waiting = waiting_for(record)
     output = to_plain(payloads.read(world.blobs, record.output)) if record.output is not None else None
     return StepRecord(
         id=record.path,
@@ -121,7 +120,9 @@ _WAITS_FOR: dict[Kind, Literal["event", "signal", "run"]] = {
 }
 
 
-def _waiting_for(record: Record, until: datetime | None) -> WaitingFor:
+def waiting_for(record: Record) -> WaitingFor:
+    """What a step that waits waits for."""
+    until = _time(record.wake_at)
     if record.waits is None:
         return WaitingFor(kind="time", deadline=until)
     match = record.waits.match

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -175,6 +176,39 @@ def test_an_eventbridge_event_written_by_hand_may_leave_out_what_a_rule_adds(fol
 
     assert done.exit_code == 0
     assert "sleeps 1 h 30 min until 2025-01-01 01:30:00" in done.stdout
+
+
+def test_what_a_run_waits_for_is_told_and_that_it_timed_out(folder):
+    write(
+        "waits.py",
+        """
+from lambda_durable import Context, Durable, on_event
+
+app = Durable("waits")
+
+@app.function("child")
+def child(ctx: Context[dict]) -> int:
+    ctx.step.sleep("nap", "5s")
+    return 1
+
+@app.function("parent", on_event("order/placed"))
+def parent(ctx: Context[dict]) -> int:
+    ctx.step.wait_for_signal("go", "green", timeout="1h")
+    ctx.step.wait_for_event("paid", ["a", "b"], timeout="1h", match="data.count")
+    return ctx.step.invoke("ask", child, {})
+""",
+    )
+    done = process("run", "waits.py", "-e", write("e.json", placed(7, time="2026-01-01T00:00:00Z")))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    told = [line[19:].split(maxsplit=2) for line in done.stdout.splitlines() if line.startswith("2026-")]
+    assert ["z", "go", "waits for signal green until 2026-01-01 01:00:00"] in told
+    assert ["✓", "go", "timed out"] in told
+    assert ["z", "paid", "waits for event a or b with 7 until 2026-01-01 02:00:00"] in told
+    assert any(
+        line[:2] == ["z", "ask"] and re.fullmatch(r"waits for run [0-9A-Z]{26}", line[2]) for line in told
+    )
+    assert ["z", "child:", "nap                   sleeps 5 s until 2026-01-01 02:00:05"] in told
 
 
 def test_the_event_may_come_from_stdin(folder):

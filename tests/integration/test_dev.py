@@ -41,6 +41,11 @@ def hello(ctx: Context[dict]) -> str:
 def no(ctx: Context[dict]) -> None:
     ctx.step.run("refuse", refuse)
 
+@app.function("await", on_event("nobody/came"))
+def wait(ctx: Context[dict]) -> None:
+    ctx.step.wait_for_event("friend", ["friend/wrote", "friend/called"], timeout="1d", match="data.name")
+    ctx.step.invoke("greet", hello, ctx.event.data)
+
 @app.function("daily", cron("0 9 * * *"))
 def daily(ctx: Context) -> None: ...
 """
@@ -154,6 +159,17 @@ def test_what_a_run_waits_for_and_why_it_failed_is_shown(start):
     assert waiting.returncode == 0
     assert re.search(r"Waits for\n  breathe  in (1 h|59 min)", waiting.stdout)
 
+    dev.send("nobody/came", {"name": "Ada", "pause": "1h"})
+    alone = dev.first_run("await")
+    dev.wait(lambda: "friend" in dev.json("show", alone)["steps"])
+    shown = dev.command("show", alone).stdout
+    assert re.search(
+        r"\n  friend  event friend/wrote or friend/called with \"Ada\", until 20\d\d-[-0-9 :]+\n", shown
+    )
+    dev.send("friend/called", {"name": "Ada"})
+    dev.wait(lambda: "greet" in dev.json("show", alone)["steps"])
+    assert re.search(r"Waits for\n  greet  run [0-9A-Z]{26}\n", dev.command("show", alone).stdout)
+
     broken = dev.command("show", failed, "--watch")
     assert broken.returncode == 1
     assert "ValueError (step refuse): not today" in broken.stdout
@@ -163,7 +179,7 @@ def test_what_a_run_waits_for_and_why_it_failed_is_shown(start):
 def test_saved_code_is_what_runs_next_and_broken_code_is_waited_out(start):
     dev = start()
     dev.save(APP.replace("hello {name}", "bonjour {name}"))
-    dev.wait(lambda: dev.said.read_text().count("app little: greet, refuse, daily; 1 schedules") == 2)
+    dev.wait(lambda: dev.said.read_text().count("app little: greet, refuse, await, daily; 1 schedules") == 2)
     dev.send("friend/came", {"name": "Ada"})
     assert dev.json("show", dev.first_run("greet", status="completed"))["output"] == "bonjour Ada"
 
