@@ -242,10 +242,11 @@ class Store(Protocol):
         be at that time; with `only_sooner`, if it is to be later than `to`. Whether it is done."""
         ...
 
-    def extend(self, run_id: str, scope: str, at: int) -> None:
-        """Let nothing in a scope expire sooner than if it were written at `at` (milliseconds). The header
-        comes last, so that what it says of when it `expires` holds for its partition. Idempotent; a write
-        for each item that would."""
+    def extend(self, run_id: str, scope: str, at: int) -> int:
+        """Let nothing in a scope expire sooner than if it were written at `at` (milliseconds); returns when
+        that is. The header comes last, so that what it says of when it `expires` holds for its partition.
+        Nor does what is written afterwards, by this store or one that has loaded the run since. Idempotent;
+        a write for each item that would."""
         ...
 
     def runs(

@@ -75,6 +75,7 @@ class DynamoStore:
         self._life = retention + GRACE
         self._clock = clock
         self._known_paths: set[tuple[str, str]] = set()
+        self._kept: dict[str, int] = {}  # runs that live longer than what is written now would: until when
 
     # Events
 
@@ -123,7 +124,10 @@ class DynamoStore:
         top = next(found, None)
         if top is None or top["sk"]["S"] != keys.HEADER:
             return None
-        return items.header(top), items.partition(found, "")
+        header = items.header(top)
+        if not header.status.ended and header.expires is not None:
+            self._keep(run_id, header.expires // 1000)
+        return header, items.partition(found, "")
 
     def get_header(self, run_id: str) -> Header | None:
         found = self._get(keys.run(run_id), keys.HEADER)
@@ -137,6 +141,7 @@ class DynamoStore:
         if header.status is RunStatus.CANCELLED:
             values[":cancelling"] = text(RunStatus.CANCELLING.value)
             condition = RUNNING_OR_CANCELLING
+        self._kept.pop(header.run_id, None)
         ended, found = self._update(
             keys.run(header.run_id),
             keys.HEADER,
@@ -221,8 +226,10 @@ class DynamoStore:
         moved, _ = self._update(keys.run(run_id), keys.HEADER, "SET ks = :to", values, condition=condition)
         return moved
 
-    def extend(self, run_id: str, scope: str, at: int) -> None:
-        pk, expiry = keys.scope(run_id, scope), number(self._expiry(at))
+    def extend(self, run_id: str, scope: str, at: int) -> int:
+        until = self._expiry(at)
+        self._keep(run_id, until)
+        pk, expiry = keys.scope(run_id, scope), number(until)
         request: QueryInputTypeDef = {
             "TableName": self._table,
             "KeyConditionExpression": "pk = :pk",
@@ -233,6 +240,7 @@ class DynamoStore:
         }
         for item in reversed(list(self._query(request))):
             self._update(pk, item["sk"]["S"], "SET x = :x", {":x": expiry}, condition=SOONER_GONE)
+        return until * 1000
 
     # Journals
 
@@ -271,7 +279,7 @@ class DynamoStore:
         ours: TransactWriteItemTypeDef = {
             "Put": {
                 "TableName": self._table,
-                "Item": items.record_item(run_id, record, self._expiry()),
+                "Item": items.record_item(run_id, record, self._expiry_in(run_id)),
                 "ConditionExpression": NOT_FINAL,
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
@@ -289,11 +297,11 @@ class DynamoStore:
         return None
 
     def append(self, run_id: str, scope: str, entry: LogEntry) -> LogEntry | None:
-        found = self._put(items.log_item(run_id, scope, entry, self._expiry()), NOTHING_IS_THERE)
+        found = self._put(items.log_item(run_id, scope, entry, self._expiry_in(run_id)), NOTHING_IS_THERE)
         return None if found is None else items.log_entry(found)
 
     def save_failure(self, run_id: str, failure: Failure) -> None:
-        self._put(items.failure_item(run_id, failure, self._expiry()))
+        self._put(items.failure_item(run_id, failure, self._expiry_in(run_id)))
 
     # Fan-outs
 
@@ -338,7 +346,7 @@ class DynamoStore:
             keys.scope(run_id, path),
             keys.pool(pool),
             "SET f = :one, x = :x",
-            {":one": number(1), ":x": number(self._expiry())},
+            {":one": number(1), ":x": number(self._expiry_in(run_id))},
         )
 
     def finish_pool(self, run_id: str, path: str, pool: int) -> int:
@@ -346,7 +354,7 @@ class DynamoStore:
             keys.scope(run_id, path),
             keys.POOLS,
             "ADD p :pool SET x = :x",
-            {":pool": {"NS": [str(pool)]}, ":x": number(self._expiry())},
+            {":pool": {"NS": [str(pool)]}, ":x": number(self._expiry_in(run_id))},
             returning="ALL_NEW",
         )
         return len(found["p"]["NS"])
@@ -356,7 +364,7 @@ class DynamoStore:
             keys.scope(run_id, path),
             keys.pool(pool),
             f"{move.change}, x = :x",
-            {**move.values, ":x": number(self._expiry())},
+            {**move.values, ":x": number(self._expiry_in(run_id))},
             condition=move.condition,
             returning="ALL_NEW",
         )
@@ -453,11 +461,19 @@ class DynamoStore:
         begin = self._clock.now() if start is None else max(self._clock.now(), from_millis(start))
         return int((begin + self._life).timestamp())
 
+    def _expiry_in(self, run_id: str) -> int:
+        """When what is written of a run now expires: not before the rest of it."""
+        return max(self._expiry(), self._kept.get(run_id, 0))
+
+    def _keep(self, run_id: str, until: int) -> None:
+        if until > self._expiry():
+            self._kept[run_id] = until
+
     def _write(
         self, run_id: str, record: Record, condition: str, values: Item | None = None
     ) -> Record | None:
         """Write a record over what is there. None: it is written. Otherwise the one that is there instead."""
-        found = self._put(items.record_item(run_id, record, self._expiry()), condition, values)
+        found = self._put(items.record_item(run_id, record, self._expiry_in(run_id)), condition, values)
         if found is None:
             return None
         if not found:

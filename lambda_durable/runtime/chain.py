@@ -305,9 +305,13 @@ class Chain:
         fire = max(at, now)
         if self.repeats:
             fire += round(self.visit.invocation.timeout * 1000) + SKEW
-        outlive(self.world, self.header, fire)
+        self.outlive(fire)
         name = f"{self.run_id}/{path}/{at}/{due.leaf}/{due.generation}"
         send_at(self.world, due.body(), fire, now=now, name=name, late=self.repeats)
+
+    def outlive(self, at: int) -> None:
+        """Keep what the run holds until then (milliseconds)."""
+        self.header = outlive(self.world, self.header, at)
 
 
 def _signs(record: Record, now: int) -> Iterator[int]:

@@ -53,4 +53,6 @@ def look_seldom(chain: Chain) -> None:
     """A run that has been silent for long, and waits for what has a driver of its own, is looked after ever
     more seldom, unless that says when it should wake."""
     now = chain.now()
-    look_again(chain, now + max(INTERVAL, now - chain.last_sign(None)), or_later=True)
+    at = now + max(INTERVAL, now - chain.last_sign(None))
+    chain.outlive(at)  # a run that waits for another one without a time-out has no other time to wake at
+    look_again(chain, at, or_later=True)

@@ -6,6 +6,7 @@ that is about to sleep beyond that has all that it holds stamped anew: a write f
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from ..durations import in_millis
@@ -17,16 +18,19 @@ MARGIN = in_millis(timedelta(days=1))
 """Milliseconds. What expires is deleted at any time after, so a run is not let come close."""
 
 
-def outlive(world: World, header: Header, at: int) -> None:
-    """If the run's state would expire before `at` (milliseconds), let it live as if it were written then."""
+def outlive(world: World, header: Header, at: int) -> Header:
+    """If the run's state would expire before `at` (milliseconds), let it live as if it were written then.
+    Returns its header as it is now."""
     if header.expires is None or at + MARGIN <= header.expires:
-        return
+        return header
+    expires = header.expires
     _keep(world, header.event)
     # The top level last: its header says that all is done.
     for partition in reversed(list(partitions(world, header.run_id))):
         for record in partition.records.values():
             _keep(world, record.output)
-        world.store.extend(header.run_id, partition.scope, at)
+        expires = world.store.extend(header.run_id, partition.scope, at)
+    return replace(header, expires=expires)
 
 
 def _keep(world: World, payload: Payload | None) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lambda_durable import Context, Durable, Event, on_event
+from lambda_durable import AsyncContext, Context, Durable, Event, on_event
 from lambda_durable.ports import Delivery
 from lambda_durable.runtime import reconciler
 from lambda_durable.runtime.messages import Continuation, Start
@@ -313,6 +314,70 @@ def test_what_a_run_needs_after_months_of_sleep_is_kept_for_it(app):
 
     rt.drain()
     assert rt.get(summary.run_id).output == 1
+
+
+def live(rt, run_id, days):
+    """Let days pass in which nothing of a run may expire, and the reconciler comes now and then."""
+    for _ in range(days):
+        rt.advance("1d")
+        rt.reconcile()
+        rt.advance("0s")
+        items = rt.aws("dynamodb").scan(TableName="lambda-durable")["Items"]
+        ours = [item for item in items if item["pk"]["S"].startswith(run_id)]
+        assert min(int(item["x"]["N"]) for item in ours) > rt.now().timestamp()
+
+
+@pytest.mark.parametrize("mode", [1, "all"])
+def test_what_was_written_after_a_run_was_stamped_anew_does_not_expire_either(app, mode):
+    reminded = []
+
+    @app.function("reminding")
+    async def reminding(ctx: AsyncContext) -> None:
+        async def remind() -> None:
+            for week in range(8):
+                await ctx.step.run("remind", lambda week=week: reminded.append(week))
+                await ctx.step.sleep("a week", "7d")
+
+        await asyncio.gather(ctx.step.sleep("long", "60d"), remind(), ctx.step.run("once", list))
+
+    rt = LocalRuntime(app, steps_per_invocation=mode)
+    run_id = rt.start(reminding).run_id
+    live(rt, run_id, days=59)
+    rt.drain()
+
+    assert rt.get(run_id).status == "completed"
+    assert reminded == list(range(8))
+
+
+def test_a_run_is_kept_while_it_waits_for_one_that_it_invoked(app):
+    @app.function("child")
+    def child(ctx: Context) -> int:
+        ctx.step.sleep("long", "60d")
+        return 1
+
+    @app.function("parent")
+    def parent(ctx: Context) -> int:
+        return ctx.step.invoke("child", child, {})
+
+    rt = LocalRuntime(app)
+    run_id = rt.start(parent).run_id
+    live(rt, run_id, days=59)
+    rt.drain()
+
+    assert rt.get(run_id).output == 1
+
+
+def test_waits_side_by_side_stamp_a_run_anew_once(app):
+    @app.function("waiting")
+    async def waiting(ctx: AsyncContext) -> None:
+        await asyncio.gather(*(ctx.step.wait_for_event(f"w{n}", "paid", timeout="60d") for n in range(9)))
+
+    rt = LocalRuntime(app)
+    rt.start(waiting)
+    rt.advance("1h")
+
+    # Two loads, and the two reads of the top level that stamping it takes.
+    assert rt.calls["dynamodb:Query"] == 4
 
 
 def test_a_run_of_days_stamps_nothing_anew(app):
