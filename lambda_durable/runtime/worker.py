@@ -217,8 +217,9 @@ class Worker:
         if function is None:
             self._fail(chain, f"this app has no function {header.function_id!r}; was it renamed or removed?")
             return
+        text = chain.read(header.event)
         try:
-            event = function.validate(load_event(chain.read(header.event)))
+            event = function.validate(load_event(text))
         except EventDataError as error:
             self._end(chain, RunStatus.FAILED, error=ErrorInfo.of(error))
             return
@@ -234,7 +235,7 @@ class Worker:
             retry=function.retry,
             focus=turn.focus,
         )
-        replay.event = load_event(chain.read(header.event))
+        replay.event = load_event(text)  # one of its own: a model may share what it was made of
         self._replay(chain, function, replay, event, turn)
 
     def _replay(

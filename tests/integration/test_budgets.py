@@ -6,7 +6,8 @@ from collections import Counter
 import pytest
 from test_steps import Async, Sync, nothing
 
-from lambda_durable import AsyncContext, Context, Durable, Event, on_event
+from lambda_durable import AsyncContext, Context, Durable, Event, every, on_event
+from lambda_durable.aws.table import SHARDS
 
 WRITES = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:TransactWriteItems"}
 
@@ -282,3 +283,243 @@ def test_once_a_group_is_done_replay_reads_only_its_result(durable, app):
         return Cost(durable(app, steps_per_invocation=1), f).items_read
 
     assert cost(10, 8) - cost(10, 4) == cost(2, 8) - cost(2, 4)
+
+
+# what only the outside world ends
+
+
+def cost_each(durable, mode, make, *, act=None):
+    """What one of `make(app, n)`'s waits costs: its calls, invocations and write units."""
+
+    def total(n):
+        app = Durable("t")
+        function = make(app, n)
+        rt = durable(app, steps_per_invocation=mode)
+        rt.start(function)
+        if act is not None:
+            for number in range(n):
+                rt.advance("1s")
+                act(rt, number)
+        rt.drain()
+        calls = Counter(rt.calls)
+        assert {run.status for run in rt.runs()} == {"completed"}
+        return calls, rt.invocations, rt.usage.write_units
+
+    (few, *less), (many, *more) = total(3), total(13)
+    calls = {call: (many[call] - few[call]) / 10 for call in many if many[call] != few[call]}
+    return calls, *((b - a) / 10 for a, b in zip(less, more, strict=True))
+
+
+@pytest.mark.parametrize("mode", [1, "all"])
+def test_a_wait_for_an_event_that_comes_costs_six_small_writes_of_which_the_event_is_one(durable, mode):
+    def make(app, n):
+        @app.function("f")
+        def f(ctx: Context) -> None:
+            for _ in range(n):
+                ctx.step.wait_for_event("w", "paid", timeout="5m")
+
+        return f
+
+    calls, invocations, write_units = cost_each(durable, mode, make, act=lambda rt, _: rt.send(Event("paid")))
+    assert calls == {
+        "dynamodb:PutItem": 3,  # the wait, who waits, the event
+        "dynamodb:UpdateItem": 2,  # the paths in use (once in a process), the wait's end
+        "dynamodb:DeleteItem": 1,
+        "dynamodb:GetItem": 1,  # the paths in use
+        "dynamodb:Query": 3,  # who waits by this path; the run, for the wake-up and for the time-out
+        "sqs:SendMessage": 2,
+        "events:PutEvents": 1,
+    }
+    assert (invocations, write_units) == (3, 6)
+
+
+@pytest.mark.parametrize("mode", [1, "all"])
+def test_a_wait_for_an_event_that_never_comes_costs_a_query_and_five_writes(durable, mode):
+    def make(app, n):
+        @app.function("f")
+        def f(ctx: Context) -> None:
+            for _ in range(n):
+                ctx.step.wait_for_event("w", "paid", timeout="5m")
+
+        return f
+
+    calls, invocations, write_units = cost_each(durable, mode, make)
+    assert calls == {
+        "dynamodb:PutItem": 3,  # the wait, who waits, the wait's end
+        "dynamodb:UpdateItem": 1,  # the paths in use (once in a process)
+        "dynamodb:DeleteItem": 1,
+        "dynamodb:Query": 1,
+        "sqs:SendMessage": 1,
+    }
+    assert (invocations, write_units) == (1, 5)
+
+
+@pytest.mark.parametrize("mode", [1, "all"])
+def test_a_wait_for_a_signal_costs_four_writes(durable, mode):
+    def make(app, n):
+        @app.function("f")
+        def f(ctx: Context) -> None:
+            for number in range(n):
+                ctx.step.wait_for_signal("w", f"signal {number}", timeout="5m")
+
+        return f
+
+    calls, invocations, write_units = cost_each(
+        durable, mode, make, act=lambda rt, n: rt.client.send_signal(f"signal {n}", n)
+    )
+    assert calls == {
+        "dynamodb:PutItem": 2,  # the wait, who waits
+        "dynamodb:UpdateItem": 1,
+        "dynamodb:DeleteItem": 1,
+        "dynamodb:GetItem": 3,  # who waits; whether it does: its run, and the wait
+        "dynamodb:Query": 3,  # the wake-up, that which comes if the sender dies, the time-out
+        "sqs:SendMessage": 3,
+    }
+    assert (invocations, write_units) == (3, 4)
+
+
+@pytest.mark.parametrize("mode", [1, "all"])
+def test_to_invoke_a_function_costs_its_run_and_two_writes(durable, mode):
+    def make(app, n):
+        @app.function("child")
+        def child(ctx: Context) -> None: ...
+
+        @app.function("f")
+        def f(ctx: Context) -> None:
+            for _ in range(n):
+                ctx.step.invoke("i", child, {})
+
+        return f
+
+    calls, invocations, write_units = cost_each(durable, mode, make)
+    assert calls == {
+        "dynamodb:PutItem": 2,  # the step, the child's start
+        "dynamodb:UpdateItem": 2,  # the child's end, the step's
+        "dynamodb:Query": 2,
+        "sqs:SendMessage": 3,  # start, go on with the child, go on with the parent
+    }
+    assert (invocations, write_units) == (3, 4)
+
+
+def test_to_send_an_event_costs_a_step_and_one_call_of_the_bus(durable):
+    def make(app, n):
+        @app.function("f")
+        def f(ctx: Context) -> None:
+            for _ in range(n):
+                ctx.step.send_event("e", Event("nobody wants it"))
+
+        return f
+
+    calls, invocations, write_units = cost_each(durable, "all", make)
+    assert calls == {
+        "dynamodb:PutItem": 2,  # the step, and the event when it comes in
+        "dynamodb:GetItem": 1,  # whether anybody waits for it
+        "events:PutEvents": 1,
+    }
+    assert (invocations, write_units) == (1, 2)
+
+
+def test_an_event_costs_one_query_for_each_path_by_which_runs_wait_however_many_do(durable):
+    def reads(waiting):
+        app = Durable("t")
+
+        @app.function("f", on_event("ordered"))
+        def f(ctx: Context) -> None:
+            ctx.step.wait_for_event("w", "paid", match="data.order", timeout="5m")
+
+        rt = durable(app)
+        rt.send(*(Event("ordered", {"order": n}) for n in range(waiting)))
+        rt.advance("1s")
+        before = Counter(rt.calls)
+        rt.send(Event("paid", {"order": -1}))
+        rt.advance("1s")
+        return Counter(rt.calls) - before
+
+    assert reads(20) == reads(2)
+    assert reads(2)["dynamodb:Query"] == 1
+
+
+# what is large
+
+
+@pytest.mark.parametrize("steps", [3, 13])
+def test_a_large_event_is_read_once_in_an_invocation(durable, flavour, steps):
+    app = Durable("t")
+    rt = durable(app, steps_per_invocation=1)
+    rt.start(sequence(flavour, app, steps), {"text": "x" * 10_000})
+    rt.drain()
+    assert rt.calls["s3:GetObject"] == rt.invocations - 1  # the first one writes it
+
+
+# what runs when nothing runs
+
+
+def scheduled(app):
+    @app.function("f", every("1h"))
+    def f(ctx: Context) -> None: ...
+
+    return f
+
+
+def test_what_a_schedule_starts_costs_two_header_writes(durable, app):
+    scheduled(app)
+    rt = durable(app)
+    rt.advance("1h")
+    before, invocations = Counter(rt.calls), rt.invocations
+    rt.advance("1h")
+    assert Counter(rt.calls) - before == {
+        "dynamodb:PutItem": 1,
+        "dynamodb:UpdateItem": 1,
+        "dynamodb:Query": 1,
+        "sqs:SendMessage": 1,
+    }
+    assert rt.invocations - invocations == 2
+
+
+def test_the_reconciler_costs_a_query_for_each_shard_and_one_look_at_the_queue(durable, app):
+    @app.function("f")
+    def f(ctx: Context) -> None: ...
+
+    rt = durable(app)
+    for _ in range(30):
+        rt.start(f)
+    rt.drain()
+    before = Counter(rt.calls)
+    rt.reconcile()
+    assert Counter(rt.calls) - before == {"dynamodb:Query": SHARDS, "sqs:GetQueueAttributes": 1}
+
+
+def test_a_run_that_sleeps_is_looked_after_ever_more_seldom(durable, app):
+    @app.function("f")
+    def f(ctx: Context) -> None:
+        ctx.step.sleep("long", "20d")
+
+    rt = durable(app)
+    rt.start(f)
+    rt.advance("1m")
+    before = rt.invocations
+    for _ in range(19 * 4):
+        rt.advance("6h")
+        rt.reconcile()
+        rt.advance("0s")
+    assert rt.invocations - before <= 3
+
+
+def test_a_run_that_waits_for_another_is_looked_after_ever_more_seldom(durable, app):
+    @app.function("child")
+    def child(ctx: Context) -> None:
+        ctx.step.sleep("long", "20d")
+
+    @app.function("f")
+    def f(ctx: Context) -> None:
+        ctx.step.invoke("i", child, {})
+
+    rt = durable(app)
+    rt.start(f)
+    rt.advance("1m")
+    before = rt.invocations
+    for _ in range(19 * 4):
+        rt.advance("6h")
+        rt.reconcile()
+        rt.advance("0s")
+    assert rt.invocations - before <= 40
