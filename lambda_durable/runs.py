@@ -32,7 +32,8 @@ class WaitingFor(_Frozen):
 
 
 class StepRecord(_Frozen):
-    """One step of a run. `output` is plain JSON values."""
+    """One step of a run. `output` is plain JSON values. `unused` says that the code which completed the run no
+    longer called it: it was renamed or removed by a deploy."""
 
     id: str
     kind: str
@@ -44,6 +45,7 @@ class StepRecord(_Frozen):
     ended_at: datetime | None = None
     wake_at: datetime | None = None
     waiting_for: WaitingFor | None = None
+    unused: bool = False
 
 
 class Run(_Frozen, Generic[Result]):

@@ -15,7 +15,7 @@ and then:
               h attempts of a poll's checks that are over
     header    f function   s status   i event's id   v, V event, the key of its object   c created   w starts,
               if later   t ended   z who ended it   o, O, e as in a record   L labels   gp, gs key in the index
-              of runs   P who invoked it   kp, ks key in the index of checks, until it has ended
+              of runs   U unused steps   P who invoked it   kp, ks key in the index of checks, until it has ended
     log       o order   d dispatched
     failure   n attempts   j outcomes seen   e error   w wakes at
     event     ep, es key in the index of events   n name   t time   a seen   f functions   v, V event, the key of
@@ -287,6 +287,8 @@ def ending(header: Header) -> Item:
     _put_payload(item, header.output, "o", "O")
     if header.error is not None:
         item["e"] = _error_json(header.error)
+    if header.unused:
+        item["U"] = _texts(header.unused)
     return item
 
 
@@ -304,6 +306,7 @@ def header(item: Item) -> Header:
         error=_error(item),
         labels=_read_texts(item, "L"),
         event_id=_text(item, "i"),
+        unused=_read_texts(item, "U"),
         parent=_parent(_from_json(item, "P", None)),
         starts=integer(item, "w"),
         check_at=integer(item, "ks"),

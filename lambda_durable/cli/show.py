@@ -56,7 +56,7 @@ class _View:
 
     def show(self, run: Run[Any]) -> None:
         for step in sorted(run.steps.values(), key=_when):
-            state = (step.status, step.attempts, step.wake_at)
+            state = (step.status, step.attempts, step.wake_at, step.unused)
             if self._shown.get(step.id) != state:
                 self._shown[step.id] = state
                 self._display.line(_line(step))
@@ -108,6 +108,8 @@ def _waits(run: Run[Any]) -> Iterator[tuple[str, str]]:
 
 def _line(step: StepRecord) -> Line:
     mark, style, text = _told(step)
+    if step.unused:
+        text = f"{text} · the code that ended the run no longer called it"
     return Line(_when(step), mark, style, step.id, text)
 
 

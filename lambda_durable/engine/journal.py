@@ -198,8 +198,9 @@ class Header:
     """A run as a whole. Written when it starts and when it ends, and in between only to cancel it, and when
     it lives so long that its state would expire or that somebody has to look after it.
 
-    `starts` is when its first step may run, where that is later than `created`. `check_at` is when the
-    reconciler looks whether it is still driven. `expires` is what the state says of when it is deleted.
+    `unused` are steps of the top level that the code which completed it no longer called. `starts` is when its
+    first step may run, where that is later than `created`. `check_at` is when the reconciler looks whether it
+    is still driven. `expires` is what the state says of when it is deleted.
     """
 
     run_id: str
@@ -214,6 +215,7 @@ class Header:
     error: ErrorInfo | None = None
     labels: tuple[str, ...] = ()
     event_id: str = ""
+    unused: tuple[str, ...] = ()
     parent: Parent | None = None
     starts: int | None = None
     check_at: int | None = None

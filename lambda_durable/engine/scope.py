@@ -35,6 +35,7 @@ class Scope:
         self._counts: dict[str, int] = {}
         self._owners: dict[str, object] = {}
         self._called = 0
+        self.called: set[str] = set()
         self._ranks: dict[str, int] = {}
         self._misses: dict[str, int] = {}
         self.replay.journal.partitions.setdefault(path, Partition(path))
@@ -77,6 +78,7 @@ class Scope:
         if self.replay.log is not None and (record is not None or path in self.replay.journal.dispatched):
             self.replay.log.known()
         self._called += 1
+        self.called.add(path)
         return path, self._called
 
     def choose(self, candidates: Sequence[Operation]) -> Operation | None:

@@ -110,6 +110,7 @@ def _step(world: World, header: Header, record: Record) -> StepRecord:
         else _time(record.ended),
         wake_at=_time(record.wake_at),
         waiting_for=waiting,
+        unused=record.path in header.unused,
     )
 
 

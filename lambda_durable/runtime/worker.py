@@ -288,7 +288,8 @@ class Worker:
         except StepError as error:
             self._end(chain, RunStatus.FAILED, error=ErrorInfo.of(error))
             return
-        self._end(chain, RunStatus.COMPLETED, output=output)
+        unused = chain.journal.partitions[""].records.keys() - replay.top.called
+        self._end(chain, RunStatus.COMPLETED, output=output, unused=tuple(sorted(unused)))
 
     def _handler_failed(self, chain: Chain, replay: Replay, retry: Retry, error: Exception) -> None:
         """Code between steps raised: it is tried again, unless the error says that this is useless."""

@@ -90,6 +90,7 @@ def test_code_outside_steps_is_the_new_one(ended):
 def test_a_renamed_step_runs_again_under_its_new_name_and_show_says_so(ended):
     assert ended["renamed"]["output"] == ["first, after"]
     assert outputs(ended["renamed"]) == {"first": "first, before", "foremost": "first, after"}
+    assert [id for id, step in ended["renamed"]["steps"].items() if step["unused"]] == ["first"]
 
 
 def test_a_step_whose_kind_was_changed_is_a_determinism_error(ended):
