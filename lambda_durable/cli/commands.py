@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -217,7 +218,7 @@ def init(
         return
     for file in files:
         typer.echo(file)
-    typer.echo(f"\nNow: cd {directory}, and see README.md", err=True)
+    typer.echo(f"\nNow: cd {shlex.quote(str(directory))}, and see README.md", err=True)
 
 
 @commands.command()
