@@ -24,6 +24,9 @@ from .usage_error import FailedError, UsageError
 LOOK = 0.3
 """Seconds between two looks at the app's files."""
 
+_IN_THE_WAY = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "LAMBDA_DURABLE_STACK")
+"""What a shell may have set, and goes before what is exported."""
+
 
 def develop(
     reference: str,
@@ -41,6 +44,7 @@ def develop(
     stopped = _on_signals()
     try:
         with LocalCloud(host=host, port=port, state=state) as cloud:
+            _forget_other_clouds(cloud)
             _Development(reference, folder, cloud, executor, concurrency).run(stopped)
     except CloudError as error:
         raise FailedError(str(error)) from None
@@ -108,7 +112,8 @@ class _Development:
             f"event bus    {self._variables['LAMBDA_DURABLE_BUS']}\n"
             f"its log      {self._cloud.log}\n"
             f"for sam      sam local start-lambda --env-vars {environment} (then: dev --executor URL)\n"
-            f"\nIn another terminal, so that lambda-durable, aws and sam talk to it:\n\nexport {exports}\n\n"
+            "\nIn another terminal, so that lambda-durable, aws and sam talk to it:\n\n"
+            f"unset {' '.join(_IN_THE_WAY)}\nexport {exports}\n\n"
             "Ctrl-C stops all of it.\n"
         )
         sys.stdout.flush()
@@ -120,6 +125,13 @@ class _Development:
         path = self._cloud.log.with_name("env.json")
         path.write_text(json.dumps({"Parameters": {**ours, "AWS_ENDPOINT_URL": inside}}, indent=2))
         return path
+
+
+def _forget_other_clouds(cloud: LocalCloud) -> None:
+    """boto3 is to talk to this one, whatever profile the shell has for another."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(cloud.environ())
 
 
 def _own_environment() -> Mapping[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.util
 import os
 import shutil
@@ -92,6 +93,7 @@ class LocalCloud:
         """The environment in which the AWS command line, sam and boto3 talk to it, and to nothing else."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
@@ -105,7 +107,9 @@ class LocalCloud:
         """Start it, and return when it answers. Raises CloudError when it does not within `timeout` seconds."""
         self._check_installed()
         if self._state is not None:
-            self._state.mkdir(parents=True, exist_ok=True)
+            _make_folder(self._state)
+        if self._wanted_port is not None:
+            _check_free(self._host, self._wanted_port)
         self._scratch = Path(tempfile.mkdtemp(prefix="lambda-durable-cloud-"))
         deadline = time.monotonic() + timeout
         tries = 1 if self._wanted_port is not None else _FREE_PORT_TRIES
@@ -217,6 +221,26 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _check_free(host: str, port: int) -> None:
+    """Else who listens there would be taken for ours."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            why = f"can't listen on {host}:{port}: {error.strerror}"
+            if error.errno == errno.EADDRINUSE:
+                why = f"port {port} is taken; choose another"
+            raise CloudError(f"the local cloud (ministack) did not start: {why}") from None
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CloudError(f"there can be no folder {path} for the state: {error.strerror}") from None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

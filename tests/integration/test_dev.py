@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -59,6 +60,7 @@ class Dev:
         self.said = folder / "said"
         self.heard = folder / "heard"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LAMBDA_")}
+        environment["AWS_PROFILE"] = "work"  # as a shell has it that is set up for AWS
         with self.heard.open("w") as stdout, self.said.open("w") as stderr:
             self.process = subprocess.Popen(
                 [*PROGRAM, "dev", "little.py", *options],
@@ -69,6 +71,7 @@ class Dev:
             )
         self.wait(lambda: "Ctrl-C" in self.heard.read_text())
         exports = re.search(r"^export (.*)$", self.heard.read_text(), re.MULTILINE)[1]
+        assert "\nunset AWS_PROFILE " in self.heard.read_text()
         self.variables = dict(pair.split("=", 1) for pair in exports.split())
 
     def wait(self, look, seconds=60):
@@ -247,6 +250,31 @@ def test_another_executor_gets_every_invocation(start):
     assert json.loads(first["body"])["detail-type"] == "friend/came"
     assert again["attributes"]["ApproximateReceiveCount"] == "2"
     assert "the handler raised" in dev.said.read_text()
+
+
+def test_a_port_that_is_taken_and_a_state_folder_that_cannot_be_are_one_line(tmp_path):
+    (tmp_path / "little.py").write_text(APP)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        taken, file = (
+            subprocess.run(
+                [*PROGRAM, "dev", "little.py", *options],
+                cwd=tmp_path,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            for options in (["--port", port], ["--state", "little.py"])
+        )
+
+    assert (taken.returncode, taken.stdout) == (file.returncode, file.stdout) == (1, "")
+    assert f"port {port} is taken; choose another" in taken.stderr
+    assert "for the state: File exists" in file.stderr
+    assert taken.stderr.count("\n") == file.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
