@@ -11,6 +11,7 @@ from . import calls
 from .calls import DurableStep, Options, Semantics
 from .config import Retry, StepsPerInvocation, check_steps_per_invocation
 from .context import AsyncContext, Context
+from .durations import Duration
 from .engine.asynchronous import AsyncReplay
 from .engine.scope import current_scope
 from .errors import ConfigurationError
@@ -161,6 +162,7 @@ class Durable:
         *,
         id: str | None = None,
         retry: Retry | None = None,
+        timeout: Duration | None = None,
         semantics: Semantics | None = None,
         model: Any = None,
     ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
@@ -171,11 +173,13 @@ class Durable:
         *,
         id: str | None = None,
         retry: Retry | None = None,
+        timeout: Duration | None = None,
         semantics: Semantics | None = None,
         model: Any = None,
     ) -> Any:
         """Make a plain function a step wherever a handler calls it; elsewhere it stays what it is."""
-        options = calls.with_options(Options(), retry=retry, semantics=semantics, model=model)
+        changes = {"retry": retry, "timeout": timeout, "semantics": semantics, "model": model}
+        options = calls.with_options(Options(), **changes)
 
         def decorate(plain: Callable[..., Any]) -> Callable[..., Any]:
             return _durable(DurableStep(plain, id or plain.__name__, options))

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, get_origin
 
 from .config import Retry
@@ -49,12 +49,15 @@ class Options:
     """How a step is run, where the function's and the app's defaults don't say."""
 
     retry: Retry | None = None
+    timeout: Duration | None = None
     semantics: Semantics = "at_least_once"
     model: Any = None
 
     def __post_init__(self) -> None:
         if self.retry is not None and not isinstance(self.retry, Retry):
             raise ConfigurationError(f"retry= takes a Retry, and this is {self.retry!r}")
+        if self.timeout is not None and parse_duration(self.timeout, "timeout=") <= timedelta():
+            raise ConfigurationError(f"timeout= of a step is more than nothing, and this is {self.timeout!r}")
         if self.semantics not in ("at_least_once", "at_most_once"):
             raise ConfigurationError(
                 f'semantics= is "at_least_once" or "at_most_once", and this is {self.semantics!r}'
@@ -66,6 +69,11 @@ class Options:
         if self.semantics == "at_most_once":
             return self.retry or Retry.never()
         return self.retry or default
+
+    @property
+    def millis(self) -> int | None:
+        """The timeout of an attempt in milliseconds."""
+        return None if self.timeout is None else in_millis(parse_duration(self.timeout, "timeout="))
 
     def codec(self, fn: Callable[..., Any]) -> Codec:
         return codec_of(fn) if self.model is None else codec(self.model)
@@ -88,6 +96,7 @@ def plain_function(fn: Callable[..., Any], options: Options) -> tuple[Callable[.
     own = step.options
     merged = Options(
         retry=options.retry or own.retry,
+        timeout=own.timeout if options.timeout is None else options.timeout,
         semantics=own.semantics if options.semantics == "at_least_once" else options.semantics,
         model=own.model if options.model is None else options.model,
     )
@@ -118,6 +127,7 @@ def step_call(
         retry=options.policy(scope.replay.retry),
         codec=options.codec(fn),
         at_most_once=options.semantics == "at_most_once",
+        timeout=options.millis,
     )
 
 
@@ -456,6 +466,7 @@ def _fan_out(
         contexts=[copy_context() for _ in keys] if kind is not Kind.MAP else (),
         max_concurrency=max_concurrency,
         at_most_once=options.semantics == "at_most_once",
+        timeout=options.millis,
     )
 
 

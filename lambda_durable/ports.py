@@ -361,6 +361,10 @@ class Executor(Protocol):
         """The next call to end: its name, result and error. None if none does in `timeout` seconds."""
         ...
 
+    def interrupt(self, name: str) -> bool:
+        """Stop a call, whose end is then told to nobody. Whether it could be stopped: a thread can't."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class World:

@@ -441,15 +441,22 @@ class Step:
         _block(calls.sleep_until(id, when))
 
     def options(
-        self, *, retry: Retry | None = None, semantics: Semantics | None = None, model: Any = None
+        self,
+        *,
+        retry: Retry | None = None,
+        timeout: Duration | None = None,
+        semantics: Semantics | None = None,
+        model: Any = None,
     ) -> Step:
         """The same steps with other defaults: `ctx.step.options(retry=Retry.never()).run("charge", ...)`.
 
         `semantics="at_most_once"`: one attempt ever, which fails if it dies without telling how it ended;
-        with `retry` beside it, at most once per attempt. `model`: the type of the result, instead of the
-        function's return annotation.
+        with `retry` beside it, at most once per attempt. `timeout`: how long an attempt may take; one that
+        takes longer is a StepTimeoutError, and tried again by the policy. `model`: the type of the result,
+        instead of the function's return annotation.
         """
-        return Step(calls.with_options(self._options, retry=retry, semantics=semantics, model=model))
+        changes = {"retry": retry, "timeout": timeout, "semantics": semantics, "model": model}
+        return Step(calls.with_options(self._options, **changes))
 
 
 class AsyncStep:
@@ -740,7 +747,13 @@ class AsyncStep:
         return _await(calls.sleep_until(id, when))
 
     def options(
-        self, *, retry: Retry | None = None, semantics: Semantics | None = None, model: Any = None
+        self,
+        *,
+        retry: Retry | None = None,
+        timeout: Duration | None = None,
+        semantics: Semantics | None = None,
+        model: Any = None,
     ) -> AsyncStep:
         """As `Step.options`."""
-        return AsyncStep(calls.with_options(self._options, retry=retry, semantics=semantics, model=model))
+        changes = {"retry": retry, "timeout": timeout, "semantics": semantics, "model": model}
+        return AsyncStep(calls.with_options(self._options, **changes))

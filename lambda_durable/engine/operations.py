@@ -120,6 +120,7 @@ class StepCall(Operation):
     retry: Retry
     codec: Codec
     at_most_once: bool = False
+    timeout: int | None = None  # milliseconds of an attempt
     poll: Poll | None = None
     outside: Callable[[Outside], Any] | None = None  # instead of `call`, where it is the runtime that acts
 
@@ -218,6 +219,7 @@ class FanOut(Operation):
     max_concurrency: int | None = None
     return_exceptions: bool = False
     at_most_once: bool = False
+    timeout: int | None = None
     branches: dict[int, StepCall | Group] = field(default_factory=dict)
 
     def check(self, record: Record) -> None:

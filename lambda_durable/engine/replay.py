@@ -202,7 +202,7 @@ class Replay(ABC):
         if op.kind is Kind.MAP:
             branch = StepCall(
                 kind=Kind.RUN, call=op.bodies[index], retry=op.retry, codec=op.codecs[index],
-                at_most_once=op.at_most_once, **common,
+                at_most_once=op.at_most_once, timeout=op.timeout, **common,
             )  # fmt: skip
         else:
             branch = Group(

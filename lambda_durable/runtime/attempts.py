@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -56,7 +57,9 @@ class Attempts:
         began = record.began if record is not None else now
         if (op.at_most_once or self._claims or claimed) and not self._claim(op, record, charged, now):
             return
-        self.running[op.path] = Running(op, began, chain.world.clock.monotonic())
+        since = chain.world.clock.monotonic()
+        until = since + op.timeout / 1000 if op.timeout is not None else math.inf
+        self.running[op.path] = Running(op, began, since, until)
         deadline = chain.visit.invocation.deadline
         info = StepInfo(chain.run_id, op.path, charged - before + 1, deadline, chain.world.clock.monotonic)
         copy_context().run(self._start, op, info)
@@ -112,10 +115,11 @@ class Attempts:
         return self.chain.visit.running
 
     def wait(self, timeout: float | None) -> list[tuple[StepCall, Record]]:
-        """Wait for a step that runs here, and commit how it ended. Nothing if none did in time; all that run,
-        as interrupted, if the invocation's time is up."""
+        """Wait for a step that runs here, and commit how it ended. Nothing if none did in time; those whose own
+        time is up, or all that run if the invocation's is."""
         clock, last_call = self.chain.world.clock, self.chain.visit.invocation.last_call
-        left = max(last_call - clock.monotonic(), 0.0)
+        first = min((running.until for running in self.running.values()), default=math.inf)
+        left = max(min(last_call, first) - clock.monotonic(), 0.0)
         ended = self.chain.world.executor.wait(left if timeout is None else min(timeout, left))
         if ended is not None:
             path, result, error = ended
@@ -123,9 +127,10 @@ class Attempts:
                 return []
             op = self.running[path].op
             return [(op, self.end(op, result, error))]
-        if clock.monotonic() < last_call:
-            return []
-        return [(op, self._interrupt(op)) for op, _, _ in list(self.running.values())]
+        now, running = clock.monotonic(), list(self.running.values())
+        if now >= last_call:
+            return [(each.op, self._cut_short(each.op, self._interrupted(each.op))) for each in running]
+        return [(each.op, self._time_out(each.op)) for each in running if each.until <= now]
 
     def drain(self) -> None:
         """Wait for all that runs here."""
@@ -135,7 +140,7 @@ class Attempts:
     def abandon(self) -> None:
         """The code has ended without what still runs here. Leave a trace of it (a write each), since its
         effect may have happened."""
-        for op, began, _ in self.running.values():
+        for op, began, *_ in self.running.values():
             if op.record is None:
                 self.chain.register(self._blank(op, began))
         self.running.clear()
@@ -144,7 +149,7 @@ class Attempts:
 
     def end(self, op: StepCall, result: Any, error: BaseException | None) -> Record:
         """Commit how a step's function ended; the record that counts (the first outcome stays)."""
-        _, began, since = self.running.pop(op.path)
+        _, began, since, _ = self.running.pop(op.path)
         visit = self.chain.visit
         visit.longest_step = max(visit.longest_step, self.chain.world.clock.monotonic() - since)
         if isinstance(result, Committed):
@@ -178,17 +183,31 @@ class Attempts:
         wake_at = min(now + poll.every, deadline)
         return replace(base, state=State.RETRYING, attempts=attempt, checked=attempt, wake_at=wake_at)
 
-    def _interrupt(self, op: StepCall) -> Record:
-        """Commit that an attempt ran out of time. That is none of the errors that a policy may give up on."""
-        began = self.running.pop(op.path).began
-        attempt = self._this_attempt(op)
+    def _interrupted(self, op: StepCall) -> StepError:
         unknown = "; whether its effect happened is not known" if op.at_most_once else ""
-        error = StepInterruptedError(
-            f"attempt {attempt} of step {op.path!r} was interrupted, since its Lambda's time was up "
+        return StepInterruptedError(
+            f"attempt {self._this_attempt(op)} of step {op.path!r} was interrupted, since its Lambda's time was up "
             f"({self.chain.visit.invocation.timeout:g} seconds){unknown}; raise the timeout of the Lambda, or make "
             "the step shorter",
             step_id=op.path,
         )
+
+    def _time_out(self, op: StepCall) -> Record:
+        """An attempt has taken as long as it may."""
+        assert op.timeout is not None
+        if not self.chain.world.executor.interrupt(op.path):
+            self.chain.visit.stuck = True
+        error = StepTimeoutError(
+            f"attempt {self._this_attempt(op)} of step {op.path!r} took longer than "
+            f"{timedelta(milliseconds=op.timeout)}",
+            step_id=op.path,
+        )
+        return self._cut_short(op, error)
+
+    def _cut_short(self, op: StepCall, error: StepError) -> Record:
+        """Commit that an attempt ran out of time. That is none of the errors that a policy may give up on."""
+        began = self.running.pop(op.path).began
+        attempt = self._this_attempt(op)
         info = ErrorInfo.of(error, attempts=attempt)
         base = self._blank(op, began)
         if attempt - base.checked >= op.retry.max_attempts:

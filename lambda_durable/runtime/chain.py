@@ -38,11 +38,13 @@ NOBODY = Author(-1, "")
 
 
 class Running(NamedTuple):
-    """A step whose function runs: since when the step is at it (milliseconds), and this attempt (monotonic)."""
+    """A step whose function runs: since when the step is at it (milliseconds), since when this attempt is, and
+    until when it may be (monotonic)."""
 
     op: StepCall
     began: int
     since: float
+    until: float
 
 
 @dataclass(slots=True)
@@ -56,6 +58,7 @@ class Visit:
     registered: set[str] = field(default_factory=set)  # waits that others can find for certain
     running: dict[str, Running] = field(default_factory=dict)
     longest_step: float = 0.0  # seconds that an attempt took
+    stuck: bool = False  # an attempt whose time was up can't be stopped: nothing may begin beside it
     stands_for: str | None = None  # the tag of the message that this one replaces
 
     @property

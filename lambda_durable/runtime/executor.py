@@ -70,6 +70,15 @@ class ThreadExecutor:
                 del self._current[call.name]
                 return call.name, result, error
 
+    def interrupt(self, name: str) -> bool:
+        call = self._current.pop(name)
+        with self._changed:
+            if call in self._waiting:
+                self._waiting.remove(call)
+            elif call in self._coroutines:
+                step_loop().cancel(self._coroutines[call])
+            return call not in self._in_threads
+
     def close(self, timeout: float = 0) -> list[str]:
         """The delivery is over: what has not begun never does, coroutines are cancelled, and threads, which
         can't be stopped, have `timeout` seconds to end. Returns the names of what still runs."""
@@ -122,6 +131,9 @@ class NoExecutor:
         raise RuntimeError(f"step {name!r} was started outside of an invocation")
 
     def wait(self, timeout: float | None) -> None:  # noqa: ARG002
+        raise RuntimeError("no steps run outside of an invocation")
+
+    def interrupt(self, name: str) -> bool:  # noqa: ARG002
         raise RuntimeError("no steps run outside of an invocation")
 
 

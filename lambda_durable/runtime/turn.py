@@ -348,6 +348,8 @@ class Turn:
 
     def _out_of_time(self) -> bool:
         visit = self.chain.visit
+        if visit.stuck:
+            return True
         return self.chain.remaining() <= max(visit.invocation.timeout * MARGIN, visit.longest_step)
 
     def _await(self, ops: Sequence[Operation]) -> None:

@@ -109,6 +109,13 @@ class VirtualExecutor:
         assert first.outcome is not None
         return first.name, first.outcome.result, first.outcome.error
 
+    def interrupt(self, name: str) -> bool:
+        for call in [call for call in self._calls if call.name == name]:
+            self._calls.remove(call)
+            if inspect.iscoroutine(call.awaitable):
+                call.awaitable.close()
+        return True
+
     def close(self) -> None:
         """Drop coroutines that a crash left behind: they were never begun."""
         for call in self._calls:
