@@ -66,6 +66,7 @@ def ministack() -> str:
     return cloud.endpoint
 
 
+@cache  # to make a client reads and parses its service's model, which takes longer than most tests here
 def connect_to(implementation: str, service: Any) -> Any:
     if implementation == "moto":
         return connect_moto(service)
