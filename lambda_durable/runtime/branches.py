@@ -12,14 +12,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from ..engine import paths
-from ..engine.journal import FanPlan, Kind, Record
+from ..engine.interrupts import Suspend
+from ..engine.journal import FanPlan, Kind, Record, State
 from ..engine.operations import FanOut, Group, Operation, Sleep, StepCall, Wait
+from ..errors import DeterminismError, ErrorInfo
 from . import waits
 from .chain import Chain
 from .checks import look_again, look_seldom, patience
+from .interrupts import GoOn
 from .messages import Continuation
 
 if TYPE_CHECKING:
@@ -128,6 +131,62 @@ def _in_lane(chain: Chain, fan: Record, index: int, lane: int) -> Continuation:
     if fan.kind is Kind.MAP:
         return chain.next(leaf=path, lane=lane, idle=0)
     return chain.next(chain=chain.below(path, lane), idle=0)
+
+
+def home(chain: Chain) -> Continuation:
+    """The code has gone on without what the message in hand is about (it was abandoned, or is gone since a
+    deploy): see to it that somebody goes on with what is around it."""
+    message = chain.message
+    entry = chain.journal.dispatched.get(chain.focus)
+    return Continuation(
+        run=chain.run_id,
+        generation=entry.author.generation + 1 if entry is not None else message.generation,
+        chain=message.chain if message.leaf is not None else message.chain[:-1],
+    )
+
+
+def leaf_ended(turn: Turn, record: Record) -> NoReturn:
+    """A step that was handed out has its outcome, or is to be tried again."""
+    chain = turn.chain
+    if record.final:
+        give_back(turn, record)
+    elif record.author.tag == chain.tag and record.wake_at is not None:
+        chain.wake(record.path, record.wake_at, message=chain.once_more())
+    raise Suspend
+
+
+def give_back(turn: Turn, record: Record) -> NoReturn:
+    """A branch or leaf has its outcome: let those go on who wait for it."""
+    if not turn.chain.answers_for(record.author):
+        raise Suspend  # another message brought it, and sees to what comes after
+    turn.attempts.abandon()
+    message = after(turn.chain, record)
+    if message is None:
+        raise Suspend
+    raise GoOn(message)
+
+
+def give_up(turn: Turn, op: FanOut) -> NoReturn:
+    """The list has changed, and the branch that a message is about is no longer in it."""
+    chain = turn.chain
+    path = chain.focus
+    if paths.parent(path) != op.path:
+        raise Suspend
+    now = chain.now()
+    error = DeterminismError(
+        f"{op.kind} {op.path!r} had {path!r} when it began, and its list no longer has it; make the list in a "
+        "step, so that a replay gets the same one"
+    )
+    record = Record(
+        path=path,
+        kind=Kind.RUN if op.kind is Kind.MAP else Kind.GROUP,
+        state=State.FAILED,
+        author=chain.author,
+        began=now,
+        ended=now,
+        error=ErrorInfo.of(error),
+    )
+    give_back(turn, chain.commit(record))
 
 
 def after(chain: Chain, record: Record) -> Continuation | None:

@@ -114,6 +114,11 @@ class Chain:
         return self.message.scope
 
     @property
+    def focus(self) -> str:
+        """The path of the branch or leaf that the message is about; empty for the run's own chain."""
+        return self.message.leaf or self.scope
+
+    @property
     def author(self) -> Author:
         return Author(self.generation, self.tag)
 

@@ -15,16 +15,17 @@ from typing import Any
 
 from ..config import StepsPerInvocation
 from ..engine import paths
-from ..engine.interrupts import Interrupt, Reload, Stale, Suspend
+from ..engine.interrupts import Reload, Stale, Suspend
 from ..engine.journal import Kind, Payload, Record, RunStatus, State
 from ..engine.operations import FanOut, Group, Operation, Sleep, StepCall, Wait
 from ..engine.replay import Replay
-from ..errors import DeterminismError, ErrorInfo, StepError
+from ..errors import StepError
 from ..function import Function
 from . import branches, waits
 from .attempts import Attempts
 from .chain import Chain
 from .checks import look_again
+from .interrupts import Cancelled, GoOn, Strayed
 from .messages import Continuation
 
 WIDE = 8
@@ -39,30 +40,6 @@ CANCEL_CHECK = 1.0
 """Seconds: how often a long invocation looks whether its run was cancelled."""
 
 
-class GoOn(Interrupt):
-    """The work of this message is done, and another chain's goes on from it in the same invocation."""
-
-    def __init__(self, message: Continuation) -> None:
-        super().__init__()
-        self.message = message
-
-
-class Strayed(Interrupt):
-    """The code around a branch or step that was handed out raised before it came to it."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        self.error = error
-
-
-class Cancelled(Interrupt):
-    """The run is to be cancelled."""
-
-    def __init__(self, chain: Chain) -> None:
-        super().__init__()
-        self.chain = chain
-
-
 class Turn:
     """Drives one replay."""
 
@@ -75,7 +52,7 @@ class Turn:
     ) -> None:
         self.chain = chain
         self.attempts = Attempts(chain, max_output)
-        self.focus = chain.message.leaf or chain.scope
+        self.focus = chain.focus
         self._new: set[str] = set()  # scopes that this turn was the first to enter
         self._looked = chain.world.clock.monotonic()
         self._mode = function.steps_per_invocation if steps_per_invocation is None else steps_per_invocation
@@ -108,7 +85,7 @@ class Turn:
                 replay.enter(op)
             return
         if replay.lost is not None:
-            self._give_up_branch(replay.lost)
+            branches.give_up(self, replay.lost)
         ops = replay.open()
         todo = [op for op in ops if self._can_start(op)]
         if todo and self._start(replay, ops, todo):
@@ -132,7 +109,7 @@ class Turn:
             return
         if op.scope.replay.encloses_focus(op.path):
             if error is None or isinstance(error, StepError):
-                raise GoOn(self.home())
+                raise GoOn(branches.home(self.chain))
             raise Strayed(error)
         if error is None and op.path == self.focus:
             chain.lead(op.scope.replay.undecided())
@@ -142,7 +119,7 @@ class Turn:
         if not record.final:
             op.scope.replay.leave(op)
         elif op.path == self.focus:
-            self._give_back(record)
+            branches.give_back(self, record)
 
     # -- what can be started -------------------------------------------------------------------------
 
@@ -207,7 +184,7 @@ class Turn:
             self._begin(replay, todo[0])
             record = todo[0].record
             if record is not None and record.final:  # its claims are used up, say
-                self._leaf_ended(record)
+                branches.leaf_ended(self, record)
             return True
         for op in todo:
             if op.path == chain.message.joined and isinstance(op, FanOut):
@@ -360,7 +337,7 @@ class Turn:
         timeout = max((min(times) - self.now()) / 1000, 0.0) if times else None
         for op, record in self.attempts.wait(timeout):
             if chain.message.leaf == op.path:
-                self._leaf_ended(record)
+                branches.leaf_ended(self, record)
             elif not record.final and self._driven_elsewhere(op):
                 self._hand_out([op])
 
@@ -388,7 +365,7 @@ class Turn:
                 raise Suspend
             chain.wake(path, at, message=self._in_place_of_this(path) or chain.once_more())
         elif self.focus and not replay.reached(self.focus):
-            raise GoOn(self.home())
+            raise GoOn(branches.home(self.chain))
         raise Suspend
 
     def _in_place_of_this(self, path: str) -> Continuation | None:
@@ -400,64 +377,12 @@ class Turn:
             return None
         return chain.message.model_copy(update={"stands_for": chain.tag})
 
-    def home(self) -> Continuation:
-        """The code has gone on without what this message is about (it was abandoned, or is gone since a
-        deploy): see to it that somebody goes on with what is around it."""
-        chain = self.chain
-        message = chain.message
-        entry = chain.journal.dispatched.get(self.focus)
-        return Continuation(
-            run=chain.run_id,
-            generation=entry.author.generation + 1 if entry is not None else message.generation,
-            chain=message.chain if message.leaf is not None else message.chain[:-1],
-        )
-
     def _continue(self, replay: Replay) -> None:
         """Go on in another invocation."""
         self.attempts.abandon()
         self.chain.lead(replay.undecided())
         self.chain.send([self.chain.next()])
         raise Suspend
-
-    # -- the end of what was handed out --------------------------------------------------------------
-
-    def _leaf_ended(self, record: Record) -> None:
-        if record.final:
-            self._give_back(record)
-        elif record.author.tag == self.chain.tag and record.wake_at is not None:
-            self.chain.wake(record.path, record.wake_at, message=self.chain.once_more())
-        raise Suspend
-
-    def _give_back(self, record: Record) -> None:
-        """A branch or leaf has its outcome: let those go on who wait for it."""
-        if not self.chain.answers_for(record.author):
-            raise Suspend  # another message brought it, and sees to what comes after
-        self.attempts.abandon()
-        message = branches.after(self.chain, record)
-        if message is None:
-            raise Suspend
-        raise GoOn(message)
-
-    def _give_up_branch(self, op: FanOut) -> None:
-        """The list has changed, and the branch that a message is about is no longer in it."""
-        chain = self.chain
-        record = Record(
-            path=self.focus,
-            kind=Kind.RUN if op.kind is Kind.MAP else Kind.GROUP,
-            state=State.FAILED,
-            author=chain.author,
-            began=self.now(),
-            ended=self.now(),
-            error=ErrorInfo.of(
-                DeterminismError(
-                    f"{op.kind} {op.path!r} had {self.focus!r} when it began, and its list no longer has it; make "
-                    "the list in a step, so that a replay gets the same one"
-                )
-            ),
-        )
-        if paths.parent(self.focus) != op.path:
-            raise Suspend
-        self._give_back(chain.commit(record))
 
     # -- cancelling ----------------------------------------------------------------------------------
 

@@ -31,10 +31,11 @@ from ..ports import Delivery, Invocation, Outgoing, World
 from . import branches, checks, children, ingress, payloads
 from .attempts import what_left
 from .chain import Chain, Visit
+from .interrupts import Cancelled, GoOn, Strayed
 from .logs import HandlerLog
 from .messages import START, Arrival, Continuation, Due, PoisonError, Scheduled, Start, parse
 from .run_ids import run_id
-from .turn import Cancelled, GoOn, Strayed, Turn
+from .turn import Turn
 from .wakes import send_at
 
 MOST_IDLE = 100
@@ -178,8 +179,7 @@ class Worker:
 
     def _target(self, chain: Chain) -> Record | None:
         """The record of the branch or leaf that a message is about."""
-        path = chain.message.leaf or chain.message.scope
-        return self._record(chain, path) if path else None
+        return self._record(chain, chain.focus) if chain.focus else None
 
     def _record(self, chain: Chain, target: str) -> Record | None:
         scope = paths.parent(target)
@@ -264,13 +264,13 @@ class Worker:
             if not replay.focus:
                 self._handler_failed(chain, replay, function.retry, error)
             elif isinstance(error, StepError):
-                raise GoOn(turn.home()) from None
+                raise GoOn(branches.home(chain)) from None
             else:
                 self._strayed(chain, function.retry, error)
         else:
             log.flush()
             if replay.focus:
-                raise GoOn(turn.home())
+                raise GoOn(branches.home(chain))
             turn.attempts.abandon()
             self._handler_ended(chain, replay, function, result)
 
