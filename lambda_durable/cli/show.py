@@ -126,6 +126,8 @@ def _told(step: StepRecord) -> tuple[str, str, str]:
         case "completed":
             said = f"{nth} · " if step.attempts > 1 else ""
             return "✓", "green", said + brief_outcome(step.kind, step.output)
+        case "waiting" if step.kind == "poll" and step.wake_at is not None:
+            return "z", "blue", f"not yet; asks again at {stamp(step.wake_at)}"
         case "waiting" if step.waiting_for is not None:
             return "z", "blue", spell_wait(step.waiting_for, step.started_at)
         case "retrying" if step.error is not None:

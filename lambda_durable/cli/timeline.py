@@ -75,10 +75,12 @@ class Timeline:
             case State.WAITING:
                 text = spell_wait(waiting_for(record), from_millis(record.began))
                 self._line(run_id, "z", "blue", record.path, text)
-            case State.RETRYING:
-                assert record.error is not None
+            case State.RETRYING if record.error is not None:
                 text = f"{nth} failed: {brief_error(record.error)}; retries {self._when(record.wake_at)}"
                 self._line(run_id, "✗", "yellow", record.path, text)
+            case State.RETRYING:  # a poll, between two checks
+                text = f"not yet; asks again {self._when(record.wake_at)}"
+                self._line(run_id, "z", "blue", record.path, text)
             case State.FAILED:
                 assert record.error is not None
                 text = f"{nth} failed: {brief_error(record.error)}; not retried"

@@ -185,6 +185,7 @@ def test_what_a_run_waits_for_is_told_and_that_it_timed_out(folder):
 from lambda_durable import Context, Durable, on_event
 
 app = Durable("waits")
+ANSWERS = iter([False, True])
 
 @app.function("child")
 def child(ctx: Context[dict]) -> int:
@@ -195,6 +196,7 @@ def child(ctx: Context[dict]) -> int:
 def parent(ctx: Context[dict]) -> int:
     ctx.step.wait_for_signal("go", "green", timeout="1h")
     ctx.step.wait_for_event("paid", ["a", "b"], timeout="1h", match="data.count")
+    ctx.step.poll("look", lambda: next(ANSWERS), until=bool, every="10m", timeout="1h")
     return ctx.step.invoke("ask", child, {})
 """,
     )
@@ -205,10 +207,11 @@ def parent(ctx: Context[dict]) -> int:
     assert ["z", "go", "waits for signal green until 2026-01-01 01:00:00"] in told
     assert ["✓", "go", "timed out"] in told
     assert ["z", "paid", "waits for event a or b with 7 until 2026-01-01 02:00:00"] in told
+    assert ["z", "look", "not yet; asks again in 10 min"] in told
     assert any(
         line[:2] == ["z", "ask"] and re.fullmatch(r"waits for run [0-9A-Z]{26}", line[2]) for line in told
     )
-    assert ["z", "child:", "nap                   sleeps 5 s until 2026-01-01 02:00:05"] in told
+    assert ["z", "child:", "nap                   sleeps 5 s until 2026-01-01 02:10:05"] in told
 
 
 def test_the_event_may_come_from_stdin(folder):
