@@ -2,7 +2,7 @@
 
 from .app import Durable
 from .client import Client
-from .config import Retry
+from .config import Retry, Timeouts
 from .context import AsyncContext, Context
 from .durations import Duration
 from .errors import (
@@ -81,6 +81,7 @@ __all__ = [
     "StepInterruptedError",
     "StepRecord",
     "StepTimeoutError",
+    "Timeouts",
     "TransactionError",
     "Trigger",
     "WaitingFor",

@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from . import calls
 from .calls import DurableStep, Options, Semantics
-from .config import Retry, StepsPerInvocation, check_steps_per_invocation
+from .config import Retry, StepsPerInvocation, Timeouts, check_steps_per_invocation
 from .context import AsyncContext, Context
 from .durations import Duration
 from .engine.asynchronous import AsyncReplay
@@ -87,6 +87,7 @@ class Durable:
         triggers: Trigger[D],
         *,
         retry: Retry | None = None,
+        timeouts: Timeouts | None = None,
         steps_per_invocation: StepsPerInvocation | None = None,
         labels: Callable[[Event[D]], Sequence[str]] | None = None,
     ) -> _Decorator[D]: ...
@@ -97,6 +98,7 @@ class Durable:
         triggers: Sequence[Trigger[Any]] = (),
         *,
         retry: Retry | None = None,
+        timeouts: Timeouts | None = None,
         steps_per_invocation: StepsPerInvocation | None = None,
         labels: Callable[[Event[Any]], Sequence[str]] | None = None,
     ) -> _OpenDecorator: ...
@@ -106,6 +108,7 @@ class Durable:
         triggers: Trigger[Any] | Sequence[Trigger[Any]] = (),
         *,
         retry: Retry | None = None,
+        timeouts: Timeouts | None = None,
         steps_per_invocation: StepsPerInvocation | None = None,
         labels: Callable[[Event[Any]], Sequence[str]] | None = None,
     ) -> Any:
@@ -113,7 +116,7 @@ class Durable:
 
         With one trigger the event's data is what its model says; with several, what the handler's
         `Context[...]` says; without one the function is only started or invoked. `labels` gives up to 3
-        strings to find a run by.
+        strings to find a run by. `timeouts` limits how long a run may take.
         """
         if isinstance(triggers, str):
             raise ConfigurationError(
@@ -143,6 +146,7 @@ class Durable:
                     self.steps_per_invocation if steps_per_invocation is None else steps_per_invocation
                 ),
                 labels=labels,
+                timeouts=_check_timeouts(timeouts, id),
                 register=self._register,
             )
             self._register(function)
@@ -212,6 +216,14 @@ def _check_retry(retry: object, what: str) -> Retry | None:
             f"retry= of {what} takes a Retry, and this is {retry!r}: write Retry(max_attempts=...)"
         )
     return retry
+
+
+def _check_timeouts(timeouts: object, id: str) -> Timeouts:
+    if timeouts is not None and not isinstance(timeouts, Timeouts):
+        raise ConfigurationError(
+            f"timeouts= of function {id!r} takes Timeouts, and this is {timeouts!r}: write Timeouts(finish='1h')"
+        )
+    return timeouts or Timeouts()
 
 
 def _check_id(id: object, what: str) -> str:

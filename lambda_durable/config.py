@@ -18,6 +18,23 @@ StepsPerInvocation = int | Literal["all", "auto"]
 
 
 @dataclass(frozen=True, init=False)
+class Timeouts:
+    """How long a run may take: until its first step may begin (`start`), and until its end (`finish`). One that
+    takes longer fails with a RunTimeoutError. Both count from when it could begin."""
+
+    start: timedelta | None
+    finish: timedelta | None
+
+    def __init__(self, start: Duration | None = None, finish: Duration | None = None) -> None:
+        given = {"start": start, "finish": finish}
+        for name, duration in given.items():
+            what = f"Timeouts({name}=)"
+            vars(self)[name] = None if duration is None else parse_duration(duration, what)
+            if vars(self)[name] == timedelta():
+                raise ConfigurationError(f"{what}: is more than nothing, and this is {duration!r}")
+
+
+@dataclass(frozen=True, init=False)
 class Retry:
     """When an attempt that failed is followed by another one.
 

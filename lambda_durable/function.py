@@ -13,7 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar, get_args, get_origin, overlo
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from .calls import is_async
-from .config import Retry, StepsPerInvocation
+from .config import Retry, StepsPerInvocation, Timeouts
 from .context import AsyncContext, Context
 from .errors import ConfigurationError, ErrorInfo, EventDataError
 from .event_json import load_event
@@ -54,6 +54,7 @@ class Function(Generic[Data, Result]):
         retry: Retry,
         steps_per_invocation: StepsPerInvocation,
         labels: Callable[[Event[Data]], Sequence[str]] | None,
+        timeouts: Timeouts,
         register: Callable[[Function[Any, Any]], None],
     ) -> None:
         self.id = id
@@ -64,6 +65,7 @@ class Function(Generic[Data, Result]):
         self.is_async = is_async(handler)
         self.codec: Codec = codec_of(handler)
         self.failure_handler: Function[Failure[Data], Any] | None = None
+        self.timeouts = timeouts
         self._labels = labels
         self._register = register
         annotation = _context_annotation(handler)
@@ -167,6 +169,7 @@ class _FailureFunction(Function[Any, Any]):
             retry=of.retry,
             steps_per_invocation=of.steps_per_invocation,
             labels=None,
+            timeouts=Timeouts(),
             register=of._register,
         )
         self._of = of

@@ -15,7 +15,8 @@ and then:
               h attempts of a poll's checks that are over
     header    f function   s status   i event's id   v, V event, the key of its object   c created   w starts,
               if later   t ended   z who ended it   o, O, e as in a record   L labels   gp, gs key in the index
-              of runs   U unused steps   P who invoked it   kp, ks key in the index of checks, until it has ended
+              of runs   Y, y to start, finish by   U unused steps   P who invoked it   kp, ks key in the index
+              of checks, until it has ended
     log       o order   d dispatched
     failure   n attempts   j outcomes seen   e error   w wakes at
     event     ep, es key in the index of events   n name   t time   a seen   f functions   v, V event, the key of
@@ -262,6 +263,10 @@ def header_item(header: Header, expiry: int) -> Item:
     }
     if header.starts is not None:
         item["w"] = number(header.starts)
+    if header.start_by is not None:
+        item["Y"] = number(header.start_by)
+    if header.finish_by is not None:
+        item["y"] = number(header.finish_by)
     if header.parent is not None:
         item["P"] = to_json(asdict(header.parent))
     if header.check_at is not None:
@@ -309,6 +314,8 @@ def header(item: Item) -> Header:
         unused=_read_texts(item, "U"),
         parent=_parent(_from_json(item, "P", None)),
         starts=integer(item, "w"),
+        start_by=integer(item, "Y"),
+        finish_by=integer(item, "y"),
         check_at=integer(item, "ks"),
         expires=expiry * 1000 if (expiry := integer(item, "x")) is not None else None,
     )

@@ -199,7 +199,8 @@ class Header:
     it lives so long that its state would expire or that somebody has to look after it.
 
     `unused` are steps of the top level that the code which completed it no longer called. `starts` is when its
-    first step may run, where that is later than `created`. `check_at` is when the reconciler looks whether it
+    first step may run, where that is later than `created`; `start_by` and `finish_by` are when it times out.
+    `check_at` is when the reconciler looks whether it
     is still driven. `expires` is what the state says of when it is deleted.
     """
 
@@ -218,6 +219,8 @@ class Header:
     unused: tuple[str, ...] = ()
     parent: Parent | None = None
     starts: int | None = None
+    start_by: int | None = None
+    finish_by: int | None = None
     check_at: int | None = None
     expires: int | None = field(default=None, compare=False)
 

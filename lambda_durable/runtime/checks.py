@@ -46,6 +46,8 @@ def look_again(chain: Chain, at: int, *, or_later: bool = False) -> None:
     """Have the run looked after when what is due at `at` should have happened, if that is sooner than it
     would be anyway; or also if it is later, where the whole run is what is checked."""
     whole = not chain.message.chain and chain.message.leaf is None
+    if chain.header.finish_by is not None:
+        at = min(at, chain.header.finish_by)
     chain.world.store.move_check(chain.run_id, at + patience(chain), only_sooner=not (or_later and whole))
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from ..durations import to_millis
+from ..config import Timeouts
+from ..durations import in_millis, to_millis
 from ..engine.journal import Author, Header, Parent, RunStatus
 from ..errors import EventDataError, PayloadTooLargeError
 from ..event_json import dump_event, load_event
@@ -28,7 +29,7 @@ from .arrivals import Arrived
 from .chain import SKEW
 from .checks import INTERVAL
 from .large_events import LARGEST, restore
-from .messages import START, Arrival, Continuation, Due, Invoker, PoisonError, Scheduled, Start, tag
+from .messages import FINISH, START, Arrival, Continuation, Due, Invoker, PoisonError, Scheduled, Start, tag
 from .run_ids import run_id
 from .wakes import send_at
 
@@ -68,8 +69,7 @@ def event(
     first = load_event(payloads.read(world.blobs, stored.payload))
     starts = stored.time if stored.time > stored.seen + SKEW else None
     runs = {id: run_id(stored.time, first.id, str(stored.seen), id) for id in stored.functions}
-    begun = [run for id, run in runs.items() if _begin(world, app, run, id, first, author, starts)]
-    _set_off(world, begun, starts)
+    _set_off(world, [_begin(world, app, run, id, first, author, starts) for id, run in runs.items()])
     Arrived(world, stored, first, author.tag).wake(until)
     return list(runs.values())
 
@@ -101,8 +101,7 @@ def start(world: World, app: App, message: Start, delivery: Delivery) -> None:
     author = Author(0, tag(delivery.message_id))
     by = message.invoker
     parent = Parent(by.run, by.path, by.resume, by.depth) if by is not None else None
-    if _begin(world, app, message.run, message.function, invoked, author, parent=parent):
-        _set_off(world, [message.run])
+    _set_off(world, [_begin(world, app, message.run, message.function, invoked, author, parent=parent)])
 
 
 def start_message(
@@ -138,8 +137,8 @@ def scheduled(world: World, app: App, message: Scheduled, delivery: Delivery) ->
     due = Event(name=SCHEDULED, data=data, id=run, time=message.time.astimezone(UTC))
     put_off = time + round(message.jitter * 1000 * Random(run).random())
     starts = put_off if put_off > to_millis(world.clock.now()) else None
-    if _begin(world, app, run, message.function, due, Author(0, tag(delivery.message_id)), starts):
-        _set_off(world, [run], starts)
+    author = Author(0, tag(delivery.message_id))
+    _set_off(world, [_begin(world, app, run, message.function, due, author, starts)])
 
 
 def _text(event: Event[Any], app: App) -> str:
@@ -162,10 +161,13 @@ def _begin(
     author: Author,
     starts: int | None = None,
     parent: Parent | None = None,
-) -> bool:
-    """Write a run's header. Whether its first message is ours to send."""
+) -> Header | None:
+    """Write a run's header. None if its first message is not ours to send."""
     text = dump_event(event)
     now = to_millis(world.clock.now())
+    begin = max(now, starts or 0)
+    function = app.functions.get(function_id)
+    timeouts = function.timeouts if function is not None else Timeouts()
     header = Header(
         run_id=run,
         function_id=function_id,
@@ -177,21 +179,33 @@ def _begin(
         event_id=event.id,
         parent=parent,
         starts=starts,
-        check_at=max(now, starts or 0) + INTERVAL,
+        start_by=begin + in_millis(timeouts.start) if timeouts.start is not None else None,
+        finish_by=begin + in_millis(timeouts.finish) if timeouts.finish is not None else None,
+        check_at=begin + INTERVAL,
     )
     found = world.store.create_run(header)
-    return found is None or found.author.tag == author.tag
+    if found is None:
+        return header
+    return found if found.author.tag == author.tag else None
 
 
-def _set_off(world: World, runs: Sequence[str], starts: int | None = None) -> None:
-    """Send the first messages of runs."""
-    if starts is None:
-        world.queue.send([Outgoing(Continuation(run=run, generation=1).body()) for run in runs])
-        return
+def _set_off(world: World, headers: Iterable[Header | None]) -> None:
+    """Send the first messages of runs, and those that come when one takes too long."""
     now = to_millis(world.clock.now())
-    for run in runs:
-        message = Continuation(run=run, generation=1, due=Due(path=START, at=starts))
-        send_at(world, message.body(), starts, now=now, name=f"{run}/{START}")
+    at_once = []
+    for header in filter(None, headers):
+        if header.finish_by is not None:
+            _send_due(world, header.run_id, FINISH, header.finish_by, now)
+        if header.starts is not None:
+            _send_due(world, header.run_id, START, header.starts, now)
+        else:
+            at_once.append(Outgoing(Continuation(run=header.run_id, generation=1).body()))
+    world.queue.send(at_once)
+
+
+def _send_due(world: World, run: str, path: str, at: int, now: int) -> None:
+    message = Continuation(run=run, generation=1 if path == START else 0, due=Due(path=path, at=at))
+    send_at(world, message.body(), at, now=now, name=f"{run}/{path}")
 
 
 def _labels(app: App, function_id: str, event: Event[Any]) -> tuple[str, ...]:

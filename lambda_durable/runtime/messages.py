@@ -8,6 +8,9 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+FINISH = ":finish"
+"""The made-up path, in a message's `due`, of the time by which a run is to be over."""
+
 START = ":start"
 """The made-up path, in a message's `due`, of a run's start; in a user's id `:` is escaped."""
 

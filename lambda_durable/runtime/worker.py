@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ from ..errors import (
     DurableError,
     ErrorInfo,
     EventDataError,
+    RunTimeoutError,
     StepError,
 )
 from ..event_json import load_event
@@ -33,7 +35,7 @@ from .attempts import what_left
 from .chain import Chain, Visit
 from .interrupts import Cancelled, GoOn, Strayed
 from .logs import HandlerLog
-from .messages import START, Arrival, Continuation, Due, PoisonError, Scheduled, Start, parse
+from .messages import FINISH, START, Arrival, Continuation, Due, PoisonError, Scheduled, Start, parse
 from .run_ids import run_id
 from .turn import Turn
 from .wakes import send_at
@@ -147,6 +149,9 @@ class Worker:
         if header.status is RunStatus.CANCELLING:
             self._end(chain, RunStatus.CANCELLED)
             return None
+        if (too_late := _too_late(chain)) is not None:
+            self._end(chain, RunStatus.FAILED, error=ErrorInfo.of(RunTimeoutError(too_late)))
+            return None
         target = self._target(chain)
         if message.forced:
             chain.force(target)
@@ -197,6 +202,8 @@ class Worker:
             return failure.wake_at if failure is not None else None
         if due.path == START:
             return chain.header.starts
+        if due.path == FINISH:
+            return chain.header.finish_by
         record = self._record(chain, due.path)
         return record.wake_at if record is not None and not record.final else None
 
@@ -377,6 +384,20 @@ class Worker:
             from_millis(header.ended),
         )
         self._world.queue.send([Outgoing(message.body())])
+
+
+def _too_late(chain: Chain) -> str | None:
+    """Why a run has timed out, if it has."""
+    header, now = chain.header, chain.now()
+    what = f"run {header.run_id} of function {header.function_id!r}"
+    begun = header.starts or header.created
+    if header.finish_by is not None and now >= header.finish_by:
+        return f"{what} was not over after {timedelta(milliseconds=header.finish_by - begun)}"
+    top = chain.journal.partitions[""]
+    new = not top.records and not top.log and top.failure is None
+    if new and header.start_by is not None and now >= header.start_by:
+        return f"{what} had not begun after {timedelta(milliseconds=header.start_by - begun)}"
+    return None
 
 
 def _until(invocation: Invocation) -> float:
