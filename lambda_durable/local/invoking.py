@@ -62,12 +62,6 @@ class Processes:
         self._drop(process)
         return _outcome(result)
 
-    def warm(self) -> None:
-        """Have a process ready. Raises NotLoadedError when the app can't be imported."""
-        process = self._take()
-        with self._lock:
-            self._idle.append(process)
-
     def reload(self) -> None:
         """From now on, the code as it is now: what still runs goes on with the old."""
         with self._lock:

@@ -11,12 +11,15 @@ from typing import Any
 
 from ..aws.settings import Settings
 from .invoking import InvocationError, Invoker
-from .stack import client
+from .stack import LAMBDA_TIMEOUT, VISIBILITY, client
 
 RECONCILE = 300.0
 """Seconds, as in the template."""
 
 _AFTER_FAILURE = 1.0
+
+_HIDDEN = LAMBDA_TIMEOUT + 120
+"""Seconds: longer than an invocation takes and the start of its process, or its message came again meanwhile."""
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +27,7 @@ logger = logging.getLogger(__name__)
 class Pump:
     """Takes messages from the app's queues, and hands each to `invoker` with at most `concurrency` at once.
 
-    What was done is deleted; what failed comes back after its visibility timeout. `on_failure` is told why an
+    What was done is deleted; what failed comes back after `VISIBILITY`. `on_failure` is told why an
     invocation failed.
     """
 
@@ -92,7 +95,11 @@ class Pump:
     def _receive(self, url: str) -> dict[str, Any] | None:
         try:
             answer = self._sqs.receive_message(
-                QueueUrl=url, MaxNumberOfMessages=1, WaitTimeSeconds=0, MessageSystemAttributeNames=["All"]
+                QueueUrl=url,
+                MaxNumberOfMessages=1,
+                WaitTimeSeconds=0,
+                MessageSystemAttributeNames=["All"],
+                VisibilityTimeout=_HIDDEN,
             )
         except Exception as error:
             if not self._stopped.wait(_AFTER_FAILURE):
@@ -119,6 +126,10 @@ class Pump:
             answer = self._invoke({"Records": [record]})
             if answer is not None and not answer.get("batchItemFailures"):
                 self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            else:
+                self._sqs.change_message_visibility(
+                    QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=VISIBILITY
+                )
         except Exception as error:
             self._failed(f"a message comes back: {error}")
         finally:
