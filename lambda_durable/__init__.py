@@ -1,6 +1,7 @@
 """Durable execution for Python on AWS Lambda, in your own account."""
 
 from .app import Durable
+from .cancel_on import CancelOn
 from .client import Client
 from .config import Retry, Timeouts
 from .context import AsyncContext, Context
@@ -44,6 +45,7 @@ __all__ = [
     "AsyncStep",
     "CallbackError",
     "CallbackTokenError",
+    "CancelOn",
     "Client",
     "ConfigurationError",
     "Context",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 
 from . import calls
 from .calls import DurableStep, Options, Semantics
+from .cancel_on import CancelOn
 from .config import Retry, StepsPerInvocation, Timeouts, check_steps_per_invocation
 from .context import AsyncContext, Context
 from .durations import Duration
@@ -88,6 +89,7 @@ class Durable:
         *,
         retry: Retry | None = None,
         timeouts: Timeouts | None = None,
+        cancel_on: CancelOn | Sequence[CancelOn] = (),
         steps_per_invocation: StepsPerInvocation | None = None,
         labels: Callable[[Event[D]], Sequence[str]] | None = None,
     ) -> _Decorator[D]: ...
@@ -99,6 +101,7 @@ class Durable:
         *,
         retry: Retry | None = None,
         timeouts: Timeouts | None = None,
+        cancel_on: CancelOn | Sequence[CancelOn] = (),
         steps_per_invocation: StepsPerInvocation | None = None,
         labels: Callable[[Event[Any]], Sequence[str]] | None = None,
     ) -> _OpenDecorator: ...
@@ -109,6 +112,7 @@ class Durable:
         *,
         retry: Retry | None = None,
         timeouts: Timeouts | None = None,
+        cancel_on: CancelOn | Sequence[CancelOn] = (),
         steps_per_invocation: StepsPerInvocation | None = None,
         labels: Callable[[Event[Any]], Sequence[str]] | None = None,
     ) -> Any:
@@ -116,7 +120,8 @@ class Durable:
 
         With one trigger the event's data is what its model says; with several, what the handler's
         `Context[...]` says; without one the function is only started or invoked. `labels` gives up to 3
-        strings to find a run by. `timeouts` limits how long a run may take.
+        strings to find a run by. `timeouts` limits how long a run may take, `cancel_on` names
+        events that cancel it.
         """
         if isinstance(triggers, str):
             raise ConfigurationError(
@@ -147,6 +152,7 @@ class Durable:
                 ),
                 labels=labels,
                 timeouts=_check_timeouts(timeouts, id),
+                cancel_on=_check_cancel_on(cancel_on, id),
                 register=self._register,
             )
             self._register(function)
@@ -224,6 +230,16 @@ def _check_timeouts(timeouts: object, id: str) -> Timeouts:
             f"timeouts= of function {id!r} takes Timeouts, and this is {timeouts!r}: write Timeouts(finish='1h')"
         )
     return timeouts or Timeouts()
+
+
+def _check_cancel_on(given: object, id: str) -> list[CancelOn]:
+    listed = [given] if isinstance(given, CancelOn) else list(cast("Sequence[object]", given))
+    for each in listed:
+        if not isinstance(each, CancelOn):
+            raise ConfigurationError(
+                f"cancel_on= of function {id!r} takes CancelOn(event, ...), and this is {each!r}"
+            )
+    return cast("list[CancelOn]", listed)
 
 
 def _check_id(id: object, what: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar, get_args, get_origin, overlo
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from .calls import is_async
+from .cancel_on import CancelOn
 from .config import Retry, StepsPerInvocation, Timeouts
 from .context import AsyncContext, Context
 from .errors import ConfigurationError, ErrorInfo, EventDataError
@@ -55,6 +56,7 @@ class Function(Generic[Data, Result]):
         steps_per_invocation: StepsPerInvocation,
         labels: Callable[[Event[Data]], Sequence[str]] | None,
         timeouts: Timeouts,
+        cancel_on: Sequence[CancelOn],
         register: Callable[[Function[Any, Any]], None],
     ) -> None:
         self.id = id
@@ -66,6 +68,7 @@ class Function(Generic[Data, Result]):
         self.codec: Codec = codec_of(handler)
         self.failure_handler: Function[Failure[Data], Any] | None = None
         self.timeouts = timeouts
+        self.cancel_on = tuple(cancel_on)
         self._labels = labels
         self._register = register
         annotation = _context_annotation(handler)
@@ -170,6 +173,7 @@ class _FailureFunction(Function[Any, Any]):
             steps_per_invocation=of.steps_per_invocation,
             labels=None,
             timeouts=Timeouts(),
+            cancel_on=(),
             register=of._register,
         )
         self._of = of

@@ -10,6 +10,7 @@ since when events count, and `x` when it expires.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from ..ports import Waiter
@@ -18,6 +19,9 @@ from .items import _text, number, text
 
 if TYPE_CHECKING:
     from .items import Item
+
+GRACE = 7 * 24 * 60 * 60
+"""Seconds that a waiter is kept beyond its time."""
 
 PATHS = "!"
 SIGNAL = "!"
@@ -48,7 +52,7 @@ def to_item(waiter: Waiter, pk: str, sk: str) -> Item:
         "p": text(waiter.path),
         "g": text(waiter.resume),
         "a": number(waiter.since),
-        "x": number(waiter.until // 1000 + 7 * 24 * 60 * 60),
+        "x": number(math.ceil(waiter.until / 1000) + GRACE),
     }
     if waiter.condition:
         item["c"] = text(waiter.condition)
@@ -65,6 +69,7 @@ def from_item(item: Item, name: str, path: str = "", match: str = "") -> Waiter:
         match=match,
         condition=_text(item, "c"),
         since=int(item["a"]["N"]),
+        until=(int(item["x"]["N"]) - GRACE) * 1000,
     )
 
 

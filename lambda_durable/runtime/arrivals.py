@@ -3,23 +3,52 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import islice
 from typing import Any
 
+from ..durations import in_millis
+from ..engine.journal import Header
 from ..event_json import load_event
 from ..events import Event
 from ..expressions import MISSING, ExpressionError, canonical, compile_condition, compile_expression
+from ..function import Function
 from ..ports import Outgoing, StoredEvent, Waiter, World
 from . import payloads
 from .chain import SKEW
-from .messages import Arrival
+from .messages import Arrival, Continuation
 from .resolution import end
 
 PAGE = 50
 """Waits that are ended before what is left is looked at again: whether there is time for more."""
 
+CANCEL = ":cancel"
+"""The made-up path of what waits for the events that cancel a run, with a number after it."""
+
+LONGEST = timedelta(days=400)
+"""For how long an event may cancel a run, where its function does not say."""
+
 logger = logging.getLogger(__name__)
+
+
+def cancelling(function: Function[Any, Any] | None, header: Header, event: Event[Any]) -> Iterator[Waiter]:
+    """Who waits for the events that cancel a run."""
+    for number, each in enumerate(function.cancel_on if function is not None else ()):
+        match = each.value(event)
+        if match is not None:
+            yield Waiter(
+                name=each.event,
+                run_id=header.run_id,
+                path=f"{CANCEL}{number}",
+                resume=Continuation(run=header.run_id, forced=True).body(),
+                match_path=each.match or "",
+                match=match,
+                condition=each.if_exp or "",
+                since=header.created,
+                until=header.created + in_millis(each.timeout or LONGEST),
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +81,18 @@ class Arrived:
     def _end(self, page: list[Waiter]) -> None:
         for waiter in page:
             # Clocks differ, and an event that came late rather than early is not to be missed.
-            if waiter.since <= self.stored.seen + SKEW and self._meets(waiter):
+            if waiter.since > self.stored.seen + SKEW or not self._meets(waiter):
+                continue
+            if not waiter.path.startswith(CANCEL):
                 end(self.world, waiter, self.tag, output=self.stored.payload)
+            elif self.stored.seen <= waiter.until:
+                self._cancel(waiter)
+
+    def _cancel(self, waiter: Waiter) -> None:
+        found = self.world.store.begin_cancel(waiter.run_id)
+        if found is not None and not found.status.ended:
+            self.world.queue.send([Outgoing(waiter.resume)])
+        self.world.store.remove_waiter(waiter)
 
     def ends(self, waiter: Waiter) -> bool:
         """Whether the event is what a wait is for."""

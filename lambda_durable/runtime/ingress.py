@@ -25,7 +25,7 @@ from ..function import App
 from ..ports import Delivery, Outgoing, StoredEvent, World
 from ..schedules import SCHEDULED
 from . import payloads
-from .arrivals import Arrived
+from .arrivals import Arrived, cancelling
 from .chain import SKEW
 from .checks import INTERVAL
 from .large_events import LARGEST, restore
@@ -184,9 +184,11 @@ def _begin(
         check_at=begin + INTERVAL,
     )
     found = world.store.create_run(header)
-    if found is None:
-        return header
-    return found if found.author.tag == author.tag else None
+    if found is not None and found.author.tag != author.tag:
+        return None
+    for waiter in cancelling(function, found or header, event):
+        world.store.add_waiter(waiter)
+    return found or header
 
 
 def _set_off(world: World, headers: Iterable[Header | None]) -> None:

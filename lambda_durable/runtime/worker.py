@@ -31,6 +31,7 @@ from ..events import Event
 from ..function import App, Function, failure_data
 from ..ports import Delivery, Invocation, Outgoing, World
 from . import branches, checks, children, ingress, payloads
+from .arrivals import cancelling
 from .attempts import what_left
 from .chain import Chain, Visit
 from .interrupts import Cancelled, GoOn, Strayed
@@ -364,9 +365,18 @@ class Worker:
         if header.ended_by is None or header.ended_by.tag != tag:
             return
         children.tell_parent(self._world, header, tag)
+        self._forget_cancelling(header)
         if header.status is RunStatus.FAILED:
             self._handle_failure(header)
         children.cancel_pending(self._world, header.run_id, top)
+
+    def _forget_cancelling(self, header: Header) -> None:
+        """Let no event find a run any more that it could cancel."""
+        function = self._app.functions.get(header.function_id)
+        if function is not None and function.cancel_on:
+            event = load_event(payloads.read(self._world.blobs, header.event))
+            for waiter in cancelling(function, header, event):
+                self._world.store.remove_waiter(waiter)
 
     def _handle_failure(self, header: Header) -> None:
         """Start the function's `on_failure`, if it has one. Its run id follows from the failed run."""
