@@ -34,7 +34,7 @@ from .errors import (
 )
 from .events import Event, Trigger, on_event
 from .function import Failure, Function
-from .runs import Run, RunSummary, StepRecord, WaitingFor
+from .runs import FailedAttempt, Run, RunSummary, StepRecord, WaitingFor
 from .schedules import Schedule, cron, every
 from .signals import Signal
 from .step_info import StepInfo, current_step
@@ -57,6 +57,7 @@ __all__ = [
     "ErrorInfo",
     "Event",
     "EventDataError",
+    "FailedAttempt",
     "Failure",
     "Function",
     "InvokeError",

@@ -48,8 +48,17 @@ class StepRecord(_Frozen):
     unused: bool = False
 
 
+class FailedAttempt(_Frozen):
+    """An attempt of the handler's own code, between steps, that failed; the next one is due at `wake_at`."""
+
+    error: ErrorInfo
+    attempts: int
+    wake_at: datetime
+
+
 class Run(_Frozen, Generic[Result]):
-    """A run and its steps, as they were when it was read."""
+    """A run and its steps, as they were when it was read. `retrying` while the handler itself, not a step, is
+    to be tried again."""
 
     run_id: str
     function_id: str
@@ -57,6 +66,7 @@ class Run(_Frozen, Generic[Result]):
     paused: bool = False
     output: Result | None = None
     error: ErrorInfo | None = None
+    retrying: FailedAttempt | None = None
     event: Any = None
     labels: tuple[str, ...] = ()
     created_at: datetime | None = None

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..durations import to_millis
-from ..runs import Run, StepRecord
+from ..runs import FailedAttempt, Run, StepRecord
 from .deployed import deployed
 from .display import Display
 from .plain import as_plain, plain_value, write_json
@@ -74,6 +74,9 @@ class _View:
             self._display.value(plain_value(run.output))
         elif run.status not in ENDED:
             self._display.heading("Waits for")
+            if run.retrying is not None:
+                self._display.fields([("(handler)", _again(run.retrying))])
+                return
             self._display.fields(list(_waits(run)) or [("", "its turn: nothing is known to be running")])
 
 
@@ -104,6 +107,11 @@ def _waits(run: Run[Any]) -> Iterator[tuple[str, str]]:
             yield step.id, f"{'its next attempt ' if step.status == 'retrying' else ''}{when}"
         elif step.status in ("running", "pending"):
             yield step.id, f"{step.status} since {stamp(step.started_at)}" if step.started_at else step.status
+
+
+def _again(failed: FailedAttempt) -> str:
+    why = f"attempt {failed.attempts} failed: {brief_error(failed.error)}"
+    return f"its next attempt, at {stamp(failed.wake_at)}; {why}"
 
 
 def _line(step: StepRecord) -> Line:

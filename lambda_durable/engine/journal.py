@@ -248,6 +248,14 @@ class Partition:
     log: list[LogEntry] = field(default_factory=list)
     failure: Failure | None = None
 
+    def outcomes(self, now: int) -> int:
+        """How many outcomes the handler could have seen by `now`; that of a sleep is its time."""
+        return sum(
+            record.final
+            or (record.state is State.WAITING and record.wake_at is not None and record.wake_at <= now)
+            for record in self.records.values()
+        )
+
 
 class Journal:
     """The partitions of a run that an invocation has loaded."""

@@ -12,7 +12,7 @@ from ..engine.journal import Header, Kind, Partition, Record, RunStatus, State
 from ..event_json import load_event
 from ..function import Function
 from ..ports import World
-from ..runs import Run, RunSummary, StepRecord, WaitingFor
+from ..runs import FailedAttempt, Run, RunSummary, StepRecord, WaitingFor
 from ..serialization import to_plain
 from . import payloads
 
@@ -30,6 +30,7 @@ def run_of(world: World, header: Header, top: Partition, function: Function[Any,
         status=status.value,
         output=output,
         error=header.error,
+        retrying=_retrying(world, header, top),
         event=load_event(payloads.read(world.blobs, header.event)),
         labels=header.labels,
         created_at=from_millis(header.created),
@@ -37,6 +38,16 @@ def run_of(world: World, header: Header, top: Partition, function: Function[Any,
         ended_at=_time(header.ended),
         steps={step.id: step for step in _steps(world, header, top)},
     )
+
+
+def _retrying(world: World, header: Header, top: Partition) -> FailedAttempt | None:
+    """A failure counts until something else has an outcome."""
+    failure = top.failure
+    if failure is None or header.ended is not None:
+        return None
+    if failure.seen != top.outcomes(to_millis(world.clock.now())):
+        return None
+    return FailedAttempt(error=failure.error, attempts=failure.attempts, wake_at=from_millis(failure.wake_at))
 
 
 def status_of(world: World, header: Header) -> RunStatus:

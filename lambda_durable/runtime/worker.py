@@ -15,7 +15,7 @@ from ..durations import from_millis, in_millis
 from ..engine import paths
 from ..engine.asynchronous import AsyncReplay
 from ..engine.interrupts import Broken, Reload, Stale, Suspend, Swallowed
-from ..engine.journal import Author, Failure, Header, Journal, Partition, Record, RunStatus, State
+from ..engine.journal import Author, Failure, Header, Journal, Partition, Record, RunStatus
 from ..engine.replay import Replay
 from ..engine.sync import SyncReplay
 from ..errors import (
@@ -416,10 +416,4 @@ def _until(invocation: Invocation) -> float:
 
 
 def _outcomes(chain: Chain) -> int:
-    """How many outcomes the handler could have seen; that of a sleep is its time."""
-    now = chain.now()
-    return sum(
-        record.final
-        or (record.state is State.WAITING and record.wake_at is not None and record.wake_at <= now)
-        for record in chain.journal.partitions[""].records.values()
-    )
+    return chain.journal.partitions[""].outcomes(chain.now())

@@ -47,6 +47,10 @@ def wait(ctx: Context[dict]) -> None:
     ctx.step.wait_for_event("friend", ["friend/wrote", "friend/called"], timeout="1d", match="data.name")
     ctx.step.invoke("greet", hello, ctx.event.data)
 
+@app.function("stumble", on_event("stone/came"))
+def stumble(ctx: Context[dict]) -> None:
+    raise ValueError("ouch")
+
 @app.function("daily", cron("0 9 * * *"))
 def daily(ctx: Context) -> None: ...
 """
@@ -173,6 +177,14 @@ def test_what_a_run_waits_for_and_why_it_failed_is_shown(start):
     dev.wait(lambda: "greet" in dev.json("show", alone)["steps"])
     assert re.search(r"Waits for\n  greet  run [0-9A-Z]{26}\n", dev.command("show", alone).stdout)
 
+    dev.send("stone/came", {})
+    stumbled = dev.first_run("stumble")
+    dev.wait(lambda: dev.json("show", stumbled)["retrying"])
+    shown = dev.command("show", stumbled).stdout
+    assert re.search(
+        r"\n  \(handler\)  its next attempt, at .*; attempt \d failed: ValueError: ouch\n", shown
+    )
+
     broken = dev.command("show", failed, "--watch")
     assert broken.returncode == 1
     assert "ValueError (step refuse): not today" in broken.stdout
@@ -182,7 +194,11 @@ def test_what_a_run_waits_for_and_why_it_failed_is_shown(start):
 def test_saved_code_is_what_runs_next_and_broken_code_is_waited_out(start):
     dev = start()
     dev.save(APP.replace("hello {name}", "bonjour {name}"))
-    dev.wait(lambda: dev.said.read_text().count("app little: greet, refuse, await, daily; 1 schedules") == 2)
+    dev.wait(
+        lambda: (
+            dev.said.read_text().count("app little: greet, refuse, await, stumble, daily; 1 schedules") == 2
+        )
+    )
     dev.send("friend/came", {"name": "Ada"})
     assert dev.json("show", dev.first_run("greet", status="completed"))["output"] == "bonjour Ada"
 

@@ -408,6 +408,24 @@ def test_get_shows_a_run_as_it_is_now(durable, app, flavour, mode):
     ]  # fmt: skip
 
 
+def test_get_says_when_the_handler_itself_has_failed_and_is_tried_again(durable, app, mode):
+    @app.function("f", retry=Retry.fixed("1m", 2), steps_per_invocation=mode)
+    def f(ctx: Context[dict]) -> None:
+        ctx.step.sleep("nap", "5s")
+        raise ValueError("unlucky")
+
+    rt = durable(app)
+    run_id = rt.start(f).run_id
+    rt.advance("5s")
+    retrying = rt.get(run_id).retrying
+    assert (retrying.attempts, retrying.error.message) == (1, "unlucky")
+    assert retrying.wake_at - rt.now() == timedelta(minutes=1)
+
+    rt.drain()
+    run = rt.get(run_id)
+    assert (run.status, run.retrying, run.error.message) == ("failed", None, "unlucky")
+
+
 def test_result_is_the_output_as_the_function_is_annotated(durable, app, mode):
     @app.function("f")
     def f(ctx: Context) -> Order:
