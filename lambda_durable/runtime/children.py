@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..durations import from_millis, to_millis
-from ..engine.journal import Header, Kind, Parent, Partition, Payload, Record, RunStatus
+from ..engine.journal import Author, Header, Kind, Parent, Partition, Payload, Record, RunStatus
 from ..engine.operations import Invoke
-from ..errors import ErrorInfo, InvokeError, StepTimeoutError, type_name
+from ..errors import ErrorInfo, InvokeError, PayloadTooLargeError, StepTimeoutError, type_name
 from ..event_json import dump_event
-from ..ports import Outgoing, Waiter, World
+from ..ports import Delivery, Outgoing, Waiter, World
 from . import ingress
 from .chain import Chain
-from .messages import Continuation
+from .messages import Continuation, Start, tag
 from .resolution import end, ended
 from .scopes import partitions
 
@@ -20,7 +20,7 @@ DEEPEST = 50
 """Runs that may invoke one another in a row: one that invokes itself comes to an end."""
 
 
-def begin(chain: Chain, op: Invoke, record: Record) -> ErrorInfo | None:
+def begin(chain: Chain, op: Invoke, record: Record, max_data: int) -> ErrorInfo | None:
     """Start the run that a step invokes; again, if an earlier delivery may have died before. An error if it may
     not be."""
     parent = chain.header.parent
@@ -33,14 +33,18 @@ def begin(chain: Chain, op: Invoke, record: Record) -> ErrorInfo | None:
             )
         )
     assert record.waits is not None
-    message = ingress.start_message(
-        chain.world,
-        op.function_id,
-        record.waits.names[0],
-        op.data,
-        from_millis(record.began),
-        parent=Parent(chain.run_id, op.path, record.waits.resume, depth),
-    )
+    try:
+        message = ingress.start_message(
+            chain.world,
+            op.function_id,
+            record.waits.names[0],
+            op.data,
+            from_millis(record.began),
+            limit=max_data,
+            parent=Parent(chain.run_id, op.path, record.waits.resume, depth),
+        )
+    except PayloadTooLargeError as error:
+        return ErrorInfo.of(error)
     chain.world.queue.send([Outgoing(message.body())])
     return None
 
@@ -94,26 +98,64 @@ def cancel(world: World, records: Iterable[Record]) -> None:
         child = record.waits.names[0]
         found = world.store.begin_cancel(child)
         if found is None:
-            _never_begin(world, child, record)
+            _never_begin(world, child, record.waits.function, record.author)
         elif not found.status.ended:
             world.queue.send([Outgoing(Continuation(run=child, forced=True).body())])
 
 
-def _never_begin(world: World, child: str, record: Record) -> None:
-    """A child whose first message is still on its way finds its place taken."""
+def may_begin(world: World, message: Start, delivery: Delivery) -> bool:
+    """Whether a run may begin that a step has invoked. One whose parent was over before the step was written
+    down has nobody who cancels it."""
+    by = message.invoker
+    if by is None:
+        return True
+    parent = world.store.get_header(by.run)
+    if parent is not None and parent.status is RunStatus.RUNNING:
+        return True
+    record = world.store.get_record(by.run, by.path)
+    if record is not None and record.waits is not None and record.waits.leave:
+        return True
+    _never_begin(world, message.run, message.function, Author(0, tag(delivery.message_id)))
+    return False
+
+
+def refuse(world: World, message: Start, delivery: Delivery, why: str) -> None:
+    """A run that a step has invoked can't begin: the step fails. One that has begun after all goes on."""
+    by = message.invoker
+    if by is None:
+        return
+    author = Author(0, tag(delivery.message_id))
+    error = ErrorInfo(type=type_name(InvokeError), message=why)
+    parent = Parent(by.run, by.path, by.resume, by.depth)
+    header = _never_begin(world, message.run, message.function, author, error=error, parent=parent)
+    if header.ended_by == author:
+        tell_parent(world, header, author.tag)
+
+
+def _never_begin(
+    world: World,
+    run: str,
+    function_id: str,
+    author: Author,
+    *,
+    error: ErrorInfo | None = None,
+    parent: Parent | None = None,
+) -> Header:
+    """A run whose first message is still on its way finds its place taken. The header that is there."""
     now = to_millis(world.clock.now())
-    world.store.create_run(
-        Header(
-            run_id=child,
-            function_id=record.waits.function if record.waits is not None else "",
-            status=RunStatus.CANCELLED,
-            event=Payload(text=dump_event(ingress.invoked_event({}, child, from_millis(now)))),
-            author=record.author,
-            created=now,
-            ended=now,
-            ended_by=record.author,
-        )
+    header = Header(
+        run_id=run,
+        function_id=function_id,
+        status=RunStatus.CANCELLED if error is None else RunStatus.FAILED,
+        event=Payload(text=dump_event(ingress.invoked_event({}, run, from_millis(now)))),
+        author=author,
+        created=now,
+        ended=now,
+        ended_by=author,
+        error=error,
+        parent=parent,
     )
+    return world.store.create_run(header) or header
 
 
 def _was_waited_for(record: Record) -> bool:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from ..engine.interrupts import Interrupt
 
 if TYPE_CHECKING:
-    from .chain import Chain
     from .messages import Continuation
 
 
@@ -25,11 +24,3 @@ class Strayed(Interrupt):
     def __init__(self, error: Exception) -> None:
         super().__init__()
         self.error = error
-
-
-class Cancelled(Interrupt):
-    """The run is to be cancelled."""
-
-    def __init__(self, chain: Chain) -> None:
-        super().__init__()
-        self.chain = chain

@@ -25,7 +25,7 @@ from . import branches, waits
 from .attempts import Attempts
 from .chain import Chain
 from .checks import look_again
-from .interrupts import Cancelled, GoOn, Strayed
+from .interrupts import GoOn, Strayed
 from .messages import Continuation
 
 WIDE = 8
@@ -284,7 +284,7 @@ class Turn:
             if self._is_late(op):
                 waits.give_up(self.chain, op)
             else:
-                waits.begin(self.chain, op)
+                waits.begin(self.chain, op, self.attempts.max_output)
         else:
             assert isinstance(op, Group | FanOut)
             new = False
@@ -393,7 +393,7 @@ class Turn:
         self._looked = chain.world.clock.monotonic()
         header = chain.world.store.get_header(chain.run_id)
         if header is not None and header.status is not RunStatus.RUNNING:
-            raise Cancelled(chain)
+            raise Reload  # what ends it has to know all that others have begun meanwhile
 
 
 def _cost(op: Operation) -> int:

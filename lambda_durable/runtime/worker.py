@@ -34,7 +34,7 @@ from . import branches, checks, children, ingress, payloads
 from .arrivals import cancelling
 from .attempts import what_left
 from .chain import Chain, Visit
-from .interrupts import Cancelled, GoOn, Strayed
+from .interrupts import GoOn, Strayed
 from .logs import HandlerLog
 from .messages import FINISH, START, Arrival, Continuation, Due, PoisonError, Scheduled, Start, parse
 from .run_ids import run_id
@@ -69,7 +69,7 @@ class Worker:
             if isinstance(message, Continuation):
                 self._go_on(message, Visit(delivery, invocation, stands_for=message.stands_for))
             elif isinstance(message, Start):
-                ingress.start(self._world, self._app, message, delivery)
+                self._start(message, delivery)
             elif isinstance(message, Scheduled):
                 ingress.scheduled(self._world, self._app, message, delivery)
             elif isinstance(message, Arrival):
@@ -79,6 +79,15 @@ class Worker:
         except PoisonError as error:
             logger.error("a message is put aside: %s", error, extra={"message_id": delivery.message_id})
             self._world.queue.dead_letter(delivery, str(error))
+
+    def _start(self, message: Start, delivery: Delivery) -> None:
+        if message.invoker is not None and not children.may_begin(self._world, message, delivery):
+            return
+        try:
+            ingress.start(self._world, self._app, message, delivery)
+        except PoisonError as error:
+            children.refuse(self._world, message, delivery, str(error))
+            raise
 
     def _go_on(self, message: Continuation, visit: Visit) -> None:
         for _ in range(MOST_RELOADS):
@@ -92,9 +101,6 @@ class Worker:
             except Reload:
                 continue
             except (Suspend, Stale):
-                return
-            except Cancelled as cancelled:
-                self._end(cancelled.chain, RunStatus.CANCELLED)
                 return
             except Broken as broken:
                 assert broken.__cause__ is not None
@@ -113,7 +119,10 @@ class Worker:
             self._world.queue.dead_letter(delivery, str(error))
             return
         if not isinstance(message, Continuation):
-            self._world.queue.dead_letter(delivery, "every invocation that took this message failed")
+            reason = "every invocation that took this message failed"
+            if isinstance(message, Start):
+                children.refuse(self._world, message, delivery, reason)
+            self._world.queue.dead_letter(delivery, reason)
             return
         again = message.model_copy(update={"forced": True, "check": True, "due": None, "stands_for": None})
         if not message.revived:
@@ -123,6 +132,9 @@ class Worker:
             chain = self._load(again, Visit(delivery, Invocation(math.inf)))
         except PoisonError as error:
             self._world.queue.dead_letter(delivery, str(error))
+            return
+        except GoOn as go_on:  # what the message is about is over, and it alone says so
+            self._world.queue.send([Outgoing(go_on.message.body())])
             return
         if chain is not None:
             self._fail(

@@ -395,6 +395,7 @@ def test_to_invoke_a_function_costs_its_run_and_two_writes(durable, mode):
     assert calls == {
         "dynamodb:PutItem": 2,  # the step, the child's start
         "dynamodb:UpdateItem": 2,  # the child's end, the step's
+        "dynamodb:GetItem": 1,  # whether the parent still runs, else nobody would cancel the child
         "dynamodb:Query": 2,
         "sqs:SendMessage": 3,  # start, go on with the child, go on with the parent
     }

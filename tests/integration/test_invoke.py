@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -221,3 +222,81 @@ def test_the_retry_of_a_function_is_its_own(durable):
         return ctx.step.invoke("i", child, None)
 
     assert durable(app).run(parent).output == 3
+
+
+@pytest.mark.parametrize("mode", [1, "all"])
+def test_a_step_that_comes_to_it_while_its_run_is_cancelled_starts_nothing(durable, mode):
+    shop = Shop(mode)
+
+    @shop.app.function("late")
+    def late(ctx: Context) -> None:
+        ctx.step.run("before", int)
+        ctx.step.invoke("ask", "child", Question(text="x"))
+
+    rt = durable(shop.app)
+    rt.stub("before", takes="800ms")
+    run = rt.start(late)
+    rt.advance("300ms")
+    rt.client.cancel(run.run_id)
+    rt.drain()
+
+    assert rt.get(run.run_id).status == "cancelled"
+    assert shop.effects == []
+
+
+@pytest.mark.parametrize("mode", [1, "all"])
+def test_one_that_is_left_begins_although_its_parent_has_ended(durable, mode):
+    shop = Shop(mode)
+
+    @shop.app.function("forgetful")
+    async def forgetful(ctx: AsyncContext) -> None:
+        ask = asyncio.create_task(ctx.step.invoke("ask", "child", Question(text="x"), on_parent_end="leave"))
+        nap = asyncio.create_task(ctx.step.sleep("nap", "1s"))
+        await asyncio.wait({ask, nap}, return_when=asyncio.FIRST_COMPLETED)
+
+    rt = durable(shop.app)
+    assert rt.run(shop.app.functions["forgetful"]).status == "completed"
+    rt.drain()
+    assert shop.effects == ["counted"]
+
+
+def test_one_that_cannot_begin_is_an_invoke_error(durable):
+    app = Durable("app", max_output=1_000)
+
+    @app.function("child")
+    def child(ctx: Context[str]) -> None: ...
+
+    @app.function("parent")
+    def parent(ctx: Context) -> str:
+        with pytest.raises(InvokeError, match="1,000 are allowed") as raised:
+            ctx.step.invoke("ask", child, "x" * 2_000)
+        return raised.value.error_type
+
+    assert durable(app).run(parent).output == "lambda_durable.errors.PayloadTooLargeError"
+
+
+def test_one_whose_first_message_is_given_up_is_an_invoke_error(durable):
+    app = Durable("app")
+
+    @app.function("child")
+    def child(ctx: Context) -> None: ...
+
+    @app.function("parent")
+    def parent(ctx: Context) -> str:
+        with pytest.raises(InvokeError) as raised:
+            ctx.step.invoke("ask", child, None)
+        return raised.value.message
+
+    rt = durable(app)
+    take = rt._queue._deliver
+
+    def deliver(delivery, done):
+        if '"kind":"start"' in delivery.body and '"invoker"' in delivery.body:
+            done("failed")
+        else:
+            take(delivery, done)
+
+    rt._queue._deliver = deliver
+    assert "every invocation that took this message failed" in rt.run(parent).output
+    assert [run.status for run in rt.runs("child")] == ["failed"]
+    assert len(rt.dead_letters) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -232,6 +233,34 @@ def test_a_dead_letter_of_a_run_that_is_over_or_unknown_does_no_harm(app, two_st
 
     assert (rt.get(run.run_id), done) == (run, ["one", "two"])
     assert {letter.reason for letter in rt.dead_letters} == {"there is no run 'nobody'"}
+
+
+def test_a_dead_letter_of_a_step_that_has_ended_lets_its_run_go_on(app):
+    @app.function("wide")
+    async def wide(ctx: AsyncContext) -> list[int]:
+        return await asyncio.gather(*(ctx.step.run(f"s{number}", int) for number in range(3)))
+
+    rt = LocalRuntime(app)
+    run = rt.start(wide)
+    taken = []
+    take = rt._queue._deliver
+
+    def deliver(delivery, done):
+        if '"leaf"' in delivery.body:
+            taken.append(delivery)
+        take(delivery, done)
+
+    rt._queue._deliver = deliver
+    while not taken:
+        rt._simulation._step()
+    purge(rt)
+    rt.advance("1h")
+    died = json.dumps(json.loads(taken[0].body) | {"revived": 1})
+    rt._make_worker(rt.client._world).dead_letter(Delivery(died, taken[0].message_id, 21))
+    rt.drain()
+    look_after(rt)
+
+    assert rt.get(run.run_id).output == [0, 0, 0]
 
 
 def test_a_dead_letter_that_is_no_continuation_is_put_aside_for_people(app, two_steps):
