@@ -249,6 +249,10 @@ class Store(Protocol):
         a write for each item that would."""
         ...
 
+    def lives_longer(self, run_id: str) -> bool:
+        """Whether a run that this store has loaded was extended beyond what new state lives."""
+        ...
+
     def runs(
         self,
         function_ids: Sequence[str],

@@ -242,6 +242,9 @@ class DynamoStore:
             self._update(pk, item["sk"]["S"], "SET x = :x", {":x": expiry}, condition=SOONER_GONE)
         return until * 1000
 
+    def lives_longer(self, run_id: str) -> bool:
+        return self._kept.get(run_id, 0) > self._expiry()
+
     # Journals
 
     def load_scope(self, run_id: str, scope: str) -> Partition:

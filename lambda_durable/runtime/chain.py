@@ -149,7 +149,10 @@ class Chain:
         """Keep a JSON text, here or in S3. Raises PayloadTooLargeError."""
         if limit is not None:
             payloads.check_size(text, limit, what)
-        return payloads.store(self.world.blobs, self.run_id, text, inline=payloads.INLINE_OUTPUT)
+        payload = payloads.store(self.world.blobs, self.run_id, text, inline=payloads.INLINE_OUTPUT)
+        if payload.key is not None and self.world.store.lives_longer(self.run_id):
+            self.world.blobs.extend(payload.key)
+        return payload
 
     def last_sign(self, target: Record | None) -> int:
         """When the chain was last seen to be alive, or by when an invocation that claimed something is gone

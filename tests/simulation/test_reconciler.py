@@ -313,6 +313,18 @@ def test_the_first_message_of_a_run_that_starts_later_may_be_lost(app, two_steps
 # -- state that would expire --------------------------------------------------------------------------
 
 
+def lives_of_objects(rt):
+    """Whose objects are in the bucket, and how long they live there."""
+    s3, bucket = rt.aws("s3"), rt._bucket
+    return {
+        (
+            found["Key"].partition("/")[0],
+            s3.get_object_tagging(Bucket=bucket, Key=found["Key"])["TagSet"][0]["Value"],
+        )
+        for found in s3.list_objects_v2(Bucket=bucket)["Contents"]
+    }
+
+
 def test_what_a_run_needs_after_months_of_sleep_is_kept_for_it(app):
     @app.function("patient", on_event("go"))
     def patient(ctx: Context) -> int:
@@ -334,12 +346,7 @@ def test_what_a_run_needs_after_months_of_sleep_is_kept_for_it(app):
     ours = [item for item in items if item["pk"]["S"].startswith(summary.run_id)]
     assert len(ours) >= 6
     assert min(int(item["x"]["N"]) for item in ours) > (wake + timedelta(days=30)).timestamp()
-    s3, bucket = rt.aws("s3"), rt._bucket
-    lives = {
-        found["Key"]: s3.get_object_tagging(Bucket=bucket, Key=found["Key"])["TagSet"][0]["Value"]
-        for found in s3.list_objects_v2(Bucket=bucket)["Contents"]
-    }
-    assert {key.partition("/")[0]: life for key, life in lives.items()} == {summary.run_id: "long"}
+    assert lives_of_objects(rt) == {(summary.run_id, "long")}
 
     rt.drain()
     assert rt.get(summary.run_id).output == 1
@@ -376,6 +383,23 @@ def test_what_was_written_after_a_run_was_stamped_anew_does_not_expire_either(ap
 
     assert rt.get(run_id).status == "completed"
     assert reminded == list(range(8))
+
+
+@pytest.mark.parametrize("mode", [1, "all"])
+def test_a_large_output_lives_as_long_as_its_run(app, mode):
+    @app.function("patient")
+    async def patient(ctx: AsyncContext) -> None:
+        async def beside() -> None:
+            await ctx.step.sleep("a day", "1d")
+            await ctx.step.run("large", lambda: "x" * 50_000)
+
+        await asyncio.gather(ctx.step.wait_for_event("long", "paid", timeout="60d"), beside())
+
+    rt = LocalRuntime(app, steps_per_invocation=mode)
+    run_id = rt.start(patient).run_id
+    rt.advance("2d")
+
+    assert lives_of_objects(rt) == {(run_id, "long")}
 
 
 def test_a_run_is_kept_while_it_waits_for_one_that_it_invoked(app):
