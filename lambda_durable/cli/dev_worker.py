@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,11 @@ REGISTER = {"lambda_durable": "register"}
 
 
 def main(reference: str) -> None:
+    # A terminal may hear what a log that is paid for does not: an event that nobody wanted, say.
+    log = logging.getLogger("lambda_durable")
+    log.setLevel(logging.INFO)
+    log.addHandler(logging.StreamHandler())
+    log.propagate = False
     serve(lambda: _handler(reference))
 
 

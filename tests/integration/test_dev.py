@@ -211,6 +211,13 @@ def test_saved_code_is_what_runs_next_and_broken_code_is_waited_out(start):
     assert dev.json("show", run_id)["output"] == "hello Grace"
 
 
+def test_an_event_that_nobody_wants_is_told_of(start):
+    dev = start()
+    event = dev.send("freind/came", {"name": "Ada"})
+
+    dev.wait(lambda: f"event 'freind/came' ({event}) starts no function" in dev.said.read_text())
+
+
 def test_its_state_is_there_again_the_next_time(start, tmp_path):
     dev = start("--state", str(tmp_path / "state"))
     dev.send("friend/came", {"name": "Ada"})
