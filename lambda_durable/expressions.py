@@ -187,8 +187,8 @@ def _from_path(source: str, names: tuple[str, ...], what: str) -> Expression:
         )
 
     def follow(event: EventLike, _: EventLike | None) -> Any:
-        value: Any = to_jsonable_python(_fields(event))
-        for name in names:
+        value: Any = to_jsonable_python(getattr(event, names[0]))
+        for name in names[1:]:
             if isinstance(value, dict) and name in value:
                 value = value[name]
             elif isinstance(value, list) and name.isdigit() and int(name) < len(value):

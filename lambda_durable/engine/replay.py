@@ -148,10 +148,20 @@ class Replay(ABC):
         return path in self.entered or any(path in scope.pending for scope in self.scopes.values())
 
     def awaits(self, path: str) -> bool:
-        """Whether the code waits for an operation, which has no outcome and was not abandoned."""
+        """Whether the code waits for an operation, which has no outcome and was not abandoned. Of one in a
+        scope that other invocations run, whether it waits for what is around it."""
+        while not self._runs(path):
+            path = path[: -len(paths.branch_key(path)) - 2] if paths.is_branch(path) else paths.parent(path)
         return any(
             op.path == path and not op.abandoned for scope in self.scopes.values() for op in scope.open()
         )
+
+    def _runs(self, path: str) -> bool:
+        """Whether this replay comes to an operation if the code does."""
+        scope = paths.parent(path)
+        if paths.is_branch(path) and self.encloses_focus(scope):
+            return paths.within(self.focus, path)
+        return scope in self.scopes
 
     def enter(self, op: Group | FanOut) -> None:
         """Run an operation's own code in this replay."""

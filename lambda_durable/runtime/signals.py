@@ -22,10 +22,9 @@ def hold(chain: Chain, record: Record, *, replace: bool, awaits: Callable[[str],
     instead: Waiter | None = None
     while (holder := store.hold_signal(mine, instead_of=instead)) is not None:
         instead = holder
-        if holder.run_id == chain.run_id:
-            if not awaits(holder.path):
-                continue
-        elif not _still_waits(chain.world, holder):
+        if holder.run_id == chain.run_id and not awaits(holder.path):
+            continue
+        if not _still_waits(chain.world, holder):
             continue
         error = SignalConflictError(
             f"step {record.path!r} of run {chain.run_id} waits for signal {mine.name!r}, for which step "

@@ -7,7 +7,16 @@ from datetime import timedelta
 import pytest
 from pydantic import BaseModel
 
-from lambda_durable import AsyncContext, ConfigurationError, Context, Durable, Event, Signal, on_event
+from lambda_durable import (
+    AsyncContext,
+    ConfigurationError,
+    Context,
+    Durable,
+    Event,
+    Signal,
+    SignalConflictError,
+    on_event,
+)
 
 MODES = [1, "all", "auto"]
 
@@ -363,3 +372,26 @@ def test_bad_input_is_an_error_at_the_call(durable, call, message):
     durable(app).run(f)
     assert message in seen[0]
     assert "'w'" in seen[0]
+
+
+@pytest.mark.parametrize("mode", [1, "all", "auto"])
+def test_branches_of_one_run_do_not_take_a_signal_from_each_other(durable, mode):
+    app = Durable("app", steps_per_invocation=mode)
+
+    @app.function("f")
+    async def f(ctx: AsyncContext) -> list[object]:
+        async def one(_: int) -> object:
+            try:
+                found = await ctx.step.wait_for_signal("wait", "go", timeout="1h")
+            except SignalConflictError:
+                return "conflict"
+            return found and found.data
+
+        return await ctx.step.map_group("m", one, [1, 2])
+
+    rt = durable(app)
+    run = rt.start(f)
+    rt.advance("1m")
+    rt.client.send_signal("go", 7)
+    rt.drain()
+    assert rt.get(run.run_id).output == [7, "conflict"]
