@@ -1,6 +1,7 @@
 """Durable execution for Python on AWS Lambda, in your own account."""
 
 from .app import Durable
+from .async_steps import AsyncStep
 from .cancel_on import CancelOn
 from .client import Client
 from .config import Retry, Timeouts
@@ -38,7 +39,7 @@ from .runs import FailedAttempt, Run, RunSummary, StepRecord, WaitingFor
 from .schedules import Schedule, cron, every
 from .signals import Signal
 from .step_info import StepInfo, current_step
-from .steps import AsyncStep, Step, StepFuture
+from .steps import Step, StepFuture
 
 __all__ = [
     "AsyncContext",

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 
 from . import calls
+from .async_steps import AsyncStep
 from .calls import DurableStep, Options, Semantics
 from .cancel_on import CancelOn
 from .config import Retry, StepsPerInvocation, Timeouts, check_steps_per_invocation
@@ -19,7 +20,7 @@ from .errors import ConfigurationError
 from .events import Event, Trigger
 from .function import Function
 from .runtime.payloads import MAX_OUTPUT
-from .steps import AsyncStep, Step
+from .steps import Step
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -4,44 +4,22 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol, get_origin
+from typing import Any, Literal, get_origin
 
 from .config import Retry
 from .durations import Duration, in_millis, parse_duration, require_aware, to_millis
 from .engine import paths
 from .engine.journal import Kind
-from .engine.operations import FanOut, Group, Invoke, Outside, Poll, Sleep, StepCall, Wait
+from .engine.operations import FanOut, Group, Poll, Sleep, StepCall
 from .engine.scope import scope_here
 from .errors import ConfigurationError
-from .event_json import load_event
-from .events import LONGEST_NAME, Event
-from .expressions import MISSING, canonical, compile_condition, compile_expression
-from .serialization import Codec, codec, codec_of, fingerprint, plain_data
-from .signals import read_signal, signal_text
+from .serialization import Codec, codec, codec_of, fingerprint
 
 Semantics = Literal["at_least_once", "at_most_once"]
-OnConflict = Literal["fail", "replace"]
-OnParentEnd = Literal["cancel", "leave"]
-
-
-MOST_ITEMS = 99
-"""DynamoDB: a transaction has at most 100, and one is the step's outcome."""
-
-ACTIONS = {"Put", "Update", "Delete", "ConditionCheck"}
-
-
-class Invokable(Protocol):
-    """What `invoke` needs of a durable function."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def codec(self) -> Codec: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,192 +162,6 @@ def _check(fn: Callable[[], Any], until: Callable[[Any], object]) -> tuple[bool,
 async def _check_async(fn: Callable[[], Any], until: Callable[[Any], object]) -> tuple[bool, Any]:
     result = await fn()
     return bool(until(result)), result
-
-
-def wait_for_event(
-    id: object,
-    event: str | Sequence[str],
-    *,
-    timeout: Duration,
-    match: str | None,
-    if_exp: str | None,
-    model: Any,
-    lookback: Duration | None,
-) -> Wait:
-    what = f"step.wait_for_event({id!r})"
-    names = (event,) if isinstance(event, str) else tuple(event)
-    if not names or not all(isinstance(name, str) and 1 <= len(name) <= LONGEST_NAME for name in names):
-        raise ConfigurationError(
-            f"{what}: an event's name has 1 to {LONGEST_NAME} characters, and this is {event!r}"
-        )
-    if if_exp is not None:
-        _check_condition(if_exp, f"{what}, if_exp=")
-    scope = scope_here()
-    value = _value_to_match(match, scope.replay.event, f"{what}, match=")
-    past = in_millis(parse_duration(lookback, f"{what}, lookback=")) if lookback is not None else 0
-    give_up_at = _after(timeout, what)
-    path, index = scope.name(id, Kind.WAIT_FOR_EVENT)
-    return Wait(
-        path=path,
-        kind=Kind.WAIT_FOR_EVENT,
-        scope=scope,
-        index=index,
-        give_up_at=give_up_at,
-        read=functools.partial(_read_event, model),
-        names=tuple(dict.fromkeys(names)),
-        match_path=match or "",
-        match=value,
-        condition=if_exp or "",
-        lookback=past,
-    )
-
-
-def wait_for_signal(id: object, signal: str, *, timeout: Duration, on_conflict: OnConflict) -> Wait:
-    what = f"step.wait_for_signal({id!r})"
-    _check_signal(signal, what)
-    if on_conflict not in ("fail", "replace"):
-        raise ConfigurationError(f'{what}: on_conflict= is "fail" or "replace", and this is {on_conflict!r}')
-    scope = scope_here()
-    give_up_at = _after(timeout, what)
-    path, index = scope.name(id, Kind.WAIT_FOR_SIGNAL)
-    return Wait(
-        path=path,
-        kind=Kind.WAIT_FOR_SIGNAL,
-        scope=scope,
-        index=index,
-        give_up_at=give_up_at,
-        read=read_signal,
-        names=(signal,),
-        replaces=on_conflict == "replace",
-    )
-
-
-def invoke(
-    id: object,
-    function: Invokable | str,
-    data: Any,
-    *,
-    timeout: Duration | None,
-    on_parent_end: OnParentEnd,
-) -> Invoke:
-    what = f"step.invoke({id!r})"
-    name = function if isinstance(function, str) else getattr(function, "id", None)
-    if not isinstance(name, str) or not name:
-        raise ConfigurationError(f"{what}: takes a durable function or its id, and this is {function!r}")
-    if on_parent_end not in ("cancel", "leave"):
-        raise ConfigurationError(
-            f'{what}: on_parent_end= is "cancel" or "leave", and this is {on_parent_end!r}'
-        )
-    give_up_at: Callable[[int], int | None] = _after(timeout, what) if timeout is not None else _never
-    plain = plain_data({} if data is None else data)
-    output = codec() if isinstance(function, str) else function.codec
-    scope = scope_here()
-    path, index = scope.name(id, Kind.INVOKE)
-    return Invoke(
-        path=path,
-        kind=Kind.INVOKE,
-        scope=scope,
-        index=index,
-        give_up_at=give_up_at,
-        read=output.decode,
-        names=(),
-        function_id=name,
-        data=plain,
-        leaves=on_parent_end == "leave",
-    )
-
-
-def _never(_: int) -> None:
-    return None
-
-
-def send_signal(id: object, signal: str, data: Any) -> StepCall:
-    _check_signal(signal, f"step.send_signal({id!r})")
-    text = signal_text(signal, data)
-    return _effect(id, Kind.SEND_SIGNAL, lambda outside: outside.send_signal(signal, text))
-
-
-def send_event(id: object, events: Sequence[Event[Any]]) -> StepCall:
-    for event in events:
-        if not isinstance(event, Event):
-            raise ConfigurationError(
-                f"step.send_event({id!r}) takes events, and this is {event!r}: write Event(name, data)"
-            )
-    return _effect(id, Kind.SEND_EVENT, lambda outside: outside.send_events(events))
-
-
-def transact(id: object, items: Sequence[Mapping[str, Any]]) -> StepCall:
-    if len(items) > MOST_ITEMS:
-        raise ConfigurationError(
-            f"step.transact({id!r}) takes at most {MOST_ITEMS} items, beside its own outcome; these are {len(items)}"
-        )
-    for number, item in enumerate(items):
-        if not isinstance(item, Mapping) or len(item) != 1 or not item.keys() <= ACTIONS:
-            raise ConfigurationError(
-                f"step.transact({id!r}): item {number} is an entry of TransactWriteItems, one of "
-                f"{', '.join(sorted(ACTIONS))}, in the format of a low-level client; this is {item!r:.200}"
-            )
-    return _effect(id, Kind.TRANSACT, lambda outside: outside.transact(items))
-
-
-def _effect(id: object, kind: Kind, outside: Callable[[Outside], Any]) -> StepCall:
-    """A step of the runtime's own, without a function of the user's."""
-    scope = scope_here()
-    path, index = scope.name(id, kind)
-    return StepCall(
-        path=path,
-        kind=kind,
-        scope=scope,
-        index=index,
-        call=_nothing,
-        retry=scope.replay.retry,
-        codec=codec(),
-        outside=outside,
-    )
-
-
-def _nothing() -> None:
-    """What a step of the runtime's own calls of the user's."""
-
-
-def _after(timeout: Duration, what: str) -> Callable[[int], int]:
-    millis = in_millis(parse_duration(timeout, f"{what}, timeout="))
-    return lambda now: now + millis
-
-
-def _check_condition(if_exp: object, what: str) -> None:
-    if not isinstance(if_exp, str):
-        raise ConfigurationError(
-            f"{what}: a wait's condition is CEL over `event` and `async`, since it is kept until then; this is "
-            f"{if_exp!r}"
-        )
-    compile_condition(if_exp, what, incoming=True)
-
-
-def _value_to_match(match: str | None, event: Event[Any], what: str) -> str | None:
-    if match is None:
-        return ""
-    path = compile_expression(match, what) if isinstance(match, str) else None
-    if path is None or path.path is None:
-        raise ConfigurationError(
-            f"{what}: a path whose value must be equal in both events (data.order), and this is {match!r}"
-        )
-    value = path.evaluate(event)
-    return None if value is MISSING else canonical(value)
-
-
-def _check_signal(signal: object, what: str) -> None:
-    if not isinstance(signal, str) or not 1 <= len(signal) <= LONGEST_NAME:
-        raise ConfigurationError(
-            f"{what}: a signal's name has 1 to {LONGEST_NAME} characters, and this is {signal!r}"
-        )
-
-
-def _read_event(model: Any, text: str) -> Event[Any] | None:
-    if text == "null":
-        return None
-    event = load_event(text)
-    return event if model is None else replace(event, data=codec(model).decode(json.dumps(event.data)))
 
 
 def group(

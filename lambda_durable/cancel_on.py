@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from .durations import Duration, parse_duration
 from .errors import ConfigurationError
-from .events import LONGEST_NAME, Event
-from .expressions import MISSING, canonical, compile_condition, compile_expression
+from .events import LONGEST_NAME
+from .matching import check_condition, check_match
 
 
 @dataclass(frozen=True, init=False)
@@ -38,25 +37,7 @@ class CancelOn:
             raise ConfigurationError(
                 f"{what}: an event's name has 1 to {LONGEST_NAME} characters, and this is {event!r}"
             )
-        if match is not None and (
-            not isinstance(match, str) or compile_expression(match, f"{what}, match=").path is None
-        ):
-            raise ConfigurationError(
-                f"{what}, match=: a path whose value must be equal in both events, and this is {match!r}"
-            )
-        if if_exp is not None:
-            if not isinstance(if_exp, str):
-                raise ConfigurationError(
-                    f"{what}, if_exp=: is CEL over `event` and `async`, and this is {if_exp!r}"
-                )
-            compile_condition(if_exp, f"{what}, if_exp=", incoming=True)
+        check_match(match, f"{what}, match=")
+        check_condition(if_exp, f"{what}, if_exp=")
         window = parse_duration(timeout, f"{what}, timeout=") if timeout is not None else None
         vars(self).update(event=event, match=match, if_exp=if_exp, timeout=window)
-
-    def value(self, event: Event[Any]) -> str | None:
-        """The JSON that an event which cancels must have at `match`; None where the run's own has nothing
-        there, so that none can."""
-        if self.match is None:
-            return ""
-        value = compile_expression(self.match, "match=").evaluate(event)
-        return None if value is MISSING else canonical(value)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from .async_steps import AsyncStep
 from .durations import from_millis
 from .engine.scope import scope_here
 from .events import Event
-from .steps import AsyncStep, Step
+from .steps import Step
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger

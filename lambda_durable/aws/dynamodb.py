@@ -7,18 +7,14 @@ costs no read.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
 from heapq import merge
 from typing import TYPE_CHECKING, Any, cast
 
-from botocore.exceptions import ClientError
-
-from ..durations import from_millis
-from ..engine.journal import Author, Failure, Header, LogEntry, Partition, Payload, Record, RunStatus, State
+from ..engine.journal import Failure, Header, LogEntry, Partition, Record, RunStatus, State
 from ..engine.paths import parent
-from ..errors import ErrorInfo, RunNotFoundError, TransactionError
-from ..ports import Clock, Lane, StoredEvent, Waiter
-from . import items, keys, waiters
+from ..errors import RunNotFoundError, TransactionError
+from ..ports import Lane, StoredEvent
+from . import items, keys
 from . import lanes as moves
 from .items import number, text
 from .table import (
@@ -32,23 +28,16 @@ from .table import (
     index_partition,
     index_range,
 )
+from .table_calls import LIST_PAGE
+from .wait_store import WaitStore
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.literals import ReturnValueType
     from mypy_boto3_dynamodb.type_defs import (
-        PutItemInputTypeDef,
         QueryInputTypeDef,
         TransactWriteItemTypeDef,
-        UpdateItemInputTypeDef,
     )
 
     from .items import Item
-
-GRACE = timedelta(days=7)
-"""What items live beyond the retention: the longest that a run may take without stamping them again."""
-
-_LIST_PAGE = 100
 
 # What has to be there for a write to happen.
 NOTHING_IS_THERE = "attribute_not_exists(pk)"
@@ -59,23 +48,14 @@ RUNNING = "s = :running"
 RUNNING_OR_CANCELLING = "s IN (:running, :cancelling)"
 TO_BE_CHECKED = "attribute_exists(ks)"
 SOONER_GONE = "x < :x"
-WAITS = "s = :waiting"
 
 
-class DynamoStore:
+class DynamoStore(WaitStore):
     """The `Store` port, on one table (table.py).
 
     Each method is one call of DynamoDB, but for pages: those of `load_run` and `load_scope` beyond 1 MB, and
     `runs`, which reads them as they are asked for.
     """
-
-    def __init__(self, client: DynamoDBClient, table: str, *, retention: timedelta, clock: Clock) -> None:
-        self._client = client
-        self._table = table
-        self._life = retention + GRACE
-        self._clock = clock
-        self._known_paths: set[tuple[str, str]] = set()
-        self._kept: dict[str, int] = {}  # runs that live longer than what is written now would: until when
 
     # Events
 
@@ -105,7 +85,7 @@ class DynamoStore:
                         ":first": text(first),
                         ":last": text(last),
                     },
-                    "Limit": _LIST_PAGE,
+                    "Limit": LIST_PAGE,
                 }
             )
 
@@ -124,14 +104,16 @@ class DynamoStore:
         top = next(found, None)
         if top is None or top["sk"]["S"] != keys.HEADER:
             return None
-        header = items.header(top)
-        if not header.status.ended and header.expires is not None:
-            self._keep(run_id, header.expires // 1000)
-        return header, items.partition(found, "")
+        return self._known(items.header(top)), items.partition(found, "")
 
     def get_header(self, run_id: str) -> Header | None:
         found = self._get(keys.run(run_id), keys.HEADER)
-        return items.header(found) if found else None
+        return self._known(items.header(found)) if found else None
+
+    def _known(self, header: Header) -> Header:
+        if not header.status.ended and header.expires is not None:
+            self._keep(header.run_id, header.expires // 1000)
+        return header
 
     def end_run(self, header: Header) -> Header | None:
         end = items.ending(header)
@@ -194,7 +176,7 @@ class DynamoStore:
                 "KeyConditionExpression": "gp = :gp AND gs BETWEEN :first AND :last",
                 "ExpressionAttributeValues": {**values, ":gp": text(key)},
                 "ScanIndexForward": False,
-                "Limit": _LIST_PAGE,
+                "Limit": LIST_PAGE,
             }
             if wanted:
                 request["FilterExpression"] = " AND ".join(wanted)
@@ -213,7 +195,7 @@ class DynamoStore:
                 "IndexName": CHECKS_INDEX,
                 "KeyConditionExpression": "kp = :kp AND ks <= :now",
                 "ExpressionAttributeValues": {":kp": text(checks_partition(shard)), ":now": number(now)},
-                "Limit": _LIST_PAGE,
+                "Limit": LIST_PAGE,
             }
             yield from map(items.due_check, self._query(request))
 
@@ -372,106 +354,6 @@ class DynamoStore:
             returning="ALL_NEW",
         )
 
-    # Waits
-
-    def add_waiter(self, waiter: Waiter) -> None:
-        # The path before the waiter: an event that comes between finds nobody, and need not.
-        if (waiter.name, waiter.match_path) not in self._known_paths:
-            self._update(
-                waiters.paths_key(waiter.name),
-                waiters.PATHS,
-                "ADD p :path",
-                {":path": {"SS": [f".{waiter.match_path}"]}},
-            )
-            self._known_paths.add((waiter.name, waiter.match_path))
-        self._put(waiters.to_item(waiter, *_waiter_key(waiter)))
-
-    def remove_waiter(self, waiter: Waiter) -> None:
-        pk, sk = _waiter_key(waiter)
-        self._client.delete_item(TableName=self._table, Key={"pk": text(pk), "sk": text(sk)})
-
-    def match_paths(self, name: str) -> Sequence[str]:
-        found = self._get(waiters.paths_key(name), waiters.PATHS)
-        return [path[1:] for path in sorted(found["p"]["SS"])] if found else []
-
-    def waiters(
-        self, name: str, match_path: str, match: str, *, after: tuple[str, str] | None = None
-    ) -> Iterator[Waiter]:
-        pk = waiters.event_key(name, match_path, match)
-        request: QueryInputTypeDef = {
-            "TableName": self._table,
-            "KeyConditionExpression": "pk = :pk",
-            "ExpressionAttributeValues": {":pk": text(pk)},
-            "ConsistentRead": True,
-            "Limit": _LIST_PAGE,
-        }
-        if after is not None:
-            request["ExclusiveStartKey"] = {"pk": text(pk), "sk": text(waiters.sort_key(*after))}
-        return (waiters.from_item(item, name, match_path, match) for item in self._query(request))
-
-    def hold_signal(self, waiter: Waiter, *, instead_of: Waiter | None) -> Waiter | None:
-        values: Item = {":u": text(waiter.run_id), ":p": text(waiter.path)}
-        condition = f"{NOTHING_IS_THERE} OR (u = :u AND p = :p)"
-        if instead_of is not None:
-            condition += " OR (u = :v AND p = :q)"
-            values |= {":v": text(instead_of.run_id), ":q": text(instead_of.path)}
-        item = waiters.to_item(waiter, waiters.signal_key(waiter.name), waiters.SIGNAL)
-        found = self._put(item, condition, values)
-        return waiters.from_item(found, waiter.name) if found else None
-
-    def signal_holder(self, name: str) -> Waiter | None:
-        found = self._get(waiters.signal_key(name), waiters.SIGNAL)
-        return waiters.from_item(found, name) if found else None
-
-    def release_signal(self, waiter: Waiter) -> None:
-        try:
-            self._client.delete_item(
-                TableName=self._table,
-                Key={"pk": text(waiters.signal_key(waiter.name)), "sk": text(waiters.SIGNAL)},
-                ConditionExpression="u = :u AND p = :p",
-                ExpressionAttributeValues={":u": text(waiter.run_id), ":p": text(waiter.path)},
-            )
-        except ClientError as error:
-            _there_instead(error)
-
-    def resolve(
-        self,
-        run_id: str,
-        path: str,
-        *,
-        author: Author,
-        ended: int,
-        output: Payload | None = None,
-        error: ErrorInfo | None = None,
-    ) -> tuple[bool, Record | None]:
-        outcome = {"t": number(ended), "m": text(str(author)), **items.outcome(output, error)}
-        values = {f":{name}": value for name, value in outcome.items()}
-        changes = ", ".join(f"{name} = :{name}" for name in outcome)
-        values[":waiting"] = text(State.WAITING.value)
-        done, found = self._update(
-            *keys.record(run_id, path),
-            f"SET {changes} REMOVE s, w",
-            values,
-            condition=f"{WAITS} AND {NOT_FINAL}",
-            returning="ALL_NEW",
-        )
-        return done, items.record(found, parent(path)) if found else None
-
-    # Calls
-
-    def _expiry(self, start: int | None = None) -> int:
-        """When what is written now expires, or what a run needs that starts later."""
-        begin = self._clock.now() if start is None else max(self._clock.now(), from_millis(start))
-        return int((begin + self._life).timestamp())
-
-    def _expiry_in(self, run_id: str) -> int:
-        """When what is written of a run now expires: not before the rest of it."""
-        return max(self._expiry(), self._kept.get(run_id, 0))
-
-    def _keep(self, run_id: str, until: int) -> None:
-        if until > self._expiry():
-            self._kept[run_id] = until
-
     def _write(
         self, run_id: str, record: Record, condition: str, values: Item | None = None
     ) -> Record | None:
@@ -483,70 +365,6 @@ class DynamoStore:
             # Only a claim meets this, when its record was deleted since. Done again, it sees that.
             raise LookupError(f"run {run_id!r}: the record at {record.path!r} was there, and is gone")
         return items.record(found, parent(record.path))
-
-    def _get(self, pk: str, sk: str) -> Item | None:
-        answer = self._client.get_item(
-            TableName=self._table, Key={"pk": text(pk), "sk": text(sk)}, ConsistentRead=True
-        )
-        return answer.get("Item")
-
-    def _partition(self, pk: str) -> Iterator[Item]:
-        return self._query(
-            {
-                "TableName": self._table,
-                "KeyConditionExpression": "pk = :pk",
-                "ExpressionAttributeValues": {":pk": text(pk)},
-                "ConsistentRead": True,
-            }
-        )
-
-    def _query(self, request: QueryInputTypeDef) -> Iterator[Item]:
-        while True:
-            page = self._client.query(**request)
-            yield from page["Items"]
-            if "LastEvaluatedKey" not in page:
-                return
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
-    def _put(self, item: Item, condition: str = "", values: Item | None = None) -> Item | None:
-        """None: it is written. Otherwise what is there instead, empty for nothing."""
-        request: PutItemInputTypeDef = {"TableName": self._table, "Item": item}
-        if condition:
-            request["ConditionExpression"] = condition
-            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-        if values:
-            request["ExpressionAttributeValues"] = values
-        try:
-            self._client.put_item(**request)
-        except ClientError as error:
-            return _there_instead(error)
-        return None
-
-    def _update(
-        self,
-        pk: str,
-        sk: str,
-        change: str,
-        values: Item,
-        *,
-        condition: str = "",
-        returning: ReturnValueType = "NONE",
-    ) -> tuple[bool, Item]:
-        """Whether it was done, and the item: as `returning` says, or what is there instead."""
-        request: UpdateItemInputTypeDef = {
-            "TableName": self._table,
-            "Key": {"pk": text(pk), "sk": text(sk)},
-            "UpdateExpression": change,
-            "ExpressionAttributeValues": values,
-            "ReturnValues": returning,
-        }
-        if condition:
-            request["ConditionExpression"] = condition
-            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-        try:
-            return True, self._client.update_item(**request).get("Attributes", {})
-        except ClientError as error:
-            return False, _there_instead(error)
 
 
 def _entry(item: Mapping[str, Any]) -> TransactWriteItemTypeDef:
@@ -563,15 +381,3 @@ def _refused(path: str, reasons: Sequence[Mapping[str, Any]]) -> TransactionErro
         reasons=known,
         step_id=path,
     )
-
-
-def _waiter_key(waiter: Waiter) -> tuple[str, str]:
-    pk = waiters.event_key(waiter.name, waiter.match_path, waiter.match)
-    return pk, waiters.sort_key(waiter.run_id, waiter.path)
-
-
-def _there_instead(error: ClientError) -> Item:
-    """The item on which a condition failed, empty for none. Any other error is raised again."""
-    if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-        raise error
-    return cast("Item", error.response.get("Item", {}))

@@ -13,8 +13,9 @@ from ..durations import in_millis
 from ..engine.journal import Header
 from ..event_json import load_event
 from ..events import Event
-from ..expressions import MISSING, ExpressionError, canonical, compile_condition, compile_expression
+from ..expressions import ExpressionError, compile_condition
 from ..function import Function
+from ..matching import value_at
 from ..ports import Outgoing, StoredEvent, Waiter, World
 from . import payloads
 from .chain import SKEW
@@ -36,7 +37,7 @@ logger = logging.getLogger(__name__)
 def cancelling(function: Function[Any, Any] | None, header: Header, event: Event[Any]) -> Iterator[Waiter]:
     """Who waits for the events that cancel a run."""
     for number, each in enumerate(function.cancel_on if function is not None else ()):
-        match = each.value(event)
+        match = value_at(each.match, event)
         if match is not None:
             yield Waiter(
                 name=each.event,
@@ -100,10 +101,7 @@ class Arrived:
 
     def _value(self, path: str) -> str | None:
         """What waits by this path must match; None if the event has nothing there."""
-        if not path:
-            return ""
-        value = compile_expression(path, "match=").evaluate(self.event)
-        return None if value is MISSING else canonical(value)
+        return value_at(path or None, self.event)
 
     def _meets(self, waiter: Waiter) -> bool:
         if not waiter.condition:

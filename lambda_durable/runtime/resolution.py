@@ -16,6 +16,8 @@ def end(
     world: World, waiter: Waiter, tag: str, *, output: Payload | None = None, error: ErrorInfo | None = None
 ) -> bool:
     """End a wait, and wake its run. Whether it was this, or an earlier call of the same `tag`, that did."""
+    if output is not None and output.key is not None:
+        _keep(world, waiter.run_id, output.key)
     woken = Continuation.model_validate_json(waiter.resume)
     ended, record = world.store.resolve(
         waiter.run_id,
@@ -31,6 +33,13 @@ def end(
     if record is not None and record.waits is not None:
         forget(world, waiter.run_id, record)
     return ours
+
+
+def _keep(world: World, run_id: str, key: str) -> None:
+    """An object that came from elsewhere lives as long as the run that now refers to it."""
+    world.store.get_header(run_id)
+    if world.store.lives_longer(run_id):
+        world.blobs.extend(key)
 
 
 def ended(chain: Chain, record: Record, **outcome: Any) -> Record:

@@ -379,6 +379,7 @@ class Worker:
         children.tell_parent(self._world, header, tag)
         self._forget_cancelling(header)
         if header.status is RunStatus.FAILED:
+            _log_failure(header)
             self._handle_failure(header)
         children.cancel_pending(self._world, header.run_id, top)
 
@@ -406,6 +407,20 @@ class Worker:
             from_millis(header.ended),
         )
         self._world.queue.send([Outgoing(message.body())])
+
+
+def _log_failure(header: Header) -> None:
+    """Say that a run has failed, and with what kind of error: its text may hold what is in the event."""
+    assert header.error is not None
+    where = f" in step {header.error.step_id!r}" if header.error.step_id else ""
+    logger.error(
+        "run %s of function %r failed%s: %s",
+        header.run_id,
+        header.function_id,
+        where,
+        header.error.type,
+        extra={"run_id": header.run_id, "function_id": header.function_id},
+    )
 
 
 def _too_late(chain: Chain) -> str | None:

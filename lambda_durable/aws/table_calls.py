@@ -1,0 +1,124 @@
+"""Calls of DynamoDB, as the store makes them.
+
+A failed condition answers with the item that is there (ReturnValuesOnConditionCheckFailure), so a conflict
+costs no read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, cast
+
+from botocore.exceptions import ClientError
+
+from ..durations import from_millis
+from ..ports import Clock
+from .items import text
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.literals import ReturnValueType
+    from mypy_boto3_dynamodb.type_defs import PutItemInputTypeDef, QueryInputTypeDef, UpdateItemInputTypeDef
+
+    from .items import Item
+
+GRACE = timedelta(days=7)
+"""What items live beyond the retention: the longest that a run may take without stamping them again."""
+
+LIST_PAGE = 100
+
+
+class TableCalls:
+    """One table, and what is written there: until when it lives."""
+
+    def __init__(self, client: DynamoDBClient, table: str, *, retention: timedelta, clock: Clock) -> None:
+        self._client = client
+        self._table = table
+        self._life = retention + GRACE
+        self._clock = clock
+        self._kept: dict[str, int] = {}  # runs that live longer than what is written now would: until when
+
+    def _expiry(self, start: int | None = None) -> int:
+        """When what is written now expires, or what a run needs that starts later."""
+        begin = self._clock.now() if start is None else max(self._clock.now(), from_millis(start))
+        return int((begin + self._life).timestamp())
+
+    def _expiry_in(self, run_id: str) -> int:
+        """When what is written of a run now expires: not before the rest of it."""
+        return max(self._expiry(), self._kept.get(run_id, 0))
+
+    def _keep(self, run_id: str, until: int) -> None:
+        if until > self._expiry():
+            self._kept[run_id] = until
+
+    def _get(self, pk: str, sk: str) -> Item | None:
+        answer = self._client.get_item(
+            TableName=self._table, Key={"pk": text(pk), "sk": text(sk)}, ConsistentRead=True
+        )
+        return answer.get("Item")
+
+    def _partition(self, pk: str) -> Iterator[Item]:
+        return self._query(
+            {
+                "TableName": self._table,
+                "KeyConditionExpression": "pk = :pk",
+                "ExpressionAttributeValues": {":pk": text(pk)},
+                "ConsistentRead": True,
+            }
+        )
+
+    def _query(self, request: QueryInputTypeDef) -> Iterator[Item]:
+        while True:
+            page = self._client.query(**request)
+            yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _put(self, item: Item, condition: str = "", values: Item | None = None) -> Item | None:
+        """None: it is written. Otherwise what is there instead, empty for nothing."""
+        request: PutItemInputTypeDef = {"TableName": self._table, "Item": item}
+        if condition:
+            request["ConditionExpression"] = condition
+            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        if values:
+            request["ExpressionAttributeValues"] = values
+        try:
+            self._client.put_item(**request)
+        except ClientError as error:
+            return there_instead(error)
+        return None
+
+    def _update(
+        self,
+        pk: str,
+        sk: str,
+        change: str,
+        values: Item,
+        *,
+        condition: str = "",
+        returning: ReturnValueType = "NONE",
+    ) -> tuple[bool, Item]:
+        """Whether it was done, and the item: as `returning` says, or what is there instead."""
+        request: UpdateItemInputTypeDef = {
+            "TableName": self._table,
+            "Key": {"pk": text(pk), "sk": text(sk)},
+            "UpdateExpression": change,
+            "ExpressionAttributeValues": values,
+            "ReturnValues": returning,
+        }
+        if condition:
+            request["ConditionExpression"] = condition
+            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        try:
+            return True, self._client.update_item(**request).get("Attributes", {})
+        except ClientError as error:
+            return False, there_instead(error)
+
+
+def there_instead(error: ClientError) -> Item:
+    """The item on which a condition failed, empty for none. Any other error is raised again."""
+    if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+        raise error
+    return cast("Item", error.response.get("Item", {}))
