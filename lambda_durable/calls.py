@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, get_origin
 
 from .config import Retry
-from .durations import Duration, in_millis, parse_duration, require_aware, to_millis
+from .durations import LONGEST, Duration, in_millis, parse_duration, require_aware, to_millis
 from .engine import paths
 from .engine.journal import Kind
 from .engine.operations import FanOut, Group, Poll, Sleep, StepCall
@@ -116,6 +116,8 @@ def sleep(id: object, duration: Duration) -> Sleep:
 
 def sleep_until(id: object, when: datetime) -> Sleep:
     at = to_millis(require_aware(when, f"step.sleep_until({id!r})"))
+    if at - scope_here().now > in_millis(LONGEST):
+        raise ConfigurationError(f"step.sleep_until({id!r}): {when.isoformat()} is more than ten years away")
     return _sleep(id, lambda _: at)
 
 

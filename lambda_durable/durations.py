@@ -13,7 +13,8 @@ Duration = timedelta | str
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds", "ms": "milliseconds"}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|w|d|h|m|s)", re.ASCII)
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
-_LONGEST = timedelta(days=3660)
+LONGEST = timedelta(days=3660)
+"""The longest duration, and the latest time to wait for: ten years."""
 
 
 def parse_duration(value: object, what: str) -> timedelta:
@@ -38,7 +39,7 @@ def parse_duration(value: object, what: str) -> timedelta:
         )
     if duration < timedelta():
         raise ConfigurationError(f"{what}: a duration cannot be negative, and this is {value!r}")
-    if duration > _LONGEST:
+    if duration > LONGEST:
         raise ConfigurationError(f"{what}: {value!r} is more than ten years")
     return duration
 

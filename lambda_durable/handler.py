@@ -72,7 +72,7 @@ class LambdaHandler:
             self._register(kind, context)
             return None
         world = self._connected()
-        if "Records" in kind:
+        if _is_batch(kind.get("Records")):
             return self._messages(world, kind["Records"], _invocation(context, world.clock))
         if "detail-type" in kind:
             return self._event(world, kind, context.aws_request_id)
@@ -129,7 +129,7 @@ class LambdaHandler:
         done = True
         try:
             if record.get("eventSourceARN") == self._failed_queue:
-                worker.dead_letter(delivery)
+                worker.dead_letter(delivery, invocation)
             else:
                 worker.handle(delivery, invocation)
         except Exception as error:
@@ -189,6 +189,13 @@ def _remaining(context: Any) -> float:
     """Seconds until this invocation is killed."""
     milliseconds: int = context.get_remaining_time_in_millis()
     return milliseconds / 1000
+
+
+def _is_batch(records: object) -> bool:
+    """Whether these are messages of SQS, and not the records of another service."""
+    return isinstance(records, list) and all(
+        isinstance(record, dict) and "messageId" in record and "body" in record for record in records
+    )
 
 
 def _invocation(context: Any, clock: Clock) -> Invocation:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from .errors import ConfigurationError
 from .events import Event
 from .expressions import MISSING, canonical, compile_condition, compile_expression
+
+LONGEST = 512
+"""Characters of JSON up to which a value is kept as it is; of a longer one it is a digest, which is no JSON."""
 
 
 def check_condition(if_exp: object, what: str) -> None:
@@ -31,9 +35,12 @@ def check_match(match: object, what: str) -> None:
 
 
 def value_at(match: str | None, event: Event[Any]) -> str | None:
-    """The JSON that another event must have at the path; "" without a path, and None where the event itself has
-    nothing there, so that no other can match."""
+    """The JSON, or its digest, that another event must have at the path; "" without a path, and None where the
+    event itself has nothing there, so that no other can match."""
     if match is None:
         return ""
     value = compile_expression(match, "match=").evaluate(event)
-    return None if value is MISSING else canonical(value)
+    if value is MISSING:
+        return None
+    text = canonical(value)
+    return text if len(text) <= LONGEST else f"#{hashlib.sha256(text.encode()).hexdigest()}"

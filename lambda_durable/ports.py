@@ -59,8 +59,9 @@ class Lane:
 class Waiter:
     """A wait, as those find it who can end it: for an event, or for the signal `name`.
 
-    An event is to have the JSON `match` at `match_path` (both empty: any event does), and to have come
-    `since` then. `resume` is the message that goes on with the run.
+    An event is to have the JSON `match` at `match_path` (both empty: any event does), to have come `since`
+    then, and to be none of those `taken` by earlier waits of the run. `resume` is the message that goes on
+    with the run.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Waiter:
     condition: str = ""
     since: int = 0
     until: int = 0
+    taken: tuple[str, ...] = ()
 
 
 class Store(Protocol):

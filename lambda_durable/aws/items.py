@@ -230,7 +230,7 @@ def _plan(kept: dict[str, Any] | None) -> FanPlan | None:
 
 def _waits_json(waits: WaitPlan) -> AttributeValueTypeDef:
     kept = asdict(waits)
-    return to_json({name: value for name, value in kept.items() if value not in ("", 0, False)})
+    return to_json({name: value for name, value in kept.items() if value not in ("", 0, False, ())})
 
 
 def _waits(kept: dict[str, Any] | None) -> WaitPlan | None:
@@ -238,7 +238,7 @@ def _waits(kept: dict[str, Any] | None) -> WaitPlan | None:
         return None
     known = {field.name for field in fields(WaitPlan)}
     given = {name: value for name, value in kept.items() if name in known}
-    return WaitPlan(**{**given, "names": tuple(kept["names"])})
+    return WaitPlan(**{**given, "names": tuple(kept["names"]), "taken": tuple(kept.get("taken", ()))})
 
 
 def _counted(count: int) -> tuple[str, ...]:
@@ -278,7 +278,7 @@ def header_item(header: Header, expiry: int) -> Item:
     if header.event_id:
         item["i"] = text(header.event_id)
     if header.labels:
-        item["L"] = _texts(header.labels)
+        item["L"] = texts(header.labels)
     return item
 
 
@@ -293,7 +293,7 @@ def ending(header: Header) -> Item:
     if header.error is not None:
         item["e"] = _error_json(header.error)
     if header.unused:
-        item["U"] = _texts(header.unused)
+        item["U"] = texts(header.unused)
     return item
 
 
@@ -309,9 +309,9 @@ def header(item: Item) -> Header:
         ended_by=_author(item, "z") if "z" in item else None,
         output=_payload(item, "o", "O"),
         error=_error(item),
-        labels=_read_texts(item, "L"),
+        labels=read_texts(item, "L"),
         event_id=_text(item, "i"),
-        unused=_read_texts(item, "U"),
+        unused=read_texts(item, "U"),
         parent=_parent(_from_json(item, "P", None)),
         starts=integer(item, "w"),
         start_by=integer(item, "Y"),
@@ -330,11 +330,11 @@ def due_check(item: Item) -> tuple[str, int]:
     return _text(item, "u", item["pk"]["S"]), int(item["ks"]["N"])
 
 
-def _texts(values: Iterable[str]) -> AttributeValueTypeDef:
+def texts(values: Iterable[str]) -> AttributeValueTypeDef:
     return {"L": [text(value) for value in values]}
 
 
-def _read_texts(item: Item, name: str) -> tuple[str, ...]:
+def read_texts(item: Item, name: str) -> tuple[str, ...]:
     return tuple(value["S"] for value in item[name]["L"]) if name in item else ()
 
 
@@ -417,7 +417,7 @@ def event_item(event: StoredEvent, expiry: int) -> Item:
         "n": text(event.name),
         "t": number(event.time),
         "a": number(event.seen),
-        "f": _texts(event.functions),
+        "f": texts(event.functions),
         "ep": text(events_partition(event.name, shard_of(event.id, EVENT_SHARDS))),
         "es": text(index_sort(event.seen, event.id)),
         "m": text(str(event.author)),
@@ -436,7 +436,7 @@ def event(item: Item) -> StoredEvent:
         time=int(item["t"]["N"]),
         seen=int(item["a"]["N"]),
         payload=_payload(item, "v", "V") or Payload(),
-        functions=_read_texts(item, "f"),
+        functions=read_texts(item, "f"),
         author=_author(item),
     )
 

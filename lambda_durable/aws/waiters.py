@@ -5,7 +5,7 @@
     s#<signal>                !              the wait for a signal
 
 A waiter has `u` its run, `p` its path there, `g` the message that goes on with it, `c` its condition, `a`
-since when events count, and `x` when it expires.
+since when events count, `n` which do not, and `x` when it expires.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..ports import Waiter
 from . import keys
-from .items import _text, number, text
+from .items import _text, number, read_texts, text, texts
 
 if TYPE_CHECKING:
     from .items import Item
@@ -56,6 +56,8 @@ def to_item(waiter: Waiter, pk: str, sk: str) -> Item:
     }
     if waiter.condition:
         item["c"] = text(waiter.condition)
+    if waiter.taken:
+        item["n"] = texts(waiter.taken)
     return item
 
 
@@ -68,6 +70,7 @@ def from_item(item: Item, name: str, path: str = "", match: str = "") -> Waiter:
         match_path=path,
         match=match,
         condition=_text(item, "c"),
+        taken=read_texts(item, "n"),
         since=int(item["a"]["N"]),
         until=(int(item["x"]["N"]) - GRACE) * 1000,
     )

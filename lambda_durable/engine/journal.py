@@ -109,7 +109,8 @@ class WaitPlan:
     `names` are those of the events, of the signal, or of the run that was invoked (of `function`; it goes on
     when nobody waits for it any more, if it is to `leave`). An event is to have, at `path`, the value whose
     JSON is `match` (None: the run's own has none there, so nothing matches), and to meet `condition` (CEL).
-    `since` (milliseconds) is from when on an event counts. `resume` is the message that goes on with the run.
+    `since` (milliseconds) is from when on an event counts, but for those `taken`, whose ids they are: they ended
+    earlier waits of the run. `resume` is the message that goes on with the run.
     """
 
     names: tuple[str, ...]
@@ -120,6 +121,7 @@ class WaitPlan:
     since: int = 0
     leave: bool = False
     function: str = ""
+    taken: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..durations import in_millis
 from ..engine.journal import Header
+from ..errors import ConfigurationError
 from ..event_json import load_event
 from ..events import Event
 from ..expressions import ExpressionError, compile_condition
@@ -104,6 +105,8 @@ class Arrived:
         return value_at(path or None, self.event)
 
     def _meets(self, waiter: Waiter) -> bool:
+        if self.stored.id in waiter.taken:
+            return False
         if not waiter.condition:
             return True
         header = self.world.store.get_header(waiter.run_id)
@@ -112,11 +115,11 @@ class Arrived:
         own = load_event(payloads.read(self.world.blobs, header.event))
         try:
             return compile_condition(waiter.condition, "if_exp=", incoming=True).holds(own, self.event)
-        except ExpressionError as error:
+        except (ExpressionError, ConfigurationError) as error:  # a deploy may have taken CEL away
             logger.warning(
                 "if_exp of step %r failed on an event, which therefore ends no wait: %s",
                 waiter.path,
-                error.error_type,
+                getattr(error, "error_type", error),
                 extra={"run_id": waiter.run_id},
             )
             return False

@@ -16,7 +16,7 @@ from random import Random
 from typing import Any
 
 from ..config import Timeouts
-from ..durations import in_millis, to_millis
+from ..durations import LONGEST, in_millis, to_millis
 from ..engine.journal import Author, Header, Parent, RunStatus
 from ..errors import EventDataError, PayloadTooLargeError
 from ..event_json import dump_event, load_event
@@ -36,6 +36,9 @@ from .wakes import send_at
 DEDUPE = 24 * 60 * 60 * 1000
 """Milliseconds from the first event with an id in which a second one starts nothing."""
 
+ROOM_FOR_FAILURE = 64 * 1024
+"""Bytes that a Failure has beside the failed run's event."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -51,7 +54,11 @@ def event(
         raise PoisonError(f"the message is no EventBridge event: {error}") from None
     now = to_millis(world.clock.now())
     author = Author(0, tag(delivery.message_id))
-    text = _text(arrived, app)
+    if to_millis(arrived.time) > now + in_millis(LONGEST):
+        raise PoisonError(
+            f"event {arrived.name!r} is of {arrived.time.isoformat()}, more than ten years away"
+        )
+    text = _text(arrived, app.max_output)
     stored = world.store.add_event(
         StoredEvent(
             id=arrived.id,
@@ -99,7 +106,7 @@ def start(world: World, app: App, message: Start, delivery: Delivery) -> None:
         invoked = load_event(text)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise PoisonError(f"the message starts a function with what is no event: {error}") from None
-    _text(invoked, app)
+    _text(invoked, app.max_output + ROOM_FOR_FAILURE)
     author = Author(0, tag(delivery.message_id))
     by = message.invoker
     parent = Parent(by.run, by.path, by.resume, by.depth) if by is not None else None
@@ -143,12 +150,12 @@ def scheduled(world: World, app: App, message: Scheduled, delivery: Delivery) ->
     _set_off(world, [_begin(world, app, run, message.function, due, author, starts)])
 
 
-def _text(event: Event[Any], app: App) -> str:
+def _text(event: Event[Any], limit: int) -> str:
     """An event as it is kept. Raises PoisonError for one that can't be: too deep, too large, no Unicode."""
     try:
         text = dump_event(event)
         text.encode()
-        payloads.check_size(text, app.max_output, f"event {event.name!r}")
+        payloads.check_size(text, limit, f"event {event.name!r}")
     except (ValueError, RecursionError, PayloadTooLargeError) as error:
         raise PoisonError(f"event {event.name!r} can't be kept: {error}") from None
     return text

@@ -73,6 +73,7 @@ def waiters_of(run_id: str, record: Record) -> list[Waiter]:
             condition=plan.condition,
             since=plan.since,
             until=record.wake_at or 0,
+            taken=plan.taken,
         )
         for name in plan.names
     ]

@@ -141,7 +141,7 @@ def waiting_for(record: Record) -> WaitingFor:
     return WaitingFor(
         kind=_WAITS_FOR[record.kind],
         names=record.waits.names,
-        match=None if match is None else json.loads(match),
+        match=None if not match or match.startswith("#") else json.loads(match),
         deadline=until,
     )
 

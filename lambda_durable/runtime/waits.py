@@ -14,10 +14,13 @@ from ..event_json import load_event
 from ..ports import Waiter
 from . import children, signals
 from .arrivals import Arrived
-from .chain import Chain
+from .chain import SKEW, Chain
 from .resolution import ended, forget, waiters_of
 from .run_ids import run_id
 from .wakes import send_at
+
+MOST_TAKEN = 50
+"""Events that a wait remembers as those of earlier ones."""
 
 LISTED = 10_000
 """Milliseconds after which an event that has come is listed for those who look back."""
@@ -38,6 +41,7 @@ def begin(chain: Chain, op: Wait, max_output: int) -> None:
             since=now - op.lookback,
             leave=isinstance(op, Invoke) and op.leaves,
             function=op.function_id if isinstance(op, Invoke) else "",
+            taken=_taken(chain, now - op.lookback) if op.kind is Kind.WAIT_FOR_EVENT else (),
         )
         record = chain.register(
             Record(
@@ -66,6 +70,20 @@ def begin(chain: Chain, op: Wait, max_output: int) -> None:
     assert record.waits is not None
     if waiters and (record.waits.since < record.began or chain.repeats):
         _look_back(chain, record, waiters)
+
+
+def _taken(chain: Chain, since: int) -> tuple[str, ...]:
+    """The ids of the events that ended earlier waits of the run: one may come twice, or be looked back on."""
+    ends = [
+        record
+        for partition in chain.journal.partitions.values()
+        for record in partition.records.values()
+        if record.kind is Kind.WAIT_FOR_EVENT and record.output is not None
+    ]
+    late = sorted(record.ended or 0 for record in ends)[-MOST_TAKEN:][:1]
+    least = max(since - SKEW, *late) if late else since - SKEW
+    texts = (chain.read(record.output) for record in ends if record.output and (record.ended or 0) >= least)
+    return tuple(load_event(text).id for text in texts if text != "null")
 
 
 def looks_again(record: Record, now: int) -> bool:

@@ -4,7 +4,6 @@ back."""
 from __future__ import annotations
 
 import logging
-import math
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -109,7 +108,7 @@ class Worker:
             f"run {message.run}: its journal changed {MOST_RELOADS} times during one invocation"
         )
 
-    def dead_letter(self, delivery: Delivery) -> None:
+    def dead_letter(self, delivery: Delivery, invocation: Invocation) -> None:
         """A message that was received too often: every invocation that took it failed, or died. A
         continuation is brought back once, as a check, since an outage may be over; a run that it then
         still kills is failed. Everything else is put aside for people to see."""
@@ -129,7 +128,7 @@ class Worker:
             self._world.queue.send([Outgoing(again.model_copy(update={"revived": 1}).body())])
             return
         try:
-            chain = self._load(again, Visit(delivery, Invocation(math.inf)))
+            chain = self._load(again, Visit(delivery, invocation))
         except PoisonError as error:
             self._world.queue.dead_letter(delivery, str(error))
             return
@@ -405,6 +404,7 @@ class Worker:
             run_id(header.ended, header.run_id, "on_failure"),
             failure_data(event, header.error, header.run_id, header.function_id),
             from_millis(header.ended),
+            limit=self._app.max_output + ingress.ROOM_FOR_FAILURE,
         )
         self._world.queue.send([Outgoing(message.body())])
 

@@ -262,8 +262,8 @@ class LocalRuntime:
         """What the Lambda does with a message."""
         self._make_worker(world).handle(delivery, invocation)
 
-    def _handle_dead_letter(self, world: World, delivery: Delivery, _: Invocation) -> None:
-        self._make_worker(world).dead_letter(delivery)
+    def _handle_dead_letter(self, world: World, delivery: Delivery, invocation: Invocation) -> None:
+        self._make_worker(world).dead_letter(delivery, invocation)
 
     def _make_worker(self, world: World) -> Worker:
         return Worker(self._app, world, steps_per_invocation=self._steps_per_invocation)

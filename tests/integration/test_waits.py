@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import BaseModel
@@ -17,6 +17,7 @@ from lambda_durable import (
     SignalConflictError,
     on_event,
 )
+from lambda_durable.testing import Faults, LocalRuntime
 
 MODES = [1, "all", "auto"]
 
@@ -224,6 +225,48 @@ def test_a_wait_that_looks_back_still_waits(durable, app, waiting):
     rt.drain()
 
     assert rt.get(run_id).output == ["paid", {"n": 1}, 0]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_an_event_ends_one_wait_of_a_loop(seed):
+    app = Durable("loop", steps_per_invocation=[1, "all", "auto"][seed % 3])
+
+    @app.function("f")
+    def f(ctx: Context) -> list:
+        found = [ctx.step.wait_for_event("tick", "tick", timeout="1h", lookback="10m") for _ in range(3)]
+        return [event and event.data["n"] for event in found]
+
+    rt = LocalRuntime(app, faults=Faults(duplicate=0.5, crash=0.1), seed=seed)
+    run = rt.start(f)
+    for n in range(2):
+        rt.advance("30m")
+        rt.send(Event("tick", {"n": n}))
+    rt.drain()
+
+    found = [n for n in rt.get(run.run_id).output if n is not None]
+    assert len(found) == len(set(found))
+
+
+def test_a_large_value_matches_by_its_digest(durable, app, waiting):
+    waiting(match="data.text")
+    rt, run_id = begin(durable, app, {"text": "x" * 500_000})
+    assert rt.get(run_id).steps["wait"].waiting_for.match is None
+    rt.send(Event("paid", {"text": "x" * 500_000, "n": 1}))
+    rt.advance("0s")
+    assert rt.get(run_id).output[1]["n"] == 1
+
+
+def test_times_beyond_ten_years_are_refused(durable, app):
+    @app.function("f", on_event("ordered"))
+    def f(ctx: Context) -> None:
+        ctx.step.sleep_until("end of days", datetime(9999, 12, 31, tzinfo=UTC))
+
+    rt = durable(app)
+    assert "more than ten years away" in rt.run(f).error.message
+    rt.send(Event("ordered", time=datetime(9999, 12, 31, tzinfo=UTC)))
+    rt.drain()
+    (letter,) = rt.dead_letters
+    assert "more than ten years away" in letter.reason
 
 
 # -- signals ------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lambda_durable import AsyncContext, Context, Durable, Event, on_event
-from lambda_durable.ports import Delivery
+from lambda_durable.ports import Delivery, Invocation
 from lambda_durable.runtime import reconciler
 from lambda_durable.runtime.messages import Continuation, Start
 from lambda_durable.testing import Faults, LocalRuntime
@@ -216,7 +216,9 @@ def test_a_stale_dead_letter_fails_no_healthy_run(app, two_steps, done):
     rt._simulation._step()
     worker = rt._make_worker(rt.client._world)
     for revived in (0, 1):
-        worker.dead_letter(Delivery(Continuation(run=run.run_id, revived=revived).body(), "stale", 21))
+        worker.dead_letter(
+            Delivery(Continuation(run=run.run_id, revived=revived).body(), "stale", 21), Invocation(900, 900)
+        )
     rt.drain()
 
     assert (rt.get(run.run_id).status, done) == ("completed", ["one", "two"])
@@ -228,7 +230,9 @@ def test_a_dead_letter_of_a_run_that_is_over_or_unknown_does_no_harm(app, two_st
     worker = rt._make_worker(rt.client._world)
     for id in (run.run_id, "nobody"):
         for revived in (0, 1):
-            worker.dead_letter(Delivery(Continuation(run=id, revived=revived).body(), "stale", 21))
+            worker.dead_letter(
+                Delivery(Continuation(run=id, revived=revived).body(), "stale", 21), Invocation(900, 900)
+            )
     rt.drain()
 
     assert (rt.get(run.run_id), done) == (run, ["one", "two"])
@@ -256,7 +260,9 @@ def test_a_dead_letter_of_a_step_that_has_ended_lets_its_run_go_on(app):
     purge(rt)
     rt.advance("1h")
     died = json.dumps(json.loads(taken[0].body) | {"revived": 1})
-    rt._make_worker(rt.client._world).dead_letter(Delivery(died, taken[0].message_id, 21))
+    rt._make_worker(rt.client._world).dead_letter(
+        Delivery(died, taken[0].message_id, 21), Invocation(900, 900)
+    )
     rt.drain()
     look_after(rt)
 
@@ -265,7 +271,9 @@ def test_a_dead_letter_of_a_step_that_has_ended_lets_its_run_go_on(app):
 
 def test_a_dead_letter_that_is_no_continuation_is_put_aside_for_people(app, two_steps):
     rt = LocalRuntime(app)
-    rt._make_worker(rt.client._world).dead_letter(Delivery(Start(function="f", run="r").body(), "id", 21))
+    rt._make_worker(rt.client._world).dead_letter(
+        Delivery(Start(function="f", run="r").body(), "id", 21), Invocation(900, 900)
+    )
 
     (letter,) = rt.dead_letters
     assert "every invocation" in letter.reason
