@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
@@ -51,6 +51,15 @@ class _WatchedStore:
 
     def commit(self, run_id: str, record: Record) -> Record | None:
         return self._tell(run_id, record, self._store.commit(run_id, record))
+
+    def transact(self, run_id: str, record: Record, entries: Sequence[Mapping[str, Any]]) -> Record | None:
+        return self._tell(run_id, record, self._store.transact(run_id, record, entries))
+
+    def resolve(self, run_id: str, path: str, **outcome: Any) -> tuple[bool, Record | None]:
+        ended, record = self._store.resolve(run_id, path, **outcome)
+        if ended and record is not None:
+            self._listener(run_id, record)
+        return ended, record
 
     def save_failure(self, run_id: str, failure: Failure) -> None:
         self._store.save_failure(run_id, failure)
