@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -91,6 +92,9 @@ class _Report:
         )
 
     def run(self) -> bool:
+        logging.getLogger("lambda_durable.failed_runs").setLevel(
+            logging.CRITICAL
+        )  # the timeline tells of them
         runtime = self._runtime
         try:
             runtime.send(*self._events)

@@ -49,6 +49,7 @@ FAILURE = ":failure"
 """The made-up path of the handler's own failed attempt, in a message's `due`; in a user's id `:` is escaped."""
 
 logger = logging.getLogger(__name__)
+failed_runs = logging.getLogger("lambda_durable.failed_runs")
 
 
 class Worker:
@@ -413,7 +414,7 @@ def _log_failure(header: Header) -> None:
     """Say that a run has failed, and with what kind of error: its text may hold what is in the event."""
     assert header.error is not None
     where = f" in step {header.error.step_id!r}" if header.error.step_id else ""
-    logger.error(
+    failed_runs.error(
         "run %s of function %r failed%s: %s",
         header.run_id,
         header.function_id,

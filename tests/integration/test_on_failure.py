@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from pydantic import BaseModel
 
@@ -130,3 +132,14 @@ def test_a_function_has_one(shop):
         shop.sell.on_failure(lambda ctx: None)
     with pytest.raises(ConfigurationError, match="handles failures itself"):
         shop.apologize.on_failure(lambda ctx: None)
+
+
+def test_the_log_says_which_run_failed_and_nothing_of_what_is_in_it(durable, shop, caplog):
+    caplog.set_level(logging.ERROR, logger="lambda_durable.failed_runs")
+    run = durable(shop.app).run(shop.sell, Order(number="A-1"))
+
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert run.run_id in line
+    assert "'charge'" in line
+    assert "NonRetriableError" in line
+    assert "declined" not in line
