@@ -4,8 +4,6 @@ back."""
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -14,7 +12,7 @@ from ..durations import from_millis, in_millis
 from ..engine import paths
 from ..engine.asynchronous import AsyncReplay
 from ..engine.interrupts import Broken, Reload, Stale, Suspend, Swallowed
-from ..engine.journal import Author, Failure, Header, Journal, Partition, Record, RunStatus
+from ..engine.journal import Failure, Journal, Record, RunStatus
 from ..engine.replay import Replay
 from ..engine.sync import SyncReplay
 from ..errors import (
@@ -27,16 +25,15 @@ from ..errors import (
 )
 from ..event_json import load_event
 from ..events import Event
-from ..function import App, Function, failure_data
+from ..function import App, Function
 from ..ports import Delivery, Invocation, Outgoing, World
-from . import branches, checks, children, ingress, payloads
-from .arrivals import cancelling
+from . import branches, checks, children, ingress
 from .attempts import what_left
 from .chain import Chain, Visit
+from .endings import Endings, too_late
 from .interrupts import GoOn, Strayed
 from .logs import HandlerLog
 from .messages import FINISH, START, Arrival, Continuation, Due, PoisonError, Scheduled, Start, parse
-from .run_ids import run_id
 from .turn import Turn
 from .wakes import send_at
 
@@ -49,7 +46,6 @@ FAILURE = ":failure"
 """The made-up path of the handler's own failed attempt, in a message's `due`; in a user's id `:` is escaped."""
 
 logger = logging.getLogger(__name__)
-failed_runs = logging.getLogger("lambda_durable.failed_runs")
 
 
 class Worker:
@@ -61,6 +57,7 @@ class Worker:
         self._app = app
         self._world = world
         self._steps_per_invocation = steps_per_invocation
+        self._ends = Endings(app, world)
 
     def handle(self, delivery: Delivery, invocation: Invocation) -> None:
         """Do what a message says."""
@@ -153,17 +150,17 @@ class Worker:
             raise PoisonError(f"there is no run {message.run!r}")
         header, top = loaded
         if header.status.ended:
-            self._after_end(header, top, visit.tag)
+            self._ends.follow_up(header, top, visit.tag)
             return None
         journal = Journal([top])
         for scope in paths.ancestors(message.scope)[1:] if message.scope else ():
             journal.add(store.load_scope(message.run, scope))
         chain = Chain(self._world, visit, header, journal, message)
         if header.status is RunStatus.CANCELLING:
-            self._end(chain, RunStatus.CANCELLED)
+            self._ends.end(chain, RunStatus.CANCELLED)
             return None
-        if (too_late := _too_late(chain)) is not None:
-            self._end(chain, RunStatus.FAILED, error=ErrorInfo.of(RunTimeoutError(too_late)))
+        if (why := too_late(chain)) is not None:
+            self._ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(RunTimeoutError(why)))
             return None
         target = self._target(chain)
         if message.forced:
@@ -241,7 +238,7 @@ class Worker:
         try:
             event = function.validate(load_event(text))
         except EventDataError as error:
-            self._end(chain, RunStatus.FAILED, error=ErrorInfo.of(error))
+            self._ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(error))
             return
         if chain.repeats:
             children.give_up_again(chain)
@@ -275,7 +272,7 @@ class Worker:
         try:
             result = replay.run(call)
         except Swallowed as swallowed:
-            self._end(chain, RunStatus.FAILED, error=ErrorInfo.of(swallowed.error()))
+            self._ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(swallowed.error()))
         except Strayed as strayed:
             self._strayed(chain, function.retry, strayed.error)
         except Exception as error:
@@ -306,10 +303,10 @@ class Worker:
             text = function.codec.encode(result)
             output = chain.keep(text, f"the output of function {function.id!r}", limit=self._app.max_output)
         except StepError as error:
-            self._end(chain, RunStatus.FAILED, error=ErrorInfo.of(error))
+            self._ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(error))
             return
         unused = chain.journal.partitions[""].records.keys() - replay.top.called
-        self._end(chain, RunStatus.COMPLETED, output=output, unused=tuple(sorted(unused)))
+        self._ends.end(chain, RunStatus.COMPLETED, output=output, unused=tuple(sorted(unused)))
 
     def _handler_failed(self, chain: Chain, replay: Replay, retry: Retry, error: Exception) -> None:
         """Code between steps raised: it is tried again, unless the error says that this is useless."""
@@ -318,7 +315,7 @@ class Worker:
         if isinstance(error, DurableError) or attempt >= retry.max_attempts or not retry.wants(error):
             self._settle(chain, replay)
             info = ErrorInfo.of(error)
-            self._end(
+            self._ends.end(
                 chain,
                 RunStatus.FAILED,
                 error=info if info.step_id else info.model_copy(update={"attempts": attempt}),
@@ -344,7 +341,7 @@ class Worker:
         message = chain.message
         attempt = message.failures + 1
         if isinstance(error, DurableError) or attempt >= retry.max_attempts or not retry.wants(error):
-            self._end(chain, RunStatus.FAILED, error=ErrorInfo.of(error, attempts=attempt))
+            self._ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(error, attempts=attempt))
             return
         again = chain.once_more(failures=attempt)
         delay = retry.delay(attempt, f"{chain.run_id}/{message.leaf or message.scope}/{attempt}")
@@ -360,82 +357,7 @@ class Worker:
             chain.lead(order)
 
     def _fail(self, chain: Chain, message: str) -> None:
-        self._end(chain, RunStatus.FAILED, error=ErrorInfo.of(ConfigurationError(message)))
-
-    def _end(self, chain: Chain, status: RunStatus, **outcome: Any) -> None:
-        """Write how the run ended. Whoever comes first decides."""
-        author: Author = chain.author
-        ended = replace(chain.header, status=status, ended=chain.now(), ended_by=author, **outcome)
-        found: Header | None = self._world.store.end_run(ended)
-        if found is not None and found.status is RunStatus.CANCELLING and status is not RunStatus.CANCELLED:
-            ended = replace(chain.header, status=RunStatus.CANCELLED, ended=chain.now(), ended_by=author)
-            found = self._world.store.end_run(ended)
-        self._after_end(found or ended, chain.journal.partitions[""], chain.tag)
-
-    def _after_end(self, header: Header, top: Partition, tag: str) -> None:
-        """What follows the end of a run. Done again by every delivery of the message that ended it."""
-        if header.ended_by is None or header.ended_by.tag != tag:
-            return
-        children.tell_parent(self._world, header, tag)
-        self._forget_cancelling(header)
-        if header.status is RunStatus.FAILED:
-            _log_failure(header)
-            self._handle_failure(header)
-        children.cancel_pending(self._world, header.run_id, top)
-
-    def _forget_cancelling(self, header: Header) -> None:
-        """Let no event find a run any more that it could cancel."""
-        function = self._app.functions.get(header.function_id)
-        if function is not None and function.cancel_on:
-            event = load_event(payloads.read(self._world.blobs, header.event))
-            for waiter in cancelling(function, header, event):
-                self._world.store.remove_waiter(waiter)
-
-    def _handle_failure(self, header: Header) -> None:
-        """Start the function's `on_failure`, if it has one. Its run id follows from the failed run."""
-        function = self._app.functions.get(header.function_id)
-        if function is None or function.failure_handler is None:
-            return
-        assert header.ended is not None
-        assert header.error is not None
-        event = payloads.read(self._world.blobs, header.event)
-        message = ingress.start_message(
-            self._world,
-            function.failure_handler.id,
-            run_id(header.ended, header.run_id, "on_failure"),
-            failure_data(event, header.error, header.run_id, header.function_id),
-            from_millis(header.ended),
-            limit=self._app.max_output + ingress.ROOM_FOR_FAILURE,
-        )
-        self._world.queue.send([Outgoing(message.body())])
-
-
-def _log_failure(header: Header) -> None:
-    """Say that a run has failed, and with what kind of error: its text may hold what is in the event."""
-    assert header.error is not None
-    where = f" in step {header.error.step_id!r}" if header.error.step_id else ""
-    failed_runs.error(
-        "run %s of function %r failed%s: %s",
-        header.run_id,
-        header.function_id,
-        where,
-        header.error.type,
-        extra={"run_id": header.run_id, "function_id": header.function_id},
-    )
-
-
-def _too_late(chain: Chain) -> str | None:
-    """Why a run has timed out, if it has."""
-    header, now = chain.header, chain.now()
-    what = f"run {header.run_id} of function {header.function_id!r}"
-    begun = header.starts or header.created
-    if header.finish_by is not None and now >= header.finish_by:
-        return f"{what} was not over after {timedelta(milliseconds=header.finish_by - begun)}"
-    top = chain.journal.partitions[""]
-    new = not top.records and not top.log and top.failure is None
-    if new and header.start_by is not None and now >= header.start_by:
-        return f"{what} had not begun after {timedelta(milliseconds=header.start_by - begun)}"
-    return None
+        self._ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(ConfigurationError(message)))
 
 
 def _until(invocation: Invocation) -> float:
