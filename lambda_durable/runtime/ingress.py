@@ -21,7 +21,7 @@ from ..engine.journal import Author, Header, Parent, RunStatus
 from ..errors import EventDataError, PayloadTooLargeError
 from ..event_json import dump_event, load_event
 from ..events import Event, MalformedEventError, from_eventbridge
-from ..function import App
+from ..function import App, Function
 from ..ports import Delivery, Outgoing, StoredEvent, World
 from ..schedules import SCHEDULED
 from . import payloads
@@ -184,7 +184,7 @@ def _begin(
         event=payloads.store(world.blobs, run, text, inline=payloads.INLINE_EVENT),
         author=author,
         created=now,
-        labels=_labels(app, function_id, event),
+        labels=_labels(function, event),
         event_id=event.id,
         parent=parent,
         starts=starts,
@@ -219,8 +219,7 @@ def _send_due(world: World, run: str, path: str, at: int, now: int) -> None:
     send_at(world, message.body(), at, now=now, name=f"{run}/{path}")
 
 
-def _labels(app: App, function_id: str, event: Event[Any]) -> tuple[str, ...]:
-    function = app.functions.get(function_id)
+def _labels(function: Function[Any, Any] | None, event: Event[Any]) -> tuple[str, ...]:
     if function is None:
         return ()
     try:
@@ -228,7 +227,7 @@ def _labels(app: App, function_id: str, event: Event[Any]) -> tuple[str, ...]:
     except EventDataError:
         return ()  # the run will say so
     except Exception as error:
-        logger.warning("labels= of function %r failed: %s", function_id, type(error).__name__)
+        logger.warning("labels= of function %r failed: %s", function.id, type(error).__name__)
         return ()
 
 

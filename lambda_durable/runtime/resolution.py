@@ -19,7 +19,7 @@ def end(
     if output is not None and output.key is not None:
         _keep(world, waiter.run_id, output.key)
     woken = Continuation.model_validate_json(waiter.resume)
-    ended, record = world.store.resolve(
+    done, record = world.store.resolve(
         waiter.run_id,
         waiter.path,
         author=Author(max(woken.generation - 1, 0), tag),
@@ -27,7 +27,7 @@ def end(
         output=output,
         error=error,
     )
-    ours = ended or (record is not None and record.author.tag == tag)
+    ours = done or (record is not None and record.author.tag == tag)
     if ours:
         world.queue.send([Outgoing(waiter.resume)])
     if record is not None and record.waits is not None:

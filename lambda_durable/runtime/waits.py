@@ -75,14 +75,16 @@ def begin(chain: Chain, op: Wait, max_output: int) -> None:
 def _taken(chain: Chain, since: int) -> tuple[str, ...]:
     """The ids of the events that ended earlier waits of the run: one may come twice, or be looked back on."""
     ends = [
-        record
+        (record.ended, record.output)
         for partition in chain.journal.partitions.values()
         for record in partition.records.values()
-        if record.kind is Kind.WAIT_FOR_EVENT and record.output is not None
+        if record.kind is Kind.WAIT_FOR_EVENT
+        and record.output is not None
+        and record.ended is not None
+        and record.ended >= since - SKEW
     ]
-    late = sorted(record.ended or 0 for record in ends)[-MOST_TAKEN:][:1]
-    least = max(since - SKEW, *late) if late else since - SKEW
-    texts = (chain.read(record.output) for record in ends if record.output and (record.ended or 0) >= least)
+    latest = sorted(ends, key=lambda end: end[0])[-MOST_TAKEN:]
+    texts = (chain.read(output) for _, output in latest)
     return tuple(load_event(text).id for text in texts if text != "null")
 
 
