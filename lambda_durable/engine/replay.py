@@ -183,11 +183,12 @@ class Replay(ABC):
             return False
         running, halted, waiting = 0, False, []
         for index in range(len(op.keys)):
-            record = records.get(op.branch_path(index))
+            path = op.branch_path(index)
+            record = records.get(path)
             if record is not None and record.final:
                 halted = halted or op.halted_by(record)
-                scope.pending.pop(record.path, None)
-            elif record is not None or index in op.branches:
+                scope.pending.pop(path, None)
+            elif record is not None or index in op.branches or path in self.journal.dispatched:
                 running += 1
                 self._begin_branch(op, index, scope)
             else:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 from ..durations import to_millis
@@ -60,6 +61,7 @@ class Visit:
     longest_step: float = 0.0  # seconds that an attempt took
     stuck: bool = False  # an attempt whose time was up can't be stopped: nothing may begin beside it
     stands_for: str | None = None  # the tag of the message that this one replaces
+    has_stand_in: bool = False  # a message follows that replaces this one
 
     @property
     def tag(self) -> str:
@@ -255,15 +257,20 @@ class Chain:
         self, order: dict[str, list[str]], dispatched: Sequence[str] = (), lines: dict[str, int] | None = None
     ) -> None:
         """Make sure that it is this message that acts next: what the handler has seen, and what is handed
-        out, is written down first where several might act. Raises Stale or Reload when another does."""
+        out, is written down first where several might act. Raises Stale or Reload when another does.
+
+        A follower may take the lead only with an outcome of its own, or one that came back from what was handed
+        out: that of a step which ran beside others in one invocation is that invocation's, still at work.
+        """
+        if self.follower and not any(map(self._brings, chain.from_iterable(order.values()))):
+            raise Stale
         if not order and not dispatched:
-            if self.follower:
-                raise Stale
             return
         log = self.journal.partitions[self.scope].log
         generation = max(self.generation, self._latest + 1) if self.follower else self.generation
         if log:  # what an earlier entry handed out comes back a generation later, and must see this one
             generation = max(generation, log[-1].author.generation + 1)
+        self._leave_a_stand_in()
         entry = LogEntry(
             position=len(log),
             author=Author(generation, self.tag),
@@ -280,6 +287,27 @@ class Chain:
         self.generation = self._mine = generation
         self.progressed = self.outdated = True
         self._latest = max(self._latest, generation)
+
+    def _leave_a_stand_in(self) -> None:
+        """Where another delivery of the message in hand was acknowledged before this one came, this one does not
+        come back if it dies; and whoever finds that it has the lead leaves the rest to it. So a message
+        follows that does what a redelivery would."""
+        visit = self.visit
+        if visit.delivery.receive_count > 1 and not visit.has_stand_in:
+            visit.has_stand_in = True
+            at = self.now() + round(visit.invocation.timeout * 1000) + SKEW
+            body = Continuation.model_validate_json(visit.delivery.body)
+            stand_in = body.model_copy(update={"stands_for": self.tag, "due": None})
+            name = f"{self.run_id}/{self.tag}/stand-in/{visit.delivery.receive_count}"
+            send_at(self.world, stand_in.body(), at, now=self.now(), name=name)
+
+    def _brings(self, path: str) -> bool:
+        """Whether it is an outcome that this message wrote, or that came back from what was handed out."""
+        record = self.journal.find(path)
+        if record is None:
+            return False
+        in_lanes = record.plan is not None and record.plan.lanes > 0
+        return in_lanes or path in self.journal.dispatched or record.author.tag == self.tag
 
     # -- what brings the run back --------------------------------------------------------------------
 

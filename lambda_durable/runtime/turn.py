@@ -168,8 +168,8 @@ class Turn:
             return False
         if self.chain.message.check:
             return True
-        author = op.record.author if op.record is not None else self.chain.journal.dispatched[op.path].author
-        return author.tag == self.chain.tag
+        entry = self.chain.journal.dispatched.get(op.path)  # a sleep may have been registered long before it
+        return self.chain.tag in {told.author.tag for told in (op.record, entry) if told is not None}
 
     def due(self, record: Record) -> int | None:
         """When a record that has no outcome can be gone on with; None for at once."""

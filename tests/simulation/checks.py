@@ -11,6 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ReadTimeoutError
 
+from lambda_durable.aws.table import SHARDS
 from lambda_durable.runs import Run
 from lambda_durable.testing import Faults
 from lambda_durable.testing.simulation import Crashed
@@ -162,6 +163,9 @@ def only_one_arm_of_a_race_runs(case: Case) -> Iterator[str]:
 def effects_belong_to_the_workflow(case: Case) -> Iterator[str]:
     model, _, _ = case.expected
     for path in case.effects.keys() - model.nodes.keys():
+        begun = path in case.workflow.everything().nodes
+        if begun and all(effect.visit.error is not None for effect in case.effects[path]):
+            continue  # it began beside a branch that failed, in an invocation that died, and left no trace
         yield f"the function of {path} ran, and should never have been reached"
 
 
@@ -172,7 +176,7 @@ def attempts_are_what_the_policy_says(case: Case) -> Iterator[str]:
         step = case.run.steps.get(path)
         if not isinstance(node, Step) or step is None or step.status not in ("completed", "failed"):
             continue
-        most = max(node.attempts + (case.again if case.can_die else 0), 1)
+        most = node.attempts + (case.again if case.can_die else 0) + case.runtime.interrupted[path]
         if not node.attempts <= step.attempts <= most and path not in model.interrupted:
             yield f"{path} took {step.attempts} attempts, and should have taken {node.attempts} (at most {most})"
 
@@ -196,7 +200,10 @@ def effects_happen_once_per_attempt(case: Case) -> Iterator[str]:
         for attempt, count in by_attempt.items():
             if count > 1 + case.again:
                 yield f"attempt {attempt} of {path} ran {count} times, with {case.again} repetitions of anything"
-        if len(effects) > node.attempts + case.again and not case.side_by_side:
+        if (
+            len(effects) > node.attempts + case.again + case.runtime.interrupted[path]
+            and not case.side_by_side
+        ):
             yield (
                 f"the function of {path} ran {len(effects)} times, for {node.attempts} attempts and {case.again} "
                 "repetitions of anything"
@@ -221,6 +228,7 @@ def committed_steps_never_run_again(case: Case) -> Iterator[str]:
 @check
 def retries_wait_as_long_as_they_should(case: Case) -> Iterator[str]:
     model, _, _ = case.expected
+    longest = max((node.takes for node in model.nodes.values() if isinstance(node, Step)), default=0)
     skew = timedelta(seconds=5) if case.faults is not None and case.faults.skew else timedelta(milliseconds=1)
     for path, node in model.nodes.items():
         effects = case.effects.get(path, [])
@@ -237,7 +245,8 @@ def retries_wait_as_long_as_they_should(case: Case) -> Iterator[str]:
             least = timedelta(seconds=min(node.delay, 60)) - skew
             if waited < least:
                 yield f"{path} waited {waited} before attempt {attempt}, and its policy says {node.delay} s"
-            if case.faults is None and waited > timedelta(seconds=node.delay + node.takes + 2):
+            # What an invocation still runs may keep it from what is due, when it has no time for both.
+            if case.faults is None and waited > timedelta(seconds=node.delay + node.takes + longest + 2):
                 yield f"{path} waited {waited} before attempt {attempt}, which is more than {node.delay} s"
 
 
@@ -272,6 +281,6 @@ def there_is_no_storm(case: Case) -> Iterator[str]:
     runtime = case.runtime
     if runtime.invocations > most:
         yield f"{runtime.invocations} invocations, for {work} pieces of work (expected at most {most})"
-    calls = sum(runtime.calls.values())
+    calls = sum(runtime.calls.values()) - 2 * SHARDS * runtime.reconciled
     if calls > 12 * most:
         yield f"{calls} AWS calls, for {work} pieces of work (expected at most {12 * most})"

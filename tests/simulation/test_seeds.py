@@ -11,6 +11,10 @@ import pytest
 from tests.simulation.simulate import Setup, simulate
 
 REGRESSIONS = {
+    "a stray delivery that took the lead, and died": (104221, 303298, 102895),
+    "a sleep that was handed out by a redelivery, and registered by an earlier message": (101851,),
+    "a map that was joined while a branch that had been handed out ran its first attempt": (100691,),
+    "a follower that took the lead from who ran the steps whose outcome it saw": (50581, 101976),
     "no time for another step, while one that was abandoned still ran": (2870,),
     "two deliveries side by side, each of which ran all attempts": (1576, 1775),
     "a stray delivery ended a branch whose message another one had acknowledged": (1115,),

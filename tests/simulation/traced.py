@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -10,6 +11,7 @@ from typing import Any
 from lambda_durable.ports import Delivery, Invocation, World
 from lambda_durable.testing import LocalRuntime
 from lambda_durable.testing.simulation import Crashed
+from tests.simulation.nodes import INTERRUPTED
 
 _visit: ContextVar[Visit] = ContextVar("visit")
 
@@ -51,6 +53,9 @@ class TracedRuntime(LocalRuntime):
         """When a step's outcome was durable for certain: its tick."""
         self.settled: dict[tuple[str, int], int] = {}
         """The same of each attempt, those that failed too."""
+        self.interrupted: Counter[str] = Counter()
+        """Attempts of each step that an invocation had no time left for."""
+        self.reconciled = 0
         self.ticks = 0
         self._most = most_invocations
         self._verbose = verbose
@@ -66,6 +71,10 @@ class TracedRuntime(LocalRuntime):
     def tick(self) -> int:
         self.ticks += 1
         return self.ticks
+
+    def reconcile(self) -> None:
+        self.reconciled += 1
+        super().reconcile()
 
     def _deliver(self, delivery: Delivery, done: Any) -> None:
         if len(self.visits) >= self._most:
@@ -129,6 +138,8 @@ class _Watched:
             record = result or args[1]
             tick = runtime.tick()
             runtime.settled.setdefault((args[1].path, args[1].attempts), tick)
+            if record.author == args[1].author and record.error and record.error.type == INTERRUPTED:
+                runtime.interrupted[record.path] += 1
             if record.final:
                 runtime.committed.setdefault(record.path, tick)
         if not name.startswith(("load", "get")):
