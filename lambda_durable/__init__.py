@@ -17,6 +17,7 @@ from .errors import (
     ErrorInfo,
     EventDataError,
     InvokeError,
+    MiddlewareError,
     NestedStepError,
     NonRetriableError,
     PayloadTooLargeError,
@@ -35,6 +36,7 @@ from .errors import (
 )
 from .events import Event, Trigger, on_event
 from .function import Failure, Function
+from .middleware import HandlerReplay, Middleware, Place, RunInfo, StepAttempt
 from .runs import FailedAttempt, Run, RunSummary, StepRecord, WaitingFor
 from .schedules import Schedule, cron, every
 from .signals import Signal
@@ -61,15 +63,20 @@ __all__ = [
     "FailedAttempt",
     "Failure",
     "Function",
+    "HandlerReplay",
     "InvokeError",
+    "Middleware",
+    "MiddlewareError",
     "NestedStepError",
     "NonRetriableError",
     "PayloadTooLargeError",
+    "Place",
     "Retry",
     "RetryAfterError",
     "Run",
     "RunCancelledError",
     "RunFailedError",
+    "RunInfo",
     "RunNotFoundError",
     "RunSkippedError",
     "RunSummary",
@@ -79,6 +86,7 @@ __all__ = [
     "Signal",
     "SignalConflictError",
     "Step",
+    "StepAttempt",
     "StepError",
     "StepFuture",
     "StepInfo",

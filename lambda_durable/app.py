@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 
@@ -19,6 +20,7 @@ from .engine.scope import current_scope
 from .errors import ConfigurationError
 from .events import Event, Trigger
 from .function import Function
+from .middleware import Middleware, check_middleware
 from .runtime.payloads import MAX_OUTPUT
 from .steps import Step
 
@@ -53,7 +55,8 @@ class Durable:
     """The functions that one deployed worker serves.
 
     `retry` and `steps_per_invocation` are the defaults of its functions. `max_output` is the most bytes of
-    JSON that one output, event or payload may have (5 MiB).
+    JSON that one output, event or payload may have (5 MiB). `middleware` is around all of its runs and steps,
+    the first outermost; `middleware_errors` counts what it raised in this process, by name.
     """
 
     def __init__(
@@ -62,12 +65,15 @@ class Durable:
         *,
         steps_per_invocation: StepsPerInvocation = "auto",
         retry: Retry | None = None,
+        middleware: Middleware | Sequence[Middleware] = (),
         max_output: int = MAX_OUTPUT,
     ) -> None:
         self.id = _check_id(id, "an app")
         self.retry = _check_retry(retry, f"app {id!r}") or Retry()
         self.steps_per_invocation = check_steps_per_invocation(steps_per_invocation)
         self.max_output = max_output
+        self.middleware = check_middleware(middleware, f"app {id!r}")
+        self.middleware_errors: Counter[str] = Counter()
         self._functions: dict[str, Function[Any, Any]] = {}
 
     @functools.cached_property

@@ -26,9 +26,10 @@ from .ports import Outgoing, World
 from .runs import Run, RunSummary, Status
 from .runtime import ingress, payloads, signals
 from .runtime.executor import NoExecutor
-from .runtime.large_events import shrink
+from .runtime.large_events import wrap
 from .runtime.messages import Continuation, tag
 from .runtime.run_ids import run_id as make_run_id
+from .runtime.sealing import sealed
 from .runtime.views import run_of, summary_of
 from .serialization import codec, plain_data
 from .signals import signal_text
@@ -56,7 +57,7 @@ class Client:
         self, app: App | None = None, *, stack: str | None = None, world: World | None = None
     ) -> None:
         self._app = app
-        self._world = world if world is not None else _connect(stack)
+        self._world = world if world is not None else sealed(_connect(stack), app)
 
     def send(self, *events: Event[Any]) -> list[str]:
         """Publish events on the app's bus; returns their ids. An id that was sent in the last 24 hours
@@ -70,7 +71,7 @@ class Client:
         now = self._world.clock.now()
         timed = [replace(event, time=now) if event.time_is_default else event for event in events]
         entries = [to_eventbridge_entry(event, self._encode) for event in timed]
-        self._world.bus.put([shrink(self._world.blobs, entry) for entry in entries])
+        self._world.bus.put([wrap(self._world, entry) for entry in entries])
         return [event.id for event in events]
 
     @overload

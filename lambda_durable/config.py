@@ -9,7 +9,7 @@ from random import Random
 from typing import Literal, cast
 
 from .durations import Duration, parse_duration
-from .errors import ConfigurationError, DurableError, RetryAfterError
+from .errors import ConfigurationError, DurableError, MiddlewareError, RetryAfterError
 
 ErrorTypes = type[BaseException] | tuple[type[BaseException], ...]
 
@@ -90,13 +90,14 @@ class Retry:
     def wants(self, error: BaseException) -> bool:
         """Whether an error of this kind is retried, as long as attempts remain.
 
-        An error of ours never is, but for RetryAfterError, which asks for it. What is no Exception (a
+        An error of ours never is, but for RetryAfterError, which asks for it, and MiddlewareError, which is of the
+        app's middleware (a key service that can't be reached). What is no Exception (a
         SystemExit, a CancelledError) broke off the attempt, and counts as one if Exception is retried.
         """
         if isinstance(error, self.give_up_on):
             return False
         if isinstance(error, DurableError):
-            return isinstance(error, RetryAfterError)
+            return isinstance(error, RetryAfterError | MiddlewareError)
         return isinstance(error, self.retry_on) or (
             not isinstance(error, Exception) and issubclass(Exception, self.retry_on)
         )

@@ -6,7 +6,7 @@ import traceback as _traceback
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 LONGEST_TEXT = 16 * 1024
 """Bytes of an error's message, and of its traceback, that are kept."""
@@ -15,7 +15,8 @@ LONGEST_TEXT = 16 * 1024
 class ErrorInfo(BaseModel):
     """An error as it is kept: in a journal, in a finished run, in an event.
 
-    `type` is `module.QualName`, bare for builtins. `reasons` are those of a transaction that was refused.
+    `type` is `module.QualName`, bare for builtins. `reasons` are those of a transaction that was refused. `sealed`
+    is what an app's middleware made of the rest but for step and attempts; only the state has it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -26,6 +27,7 @@ class ErrorInfo(BaseModel):
     step_id: str | None = None
     attempts: int | None = None
     reasons: list[dict[str, str]] | None = None
+    sealed: str | None = Field(default=None, repr=False)
 
     @field_validator("message", "traceback")
     @classmethod
@@ -184,6 +186,10 @@ class DuplicateStepError(DurableError):
 
 class NestedStepError(DurableError):
     """A step was called inside another step."""
+
+
+class MiddlewareError(DurableError):
+    """An app's middleware could not encode or decode what is kept. The message comes back, and is tried again."""
 
 
 class CallbackTokenError(DurableError):

@@ -6,6 +6,7 @@ import contextlib
 import inspect
 import json
 import typing
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar, get_args, get_origin, overload
@@ -19,6 +20,7 @@ from .context import AsyncContext, Context
 from .errors import ConfigurationError, ErrorInfo, EventDataError
 from .event_json import load_event
 from .events import Event, Trigger
+from .middleware import Middleware
 from .serialization import Codec, codec_of
 
 Data = TypeVar("Data")
@@ -229,6 +231,12 @@ class App(Protocol):
     """What a worker and a client need of an app."""
 
     @property
+    def id(self) -> str: ...
+    @property
     def functions(self) -> Mapping[str, Function[Any, Any]]: ...
     @property
     def max_output(self) -> int: ...
+    @property
+    def middleware(self) -> tuple[Middleware, ...]: ...
+    @property
+    def middleware_errors(self) -> Counter[str]: ...

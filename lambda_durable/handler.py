@@ -22,6 +22,7 @@ from .runtime import ingress, registration
 from .runtime.executor import ThreadExecutor
 from .runtime.messages import PoisonError
 from .runtime.reconciler import reconcile
+from .runtime.sealing import sealed
 from .runtime.worker import Worker
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class LambdaHandler:
 
         settings = Settings.from_environment()
         clients = Clients(settings)
-        world = connect(settings, ThreadExecutor(), clients=clients)
+        world = sealed(connect(settings, ThreadExecutor(), clients=clients), self._app)
         check(settings, clients)
         self._failed_queue = settings.failed_queue_arn
         self._acknowledge = SqsQueue(clients.sqs, settings.queue_url, settings.dead_letter_url).delete

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from .engine.journal import Author, Failure, Header, LogEntry, Partition, Payload, Record
 from .errors import ErrorInfo
+from .seals import PLAIN, Seal
 
 
 class Clock(Protocol):
@@ -234,6 +235,10 @@ class Store(Protocol):
         """End a wait from outside, if it still waits. Whether it did, and the record as it is now."""
         ...
 
+    def remember(self, name: str, text: str) -> str:
+        """Keep a text under a name, for good, unless there is one already. The one that is there now."""
+        ...
+
     def overdue(self, now: int) -> Iterator[tuple[str, int]]:
         """Runs that have not ended and whose `check_at` is past: their ids, and the time. Eventually
         consistent. Lazy."""
@@ -270,6 +275,10 @@ class Store(Protocol):
 
 class Blobs(Protocol):
     """Objects too large for the store."""
+
+    def digest(self, text: str) -> str:
+        """64 hexadecimal digits, to name an object by what is in it: the same for an equal text."""
+        ...
 
     def put(self, key: str, text: str) -> None: ...
 
@@ -374,7 +383,8 @@ class Executor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything outside, together."""
+    """Everything outside, together; and how the app's middleware encodes what goes there. Store and blobs see to it
+    themselves; who puts a value into a message closes it."""
 
     clock: Clock
     store: Store
@@ -383,6 +393,7 @@ class World:
     scheduler: Scheduler
     bus: EventBus
     executor: Executor
+    seal: Seal = PLAIN
 
 
 @dataclass(frozen=True, slots=True)

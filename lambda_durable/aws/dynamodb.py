@@ -227,6 +227,13 @@ class DynamoStore(WaitStore):
     def lives_longer(self, run_id: str) -> bool:
         return self._kept.get(run_id, 0) > self._expiry()
 
+    def remember(self, name: str, text_: str) -> str:
+        pk, sk = keys.kept(name), keys.HEADER
+        found = self._get(pk, sk) or self._put(
+            {"pk": text(pk), "sk": text(sk), "v": text(text_)}, NOTHING_IS_THERE
+        )
+        return found["v"]["S"] if found else text_
+
     # Journals
 
     def load_scope(self, run_id: str, scope: str) -> Partition:

@@ -12,6 +12,7 @@ of its own:
                        .[2]          the record at `m[2]`
     e#<event id>       !             an event
     w#..., s#...                     who waits for an event, and for a signal (waiters.py)
+    k#<name>       !             what is kept for good under a name
 
 Log entries sort before records, so a Query that reads an entry goes on to read the outcomes it names: they
 were there before it. Ids hold any character: `%`, `/` and `#` are escaped in a run's id, and the records'
@@ -80,6 +81,10 @@ def pool(number: int) -> str:
 def event(event_id: str) -> str:
     key = f"e#{event_id}"
     return key if fits(key, LONGEST_PARTITION) else f"h#{digest(event_id)}"
+
+
+def kept(name: str) -> str:
+    return f"k#{name}"
 
 
 def event_id(partition: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -23,6 +24,9 @@ class S3Blobs:
     def __init__(self, client: S3Client, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
+
+    def digest(self, text: str) -> str:
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def put(self, key: str, text: str) -> None:
         self._client.put_object(

@@ -160,6 +160,10 @@ def show(
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Go on showing it until it ends; 1 if it did not complete.")
     ] = False,
+    app: Annotated[
+        str | None,
+        typer.Option(metavar="APP", help="path/to/app.py, say, whose middleware reads what it encoded."),
+    ] = None,
     stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
@@ -170,7 +174,7 @@ def show(
     from .show import show_run
 
     with _one_line("show"):
-        completed = show_run(run_id, stack=stack, as_json=as_json, watch=watch)
+        completed = show_run(run_id, app=app, stack=stack, as_json=as_json, watch=watch)
     raise typer.Exit(0 if completed else 1)
 
 

@@ -12,6 +12,7 @@ from ..durations import to_millis
 from ..runs import FailedAttempt, Run, StepRecord
 from .deployed import deployed
 from .display import Display
+from .loading import load_app
 from .plain import as_plain, plain_value, write_json
 from .timeline import Line, awaited, brief_error, brief_outcome, spell, spell_wait, stamp
 
@@ -23,12 +24,12 @@ ENDED = ("completed", "failed", "cancelled", "skipped")
 _FAN_OUTS = ("map", "map_group", "parallel", "group")
 
 
-def show_run(run_id: str, *, stack: str | None, as_json: bool, watch: bool) -> bool:
+def show_run(run_id: str, *, app: str | None, stack: str | None, as_json: bool, watch: bool) -> bool:
     """Print a run; with `watch`, as it goes on until it ends, and then say whether it completed.
 
     Raises UsageError and FailedError.
     """
-    with deployed(stack) as client:
+    with deployed(stack, load_app(app) if app is not None else None) as client:
         run = client.get(run_id)
         view = None if as_json else _View(run)
         while True:

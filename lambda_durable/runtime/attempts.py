@@ -27,6 +27,7 @@ from ..serialization import Codec
 from ..step_info import StepInfo, running_step
 from .chain import SKEW, Chain, Running
 from .effects import Effects
+from .hooks import Hooks
 
 
 @dataclass(slots=True)
@@ -35,6 +36,7 @@ class Attempts:
 
     chain: Chain
     max_output: int
+    hooks: Hooks
     _claims: bool = False
 
     def __post_init__(self) -> None:
@@ -67,6 +69,7 @@ class Attempts:
     def _start(self, op: StepCall, info: StepInfo) -> None:
         running_step.set(info)
         call = op.call if op.outside is None else partial(op.outside, Effects(self.chain, op.path))
+        call = self.hooks.around_step(self.chain.header, op, info.attempt, call)
         self.chain.world.executor.start(op.path, call)
 
     def settled(self) -> None:

@@ -14,7 +14,7 @@ from ..events import Event, to_eventbridge_entry
 from ..serialization import codec
 from . import signals
 from .chain import Chain
-from .large_events import shrink
+from .large_events import wrap
 from .messages import tag
 
 
@@ -28,7 +28,7 @@ class Effects:
     def send_events(self, events: Sequence[Event[Any]]) -> list[str]:
         sent = [self._identified(number, event) for number, event in enumerate(events)]
         world = self.chain.world
-        world.bus.put([shrink(world.blobs, to_eventbridge_entry(event, codec().encode)) for event in sent])
+        world.bus.put([wrap(world, to_eventbridge_entry(event, codec().encode)) for event in sent])
         return [event.id for event in sent]
 
     def send_signal(self, name: str, text: str) -> bool:

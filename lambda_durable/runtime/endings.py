@@ -15,6 +15,7 @@ from ..ports import Outgoing, World
 from . import children, ingress, payloads
 from .arrivals import cancelling
 from .chain import Chain
+from .hooks import Hooks
 from .run_ids import run_id
 
 failed_runs = logging.getLogger("lambda_durable.failed_runs")
@@ -42,6 +43,7 @@ class Endings:
         if header.ended_by is None or header.ended_by.tag != tag:
             return
         children.tell_parent(self._world, header, tag)
+        Hooks.of(self._app).run_ended(header)
         self._forget_cancelling(header)
         if header.status is RunStatus.FAILED:
             _log_failure(header)

@@ -7,7 +7,6 @@ by whoever wrote its header, again if that one comes again.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 from collections.abc import Iterable
@@ -28,7 +27,8 @@ from . import payloads
 from .arrivals import Arrived, cancelling
 from .chain import SKEW
 from .checks import INTERVAL
-from .large_events import LARGEST, restore
+from .hooks import Hooks
+from .large_events import LARGEST, unwrap
 from .messages import FINISH, START, Arrival, Continuation, Due, Invoker, PoisonError, Scheduled, Start, tag
 from .run_ids import run_id
 from .wakes import send_at
@@ -49,7 +49,7 @@ def event(
     come, and wake who waits for it. What is not done `until` then (monotonic) goes to a message of its own.
     Returns the runs' ids, also of those that were started before. Raises PoisonError."""
     try:
-        arrived = from_eventbridge(restore(world.blobs, record))
+        arrived = from_eventbridge(unwrap(world, record))
     except MalformedEventError as error:
         raise PoisonError(f"the message is no EventBridge event: {error}") from None
     now = to_millis(world.clock.now())
@@ -102,6 +102,8 @@ def start(world: World, app: App, message: Start, delivery: Delivery) -> None:
             text = world.blobs.get(message.key)
         except KeyError:
             raise PoisonError(f"the message starts a function, and its event {message.key} is gone") from None
+    else:
+        text = world.seal.open(text, message.run)
     try:
         invoked = load_event(text)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
@@ -129,9 +131,10 @@ def start_message(
     invoker = None
     if parent is not None:
         invoker = Invoker(run=parent.run_id, path=parent.path, resume=parent.resume, depth=parent.depth)
-    if len(text.encode()) <= LARGEST:
-        return Start(function=function_id, run=run, event=text, invoker=invoker)
-    key = f"inbox/{hashlib.sha256(text.encode()).hexdigest()}"
+    closed = world.seal.close(text, run)
+    if len(closed.encode()) <= LARGEST:
+        return Start(function=function_id, run=run, event=closed, invoker=invoker)
+    key = f"inbox/{world.blobs.digest(text)}"
     world.blobs.put(key, text)
     return Start(function=function_id, run=run, key=key, invoker=invoker)
 
@@ -197,6 +200,7 @@ def _begin(
         return None
     for waiter in cancelling(function, found or header, event):
         world.store.add_waiter(waiter)
+    Hooks.of(app).run_started(found or header, event)
     return found or header
 
 

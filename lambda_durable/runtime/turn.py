@@ -25,6 +25,7 @@ from . import branches, waits
 from .attempts import Attempts
 from .chain import Chain
 from .checks import look_again
+from .hooks import Hooks
 from .interrupts import GoOn, Strayed
 from .messages import Continuation
 
@@ -48,10 +49,11 @@ class Turn:
         chain: Chain,
         function: Function[Any, Any],
         max_output: int,
+        hooks: Hooks,
         steps_per_invocation: StepsPerInvocation | None = None,
     ) -> None:
         self.chain = chain
-        self.attempts = Attempts(chain, max_output)
+        self.attempts = Attempts(chain, max_output, hooks)
         self.focus = chain.focus
         self._new: set[str] = set()  # scopes that this turn was the first to enter
         self._looked = chain.world.clock.monotonic()

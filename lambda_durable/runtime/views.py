@@ -10,6 +10,7 @@ from ..durations import from_millis, to_millis
 from ..engine import paths
 from ..engine.journal import Header, Kind, Partition, Record, RunStatus, State
 from ..event_json import load_event
+from ..events import Event
 from ..function import Function
 from ..ports import World
 from ..runs import FailedAttempt, Run, RunSummary, StepRecord, WaitingFor
@@ -31,13 +32,18 @@ def run_of(world: World, header: Header, top: Partition, function: Function[Any,
         output=output,
         error=header.error,
         retrying=_retrying(world, header, top),
-        event=load_event(payloads.read(world.blobs, header.event)),
+        event=_event(payloads.read(world.blobs, header.event)),
         labels=header.labels,
         created_at=from_millis(header.created),
         started_at=None if status is RunStatus.QUEUED else from_millis(header.starts or header.created),
         ended_at=_time(header.ended),
         steps={step.id: step for step in _steps(world, header, top)},
     )
+
+
+def _event(text: str) -> Event[Any] | None:
+    """None for one that only the app can read."""
+    return load_event(text) if text.startswith("{") else None
 
 
 def _retrying(world: World, header: Header, top: Partition) -> FailedAttempt | None:

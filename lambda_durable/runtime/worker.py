@@ -31,6 +31,7 @@ from . import branches, checks, children, ingress
 from .attempts import what_left
 from .chain import Chain, Visit
 from .endings import Endings, too_late
+from .hooks import Hooks
 from .interrupts import GoOn, Strayed
 from .logs import HandlerLog
 from .messages import FINISH, START, Arrival, Continuation, Due, PoisonError, Scheduled, Start, parse
@@ -57,6 +58,7 @@ class Worker:
         self._app = app
         self._world = world
         self._steps_per_invocation = steps_per_invocation
+        self._hooks = Hooks.of(app)
         self._ends = Endings(app, world)
 
     def handle(self, delivery: Delivery, invocation: Invocation) -> None:
@@ -242,7 +244,7 @@ class Worker:
             return
         if chain.repeats:
             children.give_up_again(chain)
-        turn = Turn(chain, function, self._app.max_output, self._steps_per_invocation)
+        turn = Turn(chain, function, self._app.max_output, self._hooks, self._steps_per_invocation)
         kind: type[Replay] = AsyncReplay if function.is_async else SyncReplay
         replay = kind(
             run_id=header.run_id,
@@ -270,7 +272,7 @@ class Worker:
             _logger=log.logger,
         )
         try:
-            result = replay.run(call)
+            result = self._hooks.around_handler(chain.header, event, partial(replay.run, call))
         except Swallowed as swallowed:
             self._ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(swallowed.error()))
         except Strayed as strayed:

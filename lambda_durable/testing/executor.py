@@ -6,12 +6,13 @@ import functools
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context, copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from queue import SimpleQueue
 from typing import Any
 
 from ..runtime.executor import Job, step_loop
+from ..runtime.hooks import Surrounded
 from .simulation import Crashed, Process, Simulation, seconds
 from .traffic import Traffic
 
@@ -29,6 +30,8 @@ class Stub:
         """The stub's function, called as the step's own would be."""
         if self.fn is None:
             return call
+        if isinstance(call, Surrounded):
+            return replace(call, call=self.instead_of(call.call))
         if not isinstance(call, functools.partial):
             return self.fn
         return functools.partial(self.fn, *call.args, **call.keywords)

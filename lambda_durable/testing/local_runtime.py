@@ -17,6 +17,7 @@ from ..runtime.executor import NoExecutor
 from ..runtime.reconciler import reconcile
 from ..runtime.registration import register
 from ..runtime.run_ids import run_id as make_run_id
+from ..runtime.sealing import sealed
 from ..runtime.worker import Worker
 from .executor import Stub, Stubs, VirtualExecutor
 from .fakes import DeadLetter, FakeBus, FakeQueue, FakeScheduler, Misuse, VirtualClock, random_uuid
@@ -281,7 +282,7 @@ class LocalRuntime:
         from ..aws.dynamodb import DynamoStore
         from ..aws.s3 import S3Blobs
 
-        return World(
+        world = World(
             clock=clock,
             store=DynamoStore(self.aws("dynamodb"), _TABLE, retention=timedelta(days=30), clock=clock),
             blobs=S3Blobs(self.aws("s3"), self._bucket),
@@ -290,3 +291,4 @@ class LocalRuntime:
             bus=self._bus,
             executor=executor,
         )
+        return sealed(world, self._app)

@@ -28,3 +28,8 @@ def test_keys_hold_any_character(blobs: Blobs, key: str) -> None:
 def test_what_was_never_put_is_a_key_error_that_names_it(blobs: Blobs) -> None:
     with pytest.raises(KeyError, match="run/nothing"):
         blobs.get("run/nothing")
+
+
+def test_a_digest_is_the_same_for_an_equal_text_alone(blobs: Blobs) -> None:
+    assert blobs.digest("💥") == blobs.digest("💥") != blobs.digest("x")
+    assert len(blobs.digest("x")) == 64

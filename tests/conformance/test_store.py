@@ -404,3 +404,9 @@ def test_the_newest_failure_is_kept(store: Store) -> None:
     loaded = store.load_run(RUN)
     assert loaded
     assert loaded[1] == Partition("", failure=failure(2))
+
+
+def test_what_is_kept_under_a_name_stays_what_it_was_first(store: Store) -> None:
+    assert store.remember("key", "one") == "one"
+    assert store.remember("key", "two") == "one"
+    assert store.remember("other", "two") == "two"

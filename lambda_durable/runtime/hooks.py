@@ -1,0 +1,231 @@
+"""Calls an app's middleware, and keeps what goes wrong in it away from the run."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ..calls import is_async
+from ..durations import from_millis
+from ..engine.journal import Header
+from ..engine.operations import Committed, StepCall
+from ..events import Event
+from ..function import App
+from ..middleware import HandlerReplay, Middleware, RunInfo, StepAttempt, middleware_name
+
+logger = logging.getLogger("lambda_durable.middleware")
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """The middleware of an app. `errors` counts what its hooks raised, by name."""
+
+    app_id: str
+    middleware: tuple[Middleware, ...]
+    errors: Counter[str]
+
+    @classmethod
+    def of(cls, app: App) -> Hooks:
+        return cls(app.id, app.middleware, app.middleware_errors)
+
+    def run_started(self, header: Header, event: Event[Any]) -> None:
+        for each in self.middleware:
+            info = self._run(header)
+            self._try(each, "run_started", info, partial(each.run_started, info, event))
+
+    def run_ended(self, header: Header) -> None:
+        for each in self.middleware:
+            info = self._run(header)
+            call = partial(each.run_ended, info, header.status.value, header.error)
+            self._try(each, "run_ended", info, call)
+
+    def around_handler(self, header: Header, event: Event[Any], call: Callable[[], Any]) -> Any:
+        """Replay a handler."""
+        if not self.middleware:
+            return call()
+        replay = HandlerReplay(run=self._run(header), event=event)
+        around = Around(self, replay.run, "around_handler", lambda each: each.around_handler(replay))
+        around.enter()
+        try:
+            replay.result = call()
+        except Exception as error:
+            replay.status, replay.error = "raised", error
+            around.leave(error)
+            raise
+        except BaseException:
+            replay.status = "suspended"
+            around.leave(None)
+            raise
+        result, replay.status = replay.result, "returned"
+        around.leave(None)
+        return result
+
+    def around_step(
+        self, header: Header, op: StepCall, attempt: int, call: Callable[[], Any]
+    ) -> Callable[[], Any]:
+        """What runs an attempt of a step's function."""
+        if not self.middleware:
+            return call
+        step = StepAttempt(run=self._run(header), step_id=op.path, kind=op.kind.value, attempt=attempt)
+        if op.outside is not None or not isinstance(call, partial):
+            return Surrounded(call, self, step)
+        if op.poll is not None:  # its check wraps the function, and what the function returns
+            inner, *rest = call.args
+            return partial(call.func, self._surrounded(inner, step), *rest)
+        return self._surrounded(call, step)
+
+    def _surrounded(self, call: Callable[[], Any], step: StepAttempt) -> Surrounded:
+        if isinstance(call, partial):
+            step.args, step.kwargs = call.args, call.keywords
+        return Surrounded(call, self, step)
+
+    def _run(self, header: Header) -> RunInfo:
+        parent = header.parent
+        return RunInfo(
+            app_id=self.app_id,
+            run_id=header.run_id,
+            function_id=header.function_id,
+            event_id=header.event_id,
+            created_at=from_millis(header.created),
+            labels=header.labels,
+            parent_run_id=parent.run_id if parent is not None else None,
+            parent_step_id=parent.path if parent is not None else None,
+        )
+
+    def _try(
+        self,
+        middleware: Middleware,
+        hook: str,
+        run: RunInfo,
+        call: Callable[[], Any],
+        step: str | None = None,
+    ) -> Any:
+        """What a hook returns; None if it raised."""
+        try:
+            return call()
+        except Exception as error:
+            name = middleware_name(middleware)
+            self.errors[name] += 1
+            logger.error(
+                "%s of middleware %r raised %s, and the run goes on (run %s of function %r%s)",
+                hook,
+                name,
+                type(error).__name__,
+                run.run_id,
+                run.function_id,
+                f", step {step!r}" if step else "",
+                exc_info=error,
+                extra={
+                    "run_id": run.run_id,
+                    "function_id": run.function_id,
+                    "step_id": step,
+                    "middleware": name,
+                },
+            )
+            return None
+
+
+class Around:
+    """The context managers of one hook, entered in order and left in reverse."""
+
+    def __init__(
+        self,
+        hooks: Hooks,
+        run: RunInfo,
+        name: str,
+        make: Callable[[Middleware], AbstractContextManager[object]],
+        step: str | None = None,
+    ) -> None:
+        self._hooks = hooks
+        self._run = run
+        self._name = name
+        self._make = make
+        self._step = step
+        self._entered: list[tuple[Middleware, AbstractContextManager[object]]] = []
+
+    def enter(self) -> None:
+        for each in self._hooks.middleware:
+            self._try(each, partial(self._enter, each))
+
+    def leave(self, error: BaseException | None) -> None:
+        while self._entered:
+            each, entered = self._entered.pop()
+            self._try(each, partial(_leave, entered, error))
+
+    def _enter(self, middleware: Middleware) -> None:
+        made = self._make(middleware)
+        made.__enter__()
+        self._entered.append((middleware, made))
+
+    def _try(self, middleware: Middleware, call: Callable[[], Any]) -> None:
+        self._hooks._try(middleware, self._name, self._run, call, self._step)
+
+
+@dataclass(frozen=True, slots=True)
+class Surrounded:
+    """A step's function with the middleware around it. `call` is plain or async, and so is this."""
+
+    call: Callable[[], Any]
+    hooks: Hooks
+    step: StepAttempt
+
+    def __call__(self) -> Any:
+        return self._run_async() if is_async(self.call) else self._run()
+
+    def _around(self) -> Around:
+        step = self.step
+        around = Around(
+            self.hooks, step.run, "around_step", lambda each: each.around_step(step), step.step_id
+        )
+        around.enter()
+        return around
+
+    def _run(self) -> Any:
+        around = self._around()
+        try:
+            result = self.call()
+        except BaseException as error:
+            self._failed(around, error)
+            raise
+        return self._finish(around, result) if inspect.isawaitable(result) else self._ended(around, result)
+
+    async def _run_async(self) -> Any:
+        return await self._finish(self._around(), self.call())
+
+    async def _finish(self, around: Around, awaitable: Awaitable[Any]) -> Any:
+        try:
+            result = await awaitable
+        except BaseException as error:
+            self._failed(around, error)
+            raise
+        return self._ended(around, result)
+
+    def _ended(self, around: Around, result: Any) -> Any:
+        if isinstance(result, Committed):
+            around.leave(None)
+            return result
+        self.step.result = result
+        around.leave(None)
+        return self.step.result
+
+    def _failed(self, around: Around, error: BaseException) -> None:
+        self.step.error = error
+        around.leave(error)
+
+
+def _leave(entered: AbstractContextManager[object], error: BaseException | None) -> None:
+    """Leave a hook. An error that merely passes through it is none of its own."""
+    try:
+        if error is None:
+            entered.__exit__(None, None, None)
+        else:
+            entered.__exit__(type(error), error, error.__traceback__)
+    except Exception as raised:
+        if raised is not error:
+            raise
