@@ -52,9 +52,9 @@ class Effects:
         return Committed(found if found is not None else wanted)
 
     def _identified(self, number: int, event: Event[Any]) -> Event[Any]:
-        if event.time_is_default:
-            event = replace(event, time=from_millis(self.chain.now()))
-        if event.id_is_default:
-            key = f"{self.chain.run_id}/{self.path}/{number}"
-            event = replace(event, id=hashlib.sha256(key.encode()).hexdigest()[:32])
-        return event
+        key = f"{self.chain.run_id}/{self.path}/{number}"
+        return replace(
+            event,
+            id=hashlib.sha256(key.encode()).hexdigest()[:32] if event.id_is_default else event.id,
+            time=from_millis(self.chain.now()) if event.time_is_default else event.time,
+        )

@@ -9,10 +9,11 @@ from ..errors import ErrorInfo, SignalConflictError
 from ..ports import Outgoing, Waiter, World
 from . import payloads
 from .chain import Chain
+from .messages import Continuation
 from .resolution import end, ended, waiters_of
 
-SAFETY = 20
-"""Seconds after which a run is woken all the same when who ended its wait died before saying so."""
+SAFETY = 300
+"""Seconds after which a run is looked after whose wait was ended: who did may have died before saying so."""
 
 
 def hold(chain: Chain, record: Record, *, replace: bool, awaits: Callable[[str], bool]) -> None:
@@ -48,8 +49,10 @@ def send(world: World, name: str, text: str, tag: str) -> bool:
     holder = world.store.signal_holder(name)
     if holder is None or not _still_waits(world, holder):
         return holder is not None and _was_ended_by(world, holder, tag)
-    # Who sends may die once the wait has ended, and is not called again. So a message goes first.
-    world.queue.send([Outgoing(holder.resume, SAFETY)])
+    # Who sends may die once the wait has ended, and is not called again. So a check goes first.
+    resume = Continuation.model_validate_json(holder.resume)
+    check = resume.model_copy(update={"forced": True, "check": True})
+    world.queue.send([Outgoing(check.body(), SAFETY)])
     output = payloads.store(world.blobs, holder.run_id, text, inline=payloads.INLINE_OUTPUT)
     return end(world, holder, tag, output=output)
 

@@ -188,7 +188,11 @@ class Worker:
             and record.author.generation >= message.generation
         ):
             return False  # another message has made an attempt since this one was sent
-        if due is None or self._due_at(chain, due) != due.at or due.at <= chain.now():
+        if due is None:
+            return True
+        if self._due_at(chain, due) != due.at:
+            return not self._was_ended_by_another(chain, due.path)
+        if due.at <= chain.now():
             return True
         chain.repeats = False  # a wake that came early goes back, and is still the only one
         chain.wake(due.path, due.at, message=chain.once_more())
@@ -218,6 +222,19 @@ class Worker:
             return chain.header.finish_by
         record = self._record(chain, due.path)
         return record.wake_at if record is not None and not record.final else None
+
+    def _was_ended_by_another(self, chain: Chain, path: str) -> bool:
+        """Whether it is a wait that somebody outside ended before its time was over: that one sends the message
+        which goes on."""
+        if path.startswith(":"):
+            return False
+        record = self._record(chain, path)
+        return (
+            record is not None
+            and record.final
+            and record.waits is not None
+            and record.author.tag != chain.tag
+        )
 
     def _already_ended(self, chain: Chain, record: Record) -> None:
         """A branch or leaf has its outcome. If this very message brought it, its work ends with what comes

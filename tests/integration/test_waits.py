@@ -13,6 +13,7 @@ from lambda_durable import (
     Context,
     Durable,
     Event,
+    Retry,
     Signal,
     SignalConflictError,
     on_event,
@@ -381,6 +382,45 @@ def test_a_step_sends_events(durable, app):
 
     assert ids[1] == "mine"
     assert sorted(got, key=lambda found: found[1]) == [(ids[0], 1), ("mine", 2)]
+
+
+@pytest.mark.parametrize("chosen", [None, "mine"])
+def test_an_event_that_is_sent_again_has_the_same_id(durable, chosen):
+    app, received = Durable("app", retry=Retry.fixed("1s", 50)), []
+
+    @app.function("receiver", on_event("sent"))
+    def receiver(ctx: Context) -> None:
+        received.append(ctx.event.id)
+
+    @app.function("sender")
+    def sender(ctx: Context) -> list[str]:
+        event = Event("sent", {"n": 1}) if chosen is None else Event("sent", {"n": 1}, id=chosen)
+        return ctx.step.send_event("send", event)
+
+    rt = durable(app, faults=Faults(lose_response=0.5), seed=3)
+    run = rt.run(sender)
+
+    assert rt.calls["events:PutEvents"] > 1
+    assert set(received) == set(run.output)
+    assert len(list(rt.runs(receiver))) == 1
+
+
+def test_a_time_out_that_comes_too_late_leaves_the_run_alone(durable):
+    app, charged = Durable("app"), []
+
+    @app.function("order")
+    def order(ctx: Context) -> None:
+        ctx.step.wait_for_event("paid", "paid", timeout="30s")
+        ctx.step.run("ship", charged.append, "shipped")
+
+    rt = durable(app)
+    rt.stub("ship", charged.append, takes="50s")
+    rt.start(order)
+    rt.advance("20s")
+    rt.send(Event("paid"))
+    rt.drain()
+
+    assert charged == ["shipped"]
 
 
 # -- bad input ----------------------------------------------------------------------------------------

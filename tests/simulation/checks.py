@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -16,8 +16,13 @@ from lambda_durable.runs import Run
 from lambda_durable.testing import Faults
 from lambda_durable.testing.simulation import Crashed
 from tests.simulation.nodes import Failed, Group, Model, NoArm, Sleep, Step, within
+from tests.simulation.outside import TABLE, Invoke, Poll, Send, Transact, Waiting
 from tests.simulation.traced import Effect, TracedRuntime
 from tests.simulation.workflows import Workflow
+
+START = datetime(2025, 1, 1, tzinfo=UTC)
+SKEW = 5
+"""Seconds by which two hosts' clocks may differ."""
 
 
 @dataclass
@@ -31,12 +36,19 @@ class Case:
 
     @cached_property
     def expected(self) -> tuple[Model, Any, str | None]:
-        """The model of this run: itself, the output, and the path of the step that the run fails on."""
+        """The model of this run: itself, the output, and the path of the step that the run fails on. Of a run
+        that was cancelled, nobody knows how far it got."""
+        if self.cancelled:
+            return self.workflow.everything(), None, None
         model = Model(self.run.steps)
         try:
             return model, model.body("", self.workflow.nodes, 0), None
         except Failed as failed:
             return model, None, failed.path
+
+    @property
+    def cancelled(self) -> bool:
+        return self.run.status == "cancelled"
 
     @cached_property
     def effects(self) -> dict[str, list[Effect]]:
@@ -94,7 +106,10 @@ def violations(case: Case) -> list[str]:
 
 def the_run_ends(case: Case) -> Iterator[str]:
     run = case.run
-    if run.status not in ("completed", "failed"):
+    ends = ["completed", "failed"]
+    if any(happening.kind == "cancel" for happening in case.workflow.happenings):
+        ends.append("cancelled")
+    if run.status not in ends:
         last = case.runtime.visits[-1] if case.runtime.visits else None
         yield f"the run is {run.status}, and nothing will bring it back; the last message was {last}"
 
@@ -117,6 +132,8 @@ def invocations_fail_for_a_reason(case: Case) -> Iterator[str]:
 def it_ends_as_the_workflow_says(case: Case) -> Iterator[str]:
     _, output, failed = case.expected
     run = case.run
+    if case.cancelled:
+        return
     if failed is None:
         if run.status != "completed":
             yield f"the run failed, and should have completed: {run.error}"
@@ -139,7 +156,7 @@ def an_interrupted_step_was_interrupted(case: Case) -> Iterator[str]:
 @check
 def steps_are_complete(case: Case) -> Iterator[str]:
     model, _, _ = case.expected
-    for path in sorted(model.required):
+    for path in () if case.cancelled else sorted(model.required):
         step = case.run.steps.get(path)
         if step is None:
             yield f"{path} should have run, and has no record"
@@ -274,7 +291,15 @@ def there_is_no_storm(case: Case) -> Iterator[str]:
     model = case.workflow.everything()
     work = 0
     for node in model.nodes.values():
-        work += 2 * node.attempts if isinstance(node, Step) else 2 + isinstance(node, Group)
+        if isinstance(node, Step):
+            work += 2 * node.attempts
+        elif isinstance(node, Poll):
+            work += 2 + min(node.until, node.timeout) // node.every
+        else:
+            work += (
+                2 + isinstance(node, Group) + 4 * isinstance(node, (Invoke, Send)) + isinstance(node, Waiting)
+            )
+    work += len(case.workflow.happenings)
     most = 4 + 2 * work
     if case.faults is not None:
         most = 40 + 6 * most
@@ -284,3 +309,71 @@ def there_is_no_storm(case: Case) -> Iterator[str]:
     calls = sum(runtime.calls.values()) - 2 * SHARDS * runtime.reconciled
     if calls > 12 * most:
         yield f"{calls} AWS calls, for {work} pieces of work (expected at most {12 * most})"
+
+
+@check
+def waits_end_with_what_came(case: Case) -> Iterator[str]:
+    model, _, _ = case.expected
+    for path, node in model.nodes.items():
+        step = case.run.steps.get(path)
+        if not isinstance(node, Waiting) or step is None or step.status != "completed":
+            continue
+        number, came = node.number(step.output), case.workflow.happenings
+        assert step.started_at is not None
+        assert step.ended_at is not None
+        begun, ended = seconds_of(step.started_at), seconds_of(step.ended_at)
+        suits = [
+            one
+            for one in came
+            if one.name == node.name and (one.matches or not getattr(node, "matching", False))
+        ]
+        if number is not None and number not in {one.number for one in suits if one.at <= ended + SKEW}:
+            yield f"{path} ended with {number}, which nobody had sent to it"
+        if number is None and ended < begun + node.seconds - SKEW:
+            yield f"{path} gave up after {ended - begun} s, and not after {node.seconds}"
+        if case.faults is None:
+            first = min((one.at for one in suits if begun < one.at < begun + node.seconds - 1), default=None)
+            if first is not None and (number is None or ended > first + 1):
+                yield f"{path} ended at {ended} with {number}, and what it waited for came at {first}"
+
+
+@check
+def transactions_happen_once(case: Case) -> Iterator[str]:
+    model, _, _ = case.expected
+    steps = [path for path, node in model.nodes.items() if isinstance(node, Transact)]
+    if not steps:
+        return
+    items = case.runtime.aws("dynamodb").scan(TableName=TABLE["TableName"])["Items"]
+    found = {item["id"]["S"]: int(item["n"]["N"]) for item in items}
+    done = Counter(
+        model.nodes[path].id
+        for path in steps
+        if (step := case.run.steps.get(path)) and step.status == "completed"
+    )
+    if found != done:
+        yield f"the table holds {found}, and the journal says {dict(done)}"
+
+
+@check
+def other_runs_end(case: Case) -> Iterator[str]:
+    for run in case.runtime.runs(limit=1000):
+        if run.run_id != case.run.run_id and run.status not in ("completed", "failed", "cancelled"):
+            yield f"run {run.run_id} of {run.function_id} is {run.status}"
+
+
+@check
+def events_are_sent_once(case: Case) -> Iterator[str]:
+    model, _, _ = case.expected
+    sends = [
+        case.run.steps[path]
+        for path, node in model.nodes.items()
+        if isinstance(node, Send) and path in case.run.steps
+    ]
+    done = sum(step.status == "completed" for step in sends)
+    started = sum(run.function_id == "sent" for run in case.runtime.runs(limit=1000))
+    if not done <= started <= len(sends):
+        yield f"{done} events were sent (at most {len(sends)}), and {started} runs started by them"
+
+
+def seconds_of(time: datetime) -> float:
+    return (time - START).total_seconds()

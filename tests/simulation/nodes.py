@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from lambda_durable import NonRetriableError, Retry, StepError
 from lambda_durable.runs import StepRecord
@@ -33,12 +33,27 @@ def digest(path: str, acc: int) -> int:
     return zlib.crc32(f"{path}|{acc}".encode())
 
 
+class Outside(Protocol):
+    """What a workflow meets outside itself."""
+
+    def log(self, path: str, attempt: int, succeeds: bool, /) -> None:
+        """Told of each effect: the step's path, the attempt, and whether it is to succeed."""
+        ...
+
+    def seconds(self) -> float:
+        """Since the run was started."""
+        ...
+
+
 class Env:
     """What a node runs in. `function(step)` is the step's function; `ctx_step` the handler's `ctx.step`."""
 
-    def __init__(self, ctx_step: Any, function: Callable[[Step], Callable[[int], Any]]) -> None:
+    def __init__(
+        self, ctx_step: Any, function: Callable[[Step], Callable[[int], Any]], outside: Outside
+    ) -> None:
         self.step = ctx_step
         self.function = function
+        self.outside = outside
 
     def call(self, step: Step, acc: int) -> Any:
         """The step as the handler calls it: its result, or in an async handler its coroutine."""

@@ -14,15 +14,20 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, fields
+from datetime import timedelta
+from functools import partial
 from random import Random
 from typing import Any
 
+from lambda_durable import RunNotFoundError
 from lambda_durable.testing import Faults
-from tests.simulation.checks import Case, violations
+from tests.simulation.checks import Case, seconds_of, violations
 from tests.simulation.nodes import Step
+from tests.simulation.outside import KEY, TABLE, Happening, Transact
 from tests.simulation.traced import Storm, TracedRuntime
 from tests.simulation.workflows import Workflow, random_workflow
 
@@ -53,11 +58,12 @@ class Setup:
     lose: bool = False
 
     @classmethod
-    def of(cls, seed: int, mode: Any = None, *, lose: bool = False) -> Setup:
+    def of(cls, seed: int, mode: Any = None, *, lose: bool = False, opened: bool = False) -> Setup:
         random = Random(f"setup {seed}")
         drawn = random.choice(MODES)
         faults = random.choice([*FAULTS, "none", "everything", "everything"])
-        workflow = random_workflow(seed, is_async=random.random() < 0.5, size=random.choice((3, 6, 12)))
+        is_async, size = random.random() < 0.5, random.choice((3, 6, 12))
+        workflow = random_workflow(seed, is_async=is_async, size=size, opened=opened)
         timeout = random.choice(("60s", "900s"))
         return cls(seed, workflow, drawn if mode is None else mode, faults, timeout, lose)
 
@@ -82,23 +88,29 @@ def simulate(setup: Setup, *, verbose: bool = False) -> list[str]:
     logging.getLogger("lambda_durable.failed_runs").setLevel(logging.CRITICAL)  # many are to fail
     faults = setup.make_faults()
     everything = setup.workflow.everything()
-    app, function = setup.workflow.build(lambda *effect: runtime.log(*effect))
-    runtime = TracedRuntime(
+    outside = _Outside()
+    app, function = setup.workflow.build(outside)
+    outside.runtime = runtime = TracedRuntime(
         app,
         steps_per_invocation=setup.mode,
         faults=faults,
         seed=setup.seed,
         lambda_timeout=setup.timeout,
-        most_invocations=100 + 8 * len(everything.nodes),
+        most_invocations=1000 + 20 * len(everything.nodes) + 20 * len(setup.workflow.happenings),
         verbose=verbose,
     )
     for path, node in everything.nodes.items():
         if isinstance(node, Step) and node.takes:
             runtime.stub(path, takes=f"{node.takes}s")
+    if any(isinstance(node, Transact) for node in everything.nodes.values()):
+        runtime.aws("dynamodb").create_table(**TABLE)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
-            run_id = runtime.start(function).run_id
+            run_id = runtime.start(function, {"key": KEY}).run_id
+            for happening in setup.workflow.happenings:
+                runtime.advance(timedelta(seconds=max(happening.at - outside.seconds(), 0)))
+                _happens(happening, runtime, run_id)
             runtime.drain()
             return violations(Case(setup.workflow, runtime.get(run_id), runtime, faults))
     except Storm as storm:
@@ -109,23 +121,45 @@ def simulate(setup: Setup, *, verbose: bool = False) -> list[str]:
         runtime.close()
 
 
+def _happens(happening: Happening, runtime: TracedRuntime, run_id: str) -> None:
+    if happening.kind == "event":
+        runtime.send(happening.event())
+    elif happening.kind == "signal":
+        runtime.client.send_signal(happening.name, happening.number)
+    else:
+        with suppress(RunNotFoundError):  # its start is late
+            runtime.client.cancel(run_id)
+
+
+class _Outside:
+    """What a workflow meets outside itself, in the runtime."""
+
+    runtime: TracedRuntime
+
+    def log(self, path: str, attempt: int, succeeds: bool) -> None:
+        self.runtime.log(path, attempt, succeeds)
+
+    def seconds(self) -> float:
+        return seconds_of(self.runtime.now())
+
+
 @dataclass(frozen=True)
 class Report:
     seed: int
     wrong: list[str]
 
 
-def run_seed(seed: int, mode: Any = None, lose: bool = False) -> Report:
-    return Report(seed, simulate(Setup.of(seed, mode, lose=lose)))
+def run_seed(seed: int, setup: Callable[..., Setup]) -> Report:
+    return Report(seed, simulate(setup(seed)))
 
 
-def _reports(seeds: range, mode: Any, lose: bool, processes: int) -> Iterator[Report]:
+def _reports(seeds: range, setup: Callable[..., Setup], processes: int) -> Iterator[Report]:
     if processes == 1 or len(seeds) == 1:
-        yield from (run_seed(seed, mode, lose) for seed in seeds)
+        yield from (run_seed(seed, setup) for seed in seeds)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        yield from pool.map(run_seed, seeds, [mode] * len(seeds), [lose] * len(seeds), chunksize=4)
+        yield from pool.map(run_seed, seeds, [setup] * len(seeds), chunksize=4)
 
 
 def _mode(text: str) -> Any:
@@ -138,26 +172,27 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="the first one (default: 0)")
     parser.add_argument("--steps-per-invocation", type=_mode, default=None, help="instead of the seed's own")
     parser.add_argument("--lose", action="store_true", help="lose messages and schedules, too")
+    parser.add_argument("--closed", action="store_true", help="workflows of steps and sleeps alone")
     parser.add_argument("--verbose", action="store_true", help="show all that happens (with --seeds 1)")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
     seeds = range(options.seed, options.seed + options.seeds)
-    mode, lose = options.steps_per_invocation, options.lose
+    mode = options.steps_per_invocation
+    setup = partial(Setup.of, mode=mode, lose=options.lose, opened=not options.closed)
     if options.verbose:
         for seed in seeds:
-            setup = Setup.of(seed, mode, lose=lose)
-            print(setup.text())
-            simulate(setup, verbose=True)
+            print(setup(seed).text())
+            simulate(setup(seed), verbose=True)
     failed = 0
     began = time.monotonic()
-    for number, report in enumerate(_reports(seeds, mode, lose, options.processes), 1):
+    for number, report in enumerate(_reports(seeds, setup, options.processes), 1):
         if report.wrong:
             failed += 1
-            print(f"\nFAILED {Setup.of(report.seed, mode, lose=lose).text()}")
+            print(f"\nFAILED {setup(report.seed).text()}")
             for text in report.wrong:
                 print(f"  - {text}")
             again = f" --steps-per-invocation {mode}" if mode is not None else ""
-            again += " --lose" if lose else ""
+            again += " --lose" * options.lose + " --closed" * options.closed
             print(f"  replay: scripts/simulate --seed {report.seed} --seeds 1 --verbose{again}")
         if number % 50 == 0 or number == len(seeds):
             print(

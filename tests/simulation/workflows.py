@@ -8,24 +8,35 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from lambda_durable import AsyncContext, Context, Durable, current_step
+from lambda_durable import AsyncContext, Context, Durable, NonRetriableError, current_step, on_event
 from lambda_durable.function import Function
-from tests.simulation.nodes import Env, Group, Model, Node, Sleep, Step, run_body, run_body_async
+from tests.simulation.nodes import (
+    Env,
+    Group,
+    Model,
+    Node,
+    Outside,
+    Sleep,
+    Step,
+    digest,
+    run_body,
+    run_body_async,
+)
+from tests.simulation.outside import Approval, EventWait, Happening, Invoke, Poll, Send, SignalWait, Transact
 from tests.simulation.parallels import Branches, Gather, Map, Polled, Race, Tasks
-
-Log = Callable[[str, int, bool], None]
-"""Told of each effect: the step's path, the attempt, and whether it is to succeed."""
 
 
 @dataclass(frozen=True)
 class Workflow:
     nodes: Sequence[Node]
     is_async: bool = False
+    happenings: Sequence[Happening] = ()
 
     def text(self) -> str:
         lines = [line for node in self.nodes for line in node.lines()]
         title = "async def workflow:" if self.is_async else "def workflow:"
-        return "\n".join([title, *(f"    {line}" for line in lines)])
+        told = [happening.line() for happening in self.happenings]
+        return "\n".join([title, *(f"    {line}" for line in lines), *told])
 
     def everything(self) -> Model:
         """All steps that may ever be called."""
@@ -33,29 +44,41 @@ class Workflow:
         model.body("", self.nodes, 0)
         return model
 
-    def build(self, log: Log) -> tuple[Durable, Function[Any, Any]]:
-        """An app with the workflow as its one function; its steps tell `log` that they ran."""
+    def build(self, outside: Outside) -> tuple[Durable, Function[Any, Any]]:
+        """An app with the workflow, and what it invokes and sends events to."""
         app = Durable("simulation")
 
         if self.is_async:
 
             @app.function("workflow")
             async def handler(ctx: AsyncContext[Any]) -> Any:
-                return await run_body_async(Env(ctx.step, _async_function(log)), self.nodes, 0)
+                return await run_body_async(Env(ctx.step, _async_function(outside), outside), self.nodes, 0)
         else:
 
             @app.function("workflow")
             def handler(ctx: Context[Any]) -> Any:
-                return run_body(Env(ctx.step, _function(log)), self.nodes, 0)
+                return run_body(Env(ctx.step, _function(outside), outside), self.nodes, 0)
+
+        @app.function("child")
+        def child(ctx: Context[Any]) -> int:
+            data = ctx.event.data
+            ctx.step.sleep("nap", f"{data['sleep']}s")
+            if data["fails"]:
+                raise NonRetriableError("it is to fail")
+            return ctx.step.run("give", digest, data["id"], data["acc"])
+
+        @app.function("sent", on_event("sent"))
+        def sent(ctx: Context[Any]) -> Any:
+            return ctx.step.run("take", dict, ctx.event.data)
 
         return app, handler
 
 
-def _function(log: Log) -> Callable[[Step], Callable[[int], int]]:
+def _function(outside: Outside) -> Callable[[Step], Callable[[int], int]]:
     def of(step: Step) -> Callable[[int], int]:
         def effect(acc: int) -> int:
             info = current_step()
-            log(info.step_id, info.attempt, info.attempt > step.fails and not step.forever)
+            outside.log(info.step_id, info.attempt, info.attempt > step.fails and not step.forever)
             return step.act(info.step_id, info.attempt, acc)
 
         return effect
@@ -63,9 +86,9 @@ def _function(log: Log) -> Callable[[Step], Callable[[int], int]]:
     return of
 
 
-def _async_function(log: Log) -> Callable[[Step], Callable[[int], Any]]:
+def _async_function(outside: Outside) -> Callable[[Step], Callable[[int], Any]]:
     def of(step: Step) -> Callable[[int], Any]:
-        effect = _function(log)(step)
+        effect = _function(outside)(step)
 
         async def async_effect(acc: int) -> int:
             await asyncio.sleep(0)
@@ -232,5 +255,82 @@ class _TaskNames(_Names):
         pass
 
 
-def random_workflow(seed: int, *, is_async: bool, size: int = 10) -> Workflow:
-    return Workflow(Generator(Random(f"workflow {seed}"), size).workflow(), is_async)
+EVENTS = ("paid", "shipped")
+SIGNALS = ("go", "stop")
+
+
+class OpenGenerator(Generator):
+    """Draws workflows that the outside world takes part in, and what it does."""
+
+    def __init__(self, random: Random, size: int, is_async: bool) -> None:
+        super().__init__(random, size)
+        self._open = ["event", "event", "signal", "invoke", "invoke", "poll", "transact", "send"]
+        if is_async:
+            self._open += ["approval", "approval"]
+
+    def node(self, names: _Names, depth: int) -> Node:
+        if self.random.random() < 0.6:
+            return super().node(names, depth)
+        self.left -= 1
+        return getattr(self, self.random.choice(self._open))(names)
+
+    def happenings(self) -> list[Happening]:
+        draw, found = self.random, []
+        for number in range(draw.randint(0, 12)):
+            at = draw.choice((0, 1, 5, 30, 100, 600, 1000, 3000)) + draw.randrange(60)
+            if draw.random() < 0.7:
+                matches = draw.random() < 0.8
+                found.append(Happening(at, "event", draw.choice(EVENTS), number, matches))
+            else:
+                found.append(Happening(at, "signal", draw.choice(SIGNALS), number))
+        if draw.random() < 0.1:
+            found.append(Happening(draw.choice((0, 2, 9, 65, 700, 5000)), "cancel"))
+        return sorted(found, key=lambda happening: happening.at)
+
+    def event(self, names: _Names) -> EventWait:
+        return EventWait(
+            id=names.new("w"),
+            name=self.random.choice(EVENTS),
+            seconds=self._seconds(),
+            matching=self.random.random() < 0.7,
+        )
+
+    def signal(self, names: _Names) -> SignalWait:
+        name = self.random.choice(SIGNALS)
+        return SignalWait(id=names.new("n"), name=name, seconds=self._seconds(), caught=True)
+
+    def approval(self, names: _Names) -> Approval:
+        return Approval(id=names.new("a"), wait=self.event(names), sleep=self._seconds())
+
+    def invoke(self, names: _Names) -> Invoke:
+        draw = self.random
+        sleep = draw.choice((0, 0, 1, 20, 1000))
+        timeout = draw.choice((None, None, 10, 500, 5000))
+        return Invoke(id=names.new("i"), sleep=sleep, fails=draw.random() < 0.2, timeout=timeout, caught=True)
+
+    def poll(self, names: _Names) -> Poll:
+        draw = self.random
+        return Poll(
+            id=names.new("o"),
+            every=draw.choice((5, 60, 1000)),
+            until=draw.choice((0, 10, 100, 2000)),
+            timeout=draw.choice((20, 1000, 5000)),
+            caught=True,
+        )
+
+    def transact(self, names: _Names) -> Transact:
+        return Transact(id=names.new("x"))
+
+    def send(self, names: _Names) -> Send:
+        return Send(id=names.new("e"))
+
+    def _seconds(self) -> int:
+        return self.random.choice((1, 10, 60, 500, 1500, 4000))
+
+
+def random_workflow(seed: int, *, is_async: bool, size: int = 10, opened: bool = False) -> Workflow:
+    """`opened`: one that the outside world takes part in."""
+    if not opened:
+        return Workflow(Generator(Random(f"workflow {seed}"), size).workflow(), is_async)
+    generator = OpenGenerator(Random(f"open workflow {seed}"), size, is_async)
+    return Workflow(generator.workflow(), is_async, generator.happenings())
