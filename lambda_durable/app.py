@@ -182,6 +182,8 @@ class Durable:
         timeout: Duration | None = None,
         semantics: Semantics | None = None,
         model: Any = None,
+        undo: Callable[[Any], object] | None = None,
+        undo_if_unknown: bool = False,
     ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
     def step(
         self,
@@ -193,9 +195,12 @@ class Durable:
         timeout: Duration | None = None,
         semantics: Semantics | None = None,
         model: Any = None,
+        undo: Callable[[Any], object] | None = None,
+        undo_if_unknown: bool = False,
     ) -> Any:
         """Make a plain function a step wherever a handler calls it; elsewhere it stays what it is."""
         changes = {"retry": retry, "timeout": timeout, "semantics": semantics, "model": model}
+        changes |= {"undo": undo, "undo_if_unknown": undo_if_unknown or None}
         options = calls.with_options(Options(), **changes)
 
         def decorate(plain: Callable[..., Any]) -> Callable[..., Any]:

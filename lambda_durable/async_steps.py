@@ -264,7 +264,14 @@ class AsyncStep:
         """As `Step.wait_for_event`."""
         return _await(
             outside_calls.wait_for_event(
-                id, event, timeout=timeout, match=match, if_exp=if_exp, model=model, lookback=lookback
+                self._options,
+                id,
+                event,
+                timeout=timeout,
+                match=match,
+                if_exp=if_exp,
+                model=model,
+                lookback=lookback,
             )
         )
 
@@ -272,7 +279,9 @@ class AsyncStep:
         self, id: str, signal: str, /, *, timeout: Duration, on_conflict: OnConflict = "fail"
     ) -> Coroutine[None, None, Signal | None]:
         """As `Step.wait_for_signal`."""
-        return _await(outside_calls.wait_for_signal(id, signal, timeout=timeout, on_conflict=on_conflict))
+        return _await(
+            outside_calls.wait_for_signal(self._options, id, signal, timeout=timeout, on_conflict=on_conflict)
+        )
 
     @overload
     def invoke(
@@ -307,27 +316,31 @@ class AsyncStep:
         on_parent_end: OnParentEnd = "cancel",
     ) -> Coroutine[None, None, Any]:
         """As `Step.invoke`."""
-        return _await(outside_calls.invoke(id, function, data, timeout=timeout, on_parent_end=on_parent_end))
+        return _await(
+            outside_calls.invoke(
+                self._options, id, function, data, timeout=timeout, on_parent_end=on_parent_end
+            )
+        )
 
     def send_signal(self, id: str, signal: str, data: Any = None, /) -> Coroutine[None, None, bool]:
         """As `Step.send_signal`."""
-        return _await(outside_calls.send_signal(id, signal, data))
+        return _await(outside_calls.send_signal(self._options, id, signal, data))
 
     def transact(self, id: str, /, *items: Mapping[str, Any]) -> Coroutine[None, None, None]:
         """As `Step.transact`."""
-        return _await(outside_calls.transact(id, items))
+        return _await(outside_calls.transact(self._options, id, items))
 
     def send_event(self, id: str, /, *events: Event[Any]) -> Coroutine[None, None, list[str]]:
         """As `Step.send_event`."""
-        return _await(outside_calls.send_event(id, events))
+        return _await(outside_calls.send_event(self._options, id, events))
 
     def sleep(self, id: str, duration: Duration) -> Coroutine[None, None, None]:
         """As `Step.sleep`."""
-        return _await(calls.sleep(id, duration))
+        return _await(calls.sleep(self._options, id, duration))
 
     def sleep_until(self, id: str, when: datetime) -> Coroutine[None, None, None]:
         """As `Step.sleep_until`."""
-        return _await(calls.sleep_until(id, when))
+        return _await(calls.sleep_until(self._options, id, when))
 
     def options(
         self,
@@ -336,7 +349,10 @@ class AsyncStep:
         timeout: Duration | None = None,
         semantics: Semantics | None = None,
         model: Any = None,
+        undo: Callable[[Any], object] | None = None,
+        undo_if_unknown: bool = False,
     ) -> AsyncStep:
         """As `Step.options`."""
         changes = {"retry": retry, "timeout": timeout, "semantics": semantics, "model": model}
+        changes |= {"undo": undo, "undo_if_unknown": undo_if_unknown or None}
         return AsyncStep(calls.with_options(self._options, **changes))

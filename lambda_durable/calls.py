@@ -14,8 +14,9 @@ from .config import Retry
 from .durations import LONGEST, Duration, in_millis, parse_duration, require_aware, to_millis
 from .engine import paths
 from .engine.journal import Kind
-from .engine.operations import FanOut, Group, Poll, Sleep, StepCall
-from .engine.scope import scope_here
+from .engine.operations import FanOut, Group, Poll, Sleep, StepCall, Undo
+from .engine.scope import Scope, scope_here
+from .engine.sync import SyncReplay
 from .errors import ConfigurationError
 from .serialization import Codec, codec, codec_of, fingerprint
 
@@ -30,6 +31,8 @@ class Options:
     timeout: Duration | None = None
     semantics: Semantics = "at_least_once"
     model: Any = None
+    undo: Callable[[Any], Any] | None = None
+    undo_if_unknown: bool = False
 
     def __post_init__(self) -> None:
         if self.retry is not None and not isinstance(self.retry, Retry):
@@ -42,11 +45,41 @@ class Options:
             )
         if self.model is not None and not isinstance(self.model, type) and get_origin(self.model) is None:
             raise ConfigurationError(f"model= takes the type of the result, and this is {self.model!r}")
+        if self.undo is not None and not callable(self.undo):
+            raise ConfigurationError(
+                f"undo= takes a function of the step's result, and this is {self.undo!r}; pass the function itself"
+            )
+        if not isinstance(self.undo_if_unknown, bool):
+            raise ConfigurationError(
+                f"undo_if_unknown= is True or False, and this is {self.undo_if_unknown!r}"
+            )
+        if self.undo_if_unknown and self.undo is None:
+            raise ConfigurationError("undo_if_unknown= says when undo= is called, too, and there is no undo=")
 
     def policy(self, default: Retry) -> Retry:
         if self.semantics == "at_most_once":
             return self.retry or Retry.never()
         return self.retry or default
+
+    def undoing(self, id: object, scope: Scope) -> Undo | None:
+        """How a step of these options is undone. Raises ConfigurationError."""
+        if self.undo is None:
+            return None
+        plain, _ = plain_function(self.undo, Options())
+        if is_async(plain) and isinstance(scope.replay, SyncReplay):
+            raise ConfigurationError(
+                f"undo= of step {id!r} is an async function in a sync handler; make the handler `async def` with an "
+                "AsyncContext, or hand in a plain function"
+            )
+        return Undo(plain, self.retry or scope.replay.retry, self.undo_if_unknown)
+
+    def refuse_undo(self, what: str) -> None:
+        """Raises ConfigurationError if there is an undo where it could not be kept."""
+        if self.undo is not None:
+            raise ConfigurationError(
+                f"{what} does nothing that could be undone; give undo= to the steps that do: run, submit, map, poll, "
+                "invoke, transact, send_event, send_signal"
+            )
 
     @property
     def millis(self) -> int | None:
@@ -77,6 +110,8 @@ def plain_function(fn: Callable[..., Any], options: Options) -> tuple[Callable[.
         timeout=own.timeout if options.timeout is None else options.timeout,
         semantics=own.semantics if options.semantics == "at_least_once" else options.semantics,
         model=own.model if options.model is None else options.model,
+        undo=own.undo if options.undo is None else options.undo,
+        undo_if_unknown=own.undo_if_unknown if options.undo is None else options.undo_if_unknown,
     )
     return step.plain, merged
 
@@ -95,8 +130,9 @@ def step_call(
     if sync:
         _refuse_async(id, fn)
     scope = scope_here()
+    undo = options.undoing(id, scope)
     path, index = scope.name(id, kind)
-    return StepCall(
+    call = StepCall(
         path=path,
         kind=kind,
         scope=scope,
@@ -106,15 +142,20 @@ def step_call(
         codec=options.codec(fn),
         at_most_once=options.semantics == "at_most_once",
         timeout=options.millis,
+        undo=undo,
     )
+    scope.undoable(call)
+    return call
 
 
-def sleep(id: object, duration: Duration) -> Sleep:
+def sleep(options: Options, id: object, duration: Duration) -> Sleep:
+    options.refuse_undo(f"step.sleep({id!r})")
     millis = in_millis(parse_duration(duration, f"step.sleep({id!r})"))
     return _sleep(id, lambda now: now + millis)
 
 
-def sleep_until(id: object, when: datetime) -> Sleep:
+def sleep_until(options: Options, id: object, when: datetime) -> Sleep:
+    options.refuse_undo(f"step.sleep_until({id!r})")
     at = to_millis(require_aware(when, f"step.sleep_until({id!r})"))
     if at - scope_here().now > in_millis(LONGEST):
         raise ConfigurationError(f"step.sleep_until({id!r}): {when.isoformat()} is more than ten years away")
@@ -176,6 +217,7 @@ def group(
     sync: bool,
 ) -> Group:
     _callable(id, fn)
+    options.refuse_undo(f"step.group({id!r})")
     if sync:
         _refuse_async(id, fn)
     scope = scope_here()
@@ -192,13 +234,15 @@ def group(
     )
 
 
-def parallel(id: object, bodies: Sequence[Callable[[], Any]], max_concurrency: int | None) -> FanOut:
+def parallel(
+    options: Options, id: object, bodies: Sequence[Callable[[], Any]], max_concurrency: int | None
+) -> FanOut:
+    options.refuse_undo(f"step.parallel({id!r})")
     for body in bodies:
         _callable(id, body)
         _refuse_async(id, body)
     keys = [str(index) for index in range(len(bodies))]
-    options = Options()
-    return _fan_out(Kind.PARALLEL, options, id, keys, bodies, bodies, max_concurrency)
+    return _fan_out(Kind.PARALLEL, Options(), id, keys, bodies, bodies, max_concurrency)
 
 
 def fan_out(
@@ -219,11 +263,16 @@ def fan_out(
     )
     if sync:
         _refuse_async(id, fn)
+    if kind is Kind.MAP_GROUP:
+        options.refuse_undo(f"step.map_group({id!r})")
     listed = list(items)
     keys = _keys(id, listed, key)
     bodies = [functools.partial(fn, item) for item in listed]
+    undo = options.undoing(id, scope_here())
     op = _fan_out(kind, options, id, keys, bodies, [fn] * len(listed), max_concurrency)
     op.return_exceptions = return_exceptions
+    op.undo = undo
+    op.scope.undoable(op)
     if key is None:
         op.fingerprint = fingerprint(listed)
         if op.record is not None:

@@ -165,8 +165,8 @@ class Client:
         yield from islice((found for found in summaries if status in (None, found.status)), limit)
 
     def cancel(self, run_id: str) -> bool:
-        """Cancel a run: it starts no further step. True if this call did it, False if it was already
-        cancelled or over. Raises RunNotFoundError."""
+        """Cancel a run: it starts no further step, and what its steps did is undone where they have an undo. True
+        if this call did it, False if it was already cancelled, compensating or over. Raises RunNotFoundError."""
         found = self._world.store.begin_cancel(run_id)
         if found is None:
             raise RunNotFoundError(f"there is no run {run_id!r} to cancel")
@@ -174,7 +174,7 @@ class Client:
             return False
         message = Continuation(run=run_id, forced=True)
         self._world.queue.send([Outgoing(message.body())])
-        return found.status is not RunStatus.CANCELLING
+        return found.status is RunStatus.RUNNING
 
     def send_signal(self, name: str, data: Any = None) -> bool:
         """Send a signal to the run that waits for it. True if this did it, False if nobody waits."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Protocol
 
+from .calls import Options
 from .durations import Duration, in_millis, parse_duration
 from .engine.journal import Kind
 from .engine.operations import Invoke, Outside, StepCall, Wait
@@ -38,6 +39,7 @@ class Invokable(Protocol):
 
 
 def wait_for_event(
+    options: Options,
     id: object,
     event: str | Sequence[str],
     *,
@@ -48,6 +50,7 @@ def wait_for_event(
     lookback: Duration | None,
 ) -> Wait:
     what = f"step.wait_for_event({id!r})"
+    options.refuse_undo(what)
     names = (event,) if isinstance(event, str) else tuple(event)
     if not names or not all(isinstance(name, str) and 1 <= len(name) <= LONGEST_NAME for name in names):
         raise ConfigurationError(
@@ -75,8 +78,11 @@ def wait_for_event(
     )
 
 
-def wait_for_signal(id: object, signal: str, *, timeout: Duration, on_conflict: OnConflict) -> Wait:
+def wait_for_signal(
+    options: Options, id: object, signal: str, *, timeout: Duration, on_conflict: OnConflict
+) -> Wait:
     what = f"step.wait_for_signal({id!r})"
+    options.refuse_undo(what)
     _check_signal(signal, what)
     if on_conflict not in ("fail", "replace"):
         raise ConfigurationError(f'{what}: on_conflict= is "fail" or "replace", and this is {on_conflict!r}')
@@ -96,6 +102,7 @@ def wait_for_signal(id: object, signal: str, *, timeout: Duration, on_conflict: 
 
 
 def invoke(
+    options: Options,
     id: object,
     function: Invokable | str,
     data: Any,
@@ -115,8 +122,9 @@ def invoke(
     plain = plain_data({} if data is None else data)
     output = codec() if isinstance(function, str) else function.codec
     scope = scope_here()
+    undo = options.undoing(id, scope)
     path, index = scope.name(id, Kind.INVOKE)
-    return Invoke(
+    call = Invoke(
         path=path,
         kind=Kind.INVOKE,
         scope=scope,
@@ -127,29 +135,32 @@ def invoke(
         function_id=name,
         data=plain,
         leaves=on_parent_end == "leave",
+        undo=undo,
     )
+    scope.undoable(call)
+    return call
 
 
 def _never(_: int) -> None:
     return None
 
 
-def send_signal(id: object, signal: str, data: Any) -> StepCall:
+def send_signal(options: Options, id: object, signal: str, data: Any) -> StepCall:
     _check_signal(signal, f"step.send_signal({id!r})")
     text = signal_text(signal, data)
-    return _effect(id, Kind.SEND_SIGNAL, lambda outside: outside.send_signal(signal, text))
+    return _effect(options, id, Kind.SEND_SIGNAL, lambda outside: outside.send_signal(signal, text))
 
 
-def send_event(id: object, events: Sequence[Event[Any]]) -> StepCall:
+def send_event(options: Options, id: object, events: Sequence[Event[Any]]) -> StepCall:
     for event in events:
         if not isinstance(event, Event):
             raise ConfigurationError(
                 f"step.send_event({id!r}) takes events, and this is {event!r}: write Event(name, data)"
             )
-    return _effect(id, Kind.SEND_EVENT, lambda outside: outside.send_events(events))
+    return _effect(options, id, Kind.SEND_EVENT, lambda outside: outside.send_events(events))
 
 
-def transact(id: object, items: Sequence[Mapping[str, Any]]) -> StepCall:
+def transact(options: Options, id: object, items: Sequence[Mapping[str, Any]]) -> StepCall:
     if len(items) > MOST_ITEMS:
         raise ConfigurationError(
             f"step.transact({id!r}) takes at most {MOST_ITEMS} items, beside its own outcome; these are {len(items)}"
@@ -160,14 +171,20 @@ def transact(id: object, items: Sequence[Mapping[str, Any]]) -> StepCall:
                 f"step.transact({id!r}): item {number} is an entry of TransactWriteItems, one of "
                 f"{', '.join(sorted(ACTIONS))}, in the format of a low-level client; this is {item!r:.200}"
             )
-    return _effect(id, Kind.TRANSACT, lambda outside: outside.transact(items))
+    call = _effect(options, id, Kind.TRANSACT, lambda outside: outside.transact(items))
+    if call.undo is not None:
+        call.undo = replace(
+            call.undo, if_unknown=False
+        )  # it has happened if its outcome is there, and only then
+    return call
 
 
-def _effect(id: object, kind: Kind, outside: Callable[[Outside], Any]) -> StepCall:
+def _effect(options: Options, id: object, kind: Kind, outside: Callable[[Outside], Any]) -> StepCall:
     """A step of the runtime's own, without a function of the user's."""
     scope = scope_here()
+    undo = options.undoing(id, scope)
     path, index = scope.name(id, kind)
-    return StepCall(
+    call = StepCall(
         path=path,
         kind=kind,
         scope=scope,
@@ -176,7 +193,10 @@ def _effect(id: object, kind: Kind, outside: Callable[[Outside], Any]) -> StepCa
         retry=scope.replay.retry,
         codec=codec(),
         outside=outside,
+        undo=undo,
     )
+    scope.undoable(call)
+    return call
 
 
 def _nothing() -> None:

@@ -138,7 +138,17 @@ class Store(Protocol):
 
     def end_run(self, header: Header) -> Header | None:
         """Write the ended header if the stored one is running. Otherwise nothing changes and the stored
-        one is returned. Of a CANCELLED header: if the stored one is running or cancelling."""
+        one is returned. Of a CANCELLED header: if the stored one is running or cancelling. One that has not
+        completed: only if the stored one has nothing to undo, or is compensating and `header` says `ends_as`."""
+        ...
+
+    def mark_undo(self, run_id: str) -> Header | None:
+        """Note that a run has something to undo, if it is running. Returns the header as it is now."""
+        ...
+
+    def begin_undo(self, header: Header) -> Header | None:
+        """Write the compensating header, which says what it `ends_as`, if the stored one is running; or, of one
+        that ends as CANCELLED, cancelling. Otherwise nothing changes and the stored one is returned."""
         ...
 
     def begin_cancel(self, run_id: str) -> Header | None:

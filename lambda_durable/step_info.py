@@ -20,12 +20,9 @@ class StepInfo:
     run_id: str
     step_id: str
     attempt: int
+    idempotency_key: str
     _deadline: float = field(repr=False, default=0.0)
     _monotonic: Callable[[], float] = field(repr=False, default=lambda: 0.0)
-
-    @property
-    def idempotency_key(self) -> str:
-        return f"{self.run_id}/{self.step_id}"
 
     @property
     def remaining_time(self) -> float:

@@ -161,7 +161,7 @@ class Step:
         On a failure no further branch begins, those that run come to their end, and the lowest failed
         branch's error is raised.
         """
-        return cast(tuple[Any, ...], _block(calls.parallel(id, branches, max_concurrency)))
+        return cast(tuple[Any, ...], _block(calls.parallel(self._options, id, branches, max_concurrency)))
 
     @overload
     def map(
@@ -347,7 +347,14 @@ class Step:
             "Event[Any] | None",
             _block(
                 outside_calls.wait_for_event(
-                    id, event, timeout=timeout, match=match, if_exp=if_exp, model=model, lookback=lookback
+                    self._options,
+                    id,
+                    event,
+                    timeout=timeout,
+                    match=match,
+                    if_exp=if_exp,
+                    model=model,
+                    lookback=lookback,
                 )
             ),
         )
@@ -362,7 +369,11 @@ class Step:
         """
         return cast(
             "Signal | None",
-            _block(outside_calls.wait_for_signal(id, signal, timeout=timeout, on_conflict=on_conflict)),
+            _block(
+                outside_calls.wait_for_signal(
+                    self._options, id, signal, timeout=timeout, on_conflict=on_conflict
+                )
+            ),
         )
 
     @overload
@@ -403,11 +414,15 @@ class Step:
         `timeout`. It is cancelled when it timed out or when this run ends first, unless `on_parent_end` is
         "leave".
         """
-        return _block(outside_calls.invoke(id, function, data, timeout=timeout, on_parent_end=on_parent_end))
+        return _block(
+            outside_calls.invoke(
+                self._options, id, function, data, timeout=timeout, on_parent_end=on_parent_end
+            )
+        )
 
     def send_signal(self, id: str, signal: str, data: Any = None, /) -> bool:
         """Send a signal to the run that waits for it. Whether one did."""
-        return cast(bool, _block(outside_calls.send_signal(id, signal, data)))
+        return cast(bool, _block(outside_calls.send_signal(self._options, id, signal, data)))
 
     def transact(self, id: str, /, *items: Mapping[str, Any]) -> None:
         """Write up to 99 items of your own, and the outcome of this step, in one DynamoDB transaction: exactly
@@ -417,19 +432,19 @@ class Step:
         conditions. Raises TransactionError when a condition fails, which is not retried; a conflict with
         another transaction is.
         """
-        _block(outside_calls.transact(id, items))
+        _block(outside_calls.transact(self._options, id, items))
 
     def send_event(self, id: str, /, *events: Event[Any]) -> list[str]:
         """Publish events; returns their ids, which are the same for every attempt."""
-        return cast("list[str]", _block(outside_calls.send_event(id, events)))
+        return cast("list[str]", _block(outside_calls.send_event(self._options, id, events)))
 
     def sleep(self, id: str, duration: Duration) -> None:
         """Sleep, for up to ten years, without anything running meanwhile."""
-        _block(calls.sleep(id, duration))
+        _block(calls.sleep(self._options, id, duration))
 
     def sleep_until(self, id: str, when: datetime) -> None:
         """Sleep until an aware datetime; one in the past is at once."""
-        _block(calls.sleep_until(id, when))
+        _block(calls.sleep_until(self._options, id, when))
 
     def options(
         self,
@@ -438,6 +453,8 @@ class Step:
         timeout: Duration | None = None,
         semantics: Semantics | None = None,
         model: Any = None,
+        undo: Callable[[Any], object] | None = None,
+        undo_if_unknown: bool = False,
     ) -> Step:
         """The same steps with other defaults: `ctx.step.options(retry=Retry.never()).run("charge", ...)`.
 
@@ -445,6 +462,11 @@ class Step:
         with `retry` beside it, at most once per attempt. `timeout`: how long an attempt may take; one that
         takes longer is a StepTimeoutError, and tried again by the policy. `model`: the type of the result,
         instead of the function's return annotation.
+
+        `undo(result)` undoes what the step did when the run fails or is cancelled: as a durable step of its own,
+        `undo/<path>`, in reverse order of commit. With `undo_if_unknown` it is called with None, too, when an
+        attempt died without telling whether its effect happened.
         """
         changes = {"retry": retry, "timeout": timeout, "semantics": semantics, "model": model}
+        changes |= {"undo": undo, "undo_if_unknown": undo_if_unknown or None}
         return Step(calls.with_options(self._options, **changes))

@@ -46,6 +46,8 @@ FEWER_ATTEMPTS = "(attribute_not_exists(n) OR n < :n)"
 SEEN_BEFORE_THE_WINDOW = "a <= :dedupe_after"
 RUNNING = "s = :running"
 RUNNING_OR_CANCELLING = "s IN (:running, :cancelling)"
+COMPENSATING = "s = :compensating"
+NOTHING_TO_UNDO = "attribute_not_exists(H)"
 TO_BE_CHECKED = "attribute_exists(ks)"
 SOONER_GONE = "x < :x"
 
@@ -116,25 +118,46 @@ class DynamoStore(WaitStore):
         return header
 
     def end_run(self, header: Header) -> Header | None:
-        end = items.ending(header)
-        values = {f":{name}": value for name, value in end.items()}
-        values[":running"] = text(RunStatus.RUNNING.value)
-        condition = RUNNING
-        if header.status is RunStatus.CANCELLED:
-            values[":cancelling"] = text(RunStatus.CANCELLING.value)
-            condition = RUNNING_OR_CANCELLING
         self._kept.pop(header.run_id, None)
-        ended, found = self._update(
+        if header.ends_as is not None:
+            return self._change_status(header, COMPENSATING, remove=" REMOVE kp, ks")
+        condition = RUNNING_OR_CANCELLING if header.status is RunStatus.CANCELLED else RUNNING
+        if header.status is not RunStatus.COMPLETED:
+            condition += f" AND {NOTHING_TO_UNDO}"
+        return self._change_status(header, condition, remove=" REMOVE kp, ks")
+
+    def mark_undo(self, run_id: str) -> Header | None:
+        _, found = self._update(
+            keys.run(run_id),
+            keys.HEADER,
+            "SET H = :one",
+            {":one": number(1), ":running": text(RunStatus.RUNNING.value)},
+            condition=RUNNING,
+            returning="ALL_NEW",
+        )
+        return items.header(found) if found else None
+
+    def begin_undo(self, header: Header) -> Header | None:
+        condition = RUNNING_OR_CANCELLING if header.ends_as is RunStatus.CANCELLED else RUNNING
+        return self._change_status(header, condition)
+
+    def _change_status(self, header: Header, condition: str, *, remove: str = "") -> Header | None:
+        change = items.ending(header)
+        values = {f":{name}": value for name, value in change.items()}
+        for status in (RunStatus.RUNNING, RunStatus.CANCELLING, RunStatus.COMPENSATING):
+            if f":{status.value}" in condition:
+                values[f":{status.value}"] = text(status.value)
+        changed, found = self._update(
             keys.run(header.run_id),
             keys.HEADER,
-            "SET " + ", ".join(f"{name} = :{name}" for name in end) + " REMOVE kp, ks",
+            "SET " + ", ".join(f"{name} = :{name}" for name in change) + remove,
             values,
             condition=condition,
         )
-        if ended:
+        if changed:
             return None
         if not found:
-            raise RunNotFoundError(f"run {header.run_id!r} cannot end as {header.status}: it has no header")
+            raise RunNotFoundError(f"run {header.run_id!r} cannot become {header.status}: it has no header")
         return items.header(found)
 
     def begin_cancel(self, run_id: str) -> Header | None:

@@ -12,10 +12,12 @@ and then:
     record    k kind   s state, unless evident   b began   t ended: there once it is final   o, O output, the
               key of its object   e error   n attempts, unless evident   w wakes at   q plan
               c claim: "attempt:deadline:tag"   W what a wait is for
-              h attempts of a poll's checks that are over
+              h attempts of a poll's checks that are over   y has an undo: "undo", with "if_unknown" where that
+              is for an attempt that died, too, and "unknown" where one did
     header    f function   s status   i event's id   v, V event, the key of its object   c created   w starts,
               if later   t ended   z who ended it   o, O, e as in a record   L labels   gp, gs key in the index
-              of runs   Y, y to start, finish by   U unused steps   P who invoked it   kp, ks key in the index
+              of runs   Y, y to start, finish by   U unused steps   P who invoked it   H has something
+              to undo   E what it ends as after that   kp, ks key in the index
               of checks, until it has ended
     log       o order   d dispatched
     failure   n attempts   j outcomes seen   e error   w wakes at
@@ -47,6 +49,7 @@ from ..engine.journal import (
     Record,
     RunStatus,
     State,
+    Undoable,
     WaitPlan,
 )
 from ..errors import ErrorInfo
@@ -158,6 +161,8 @@ def record_item(run_id: str, record: Record, expiry: int) -> Item:
         item["W"] = _waits_json(record.waits)
     if record.checked:
         item["h"] = number(record.checked)
+    if record.undo is not None:
+        item["y"] = _undo_text(record.undo)
     return item
 
 
@@ -188,6 +193,7 @@ def record(item: Item, scope: str) -> Record:
         plan=_plan(_from_json(item, "q", None)),
         waits=_waits(_from_json(item, "W", None)),
         checked=integer(item, "h") or 0,
+        undo=_undo(item["y"]["S"]) if "y" in item else None,
     )
 
 
@@ -206,6 +212,16 @@ def claim_text(claim: Claim) -> AttributeValueTypeDef:
 def _claim(kept: str) -> Claim:
     attempt, deadline, tag = kept.split(":", 2)
     return Claim(int(attempt), int(deadline), tag)
+
+
+def _undo_text(undo: Undoable) -> AttributeValueTypeDef:
+    flags = {"if_unknown": undo.if_unknown, "unknown": undo.unknown}
+    return {"S": " ".join(["undo", *(name for name, on in flags.items() if on)])}
+
+
+def _undo(kept: str) -> Undoable:
+    flags = kept.split()
+    return Undoable(if_unknown="if_unknown" in flags, unknown="unknown" in flags)
 
 
 def _plan_json(plan: FanPlan) -> AttributeValueTypeDef:
@@ -283,7 +299,7 @@ def header_item(header: Header, expiry: int) -> Item:
 
 
 def ending(header: Header) -> Item:
-    """The attributes of a header that its end sets."""
+    """The attributes of a header that its end sets, and the beginning of its end."""
     item: Item = {"s": text(header.status.value)}
     if header.ended is not None:
         item["t"] = number(header.ended)
@@ -294,6 +310,8 @@ def ending(header: Header) -> Item:
         item["e"] = _error_json(header.error)
     if header.unused:
         item["U"] = texts(header.unused)
+    if header.ends_as is not None:
+        item["E"] = text(header.ends_as.value)
     return item
 
 
@@ -317,6 +335,8 @@ def header(item: Item) -> Header:
         start_by=integer(item, "Y"),
         finish_by=integer(item, "y"),
         check_at=integer(item, "ks"),
+        undoes="H" in item,
+        ends_as=RunStatus(item["E"]["S"]) if "E" in item else None,
         expires=expiry * 1000 if (expiry := integer(item, "x")) is not None else None,
     )
 

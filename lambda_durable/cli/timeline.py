@@ -10,6 +10,7 @@ from typing import Any
 
 from ..durations import from_millis
 from ..engine.journal import Failure, Header, Kind, Record, RunStatus, State
+from ..engine.paths import shown
 from ..errors import ErrorInfo
 from ..runs import WaitingFor
 from ..runtime.views import waiting_for
@@ -62,6 +63,10 @@ class Timeline:
             when = "" if header.starts is None else f"{self._when(header.starts)} "
             self.show(Line(self.now(), "▶", "bold", name, f"starts {when}as run {header.run_id}"))
             return
+        if header.status is RunStatus.COMPENSATING:
+            why = f": {brief_error(header.error)}" if header.error is not None else ""
+            self.show(Line(self.now(), "◀", "bold yellow", name, f"{header.ends_as}{why}; undoes its steps"))
+            return
         started = header.starts or header.created
         took = spell(from_millis(header.ended or started) - from_millis(started))
         good = header.status is RunStatus.COMPLETED
@@ -97,8 +102,11 @@ class Timeline:
                     self._line(run_id, "┬", "dim", record.path, text)
                 elif record.kind == "group":
                     self._line(run_id, "┬", "dim", record.path, "group")
+            case State.CANCELLED:
+                self._line(run_id, "·", "dim", record.path, "was at work, and never told how it ended")
 
     def _line(self, run_id: str, mark: str, style: str, name: str, text: str) -> None:
+        name = shown(name)
         if self.several and run_id in self.started:
             name = f"{self.started[run_id].function_id}: {name}"
         self.show(Line(self.now(), mark, style, name, text))

@@ -46,6 +46,9 @@ class _WatchedStore:
     def end_run(self, header: Header) -> Header | None:
         return self._tell(header.run_id, header, self._store.end_run(header))
 
+    def begin_undo(self, header: Header) -> Header | None:
+        return self._tell(header.run_id, header, self._store.begin_undo(header))
+
     def register(self, run_id: str, record: Record) -> Record | None:
         return self._tell(run_id, record, self._store.register(run_id, record))
 

@@ -113,7 +113,7 @@ class AsyncReplay(Replay):
             self.advance()
 
     def _deliver_next(self) -> bool:
-        for scope in list(self.scopes.values()):
+        for scope in self._in_turn():
             ops = self._next(scope) if not self._cut_off(scope) else []
             for op in ops:
                 self.deliver(op)
@@ -123,6 +123,10 @@ class AsyncReplay(Replay):
             if ops:
                 return True
         return False
+
+    def _in_turn(self) -> list[Scope]:
+        """The scopes, in the order in which it is looked for an outcome that the handler can see."""
+        return list(self.scopes.values())
 
     def _next(self, scope: Scope) -> list[Operation]:
         """What the handler sees next: one outcome, or all of a join, which shows them only as a whole."""

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     TRANSACT = "transact"
     SEND_SIGNAL = "send_signal"
     SEND_EVENT = "send_event"
+    UNDO = "undo"
 
     @property
     def fans_out(self) -> bool:
@@ -46,6 +47,7 @@ class State(StrEnum):
     WAITING = "waiting"  # a sleep, over at `wake_at`; or a wait, given up then
     COMPLETED = "completed"
     FAILED = "failed"
+    CANCELLED = "cancelled"  # how it ended will never be known: its attempt is surely over, and said nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +136,21 @@ class Parent:
     depth: int
 
 
+@dataclass(frozen=True, slots=True)
+class Undoable:
+    """Says that a step has an undo. `if_unknown`: that is also for an attempt that died without telling whether
+    its effect happened; `unknown`: one did."""
+
+    if_unknown: bool = False
+    unknown: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """What the journal holds under one path. Final once `ended` is set, and then it never changes.
 
-    `checked` counts those of a poll's attempts that belong to checks which are over.
+    `checked` counts those of a poll's attempts that belong to checks which are over. Those that have an `undo`
+    end at different times, so that they have an order.
     """
 
     path: str
@@ -155,10 +167,18 @@ class Record:
     plan: FanPlan | None = None
     waits: WaitPlan | None = None
     checked: int = 0
+    undo: Undoable | None = None
 
     @property
     def final(self) -> bool:
         return self.ended is not None
+
+    @property
+    def to_undo(self) -> bool:
+        """Whether what it did, or may have done, is undone if its run fails or is cancelled."""
+        if self.undo is None:
+            return False
+        return self.state is State.COMPLETED or (self.undo.if_unknown and self.undo.unknown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +223,8 @@ class Header:
     `unused` are steps of the top level that the code which completed it no longer called. `starts` is when its
     first step may run, where that is later than `created`; `start_by` and `finish_by` are when it times out.
     `check_at` is when the reconciler looks whether it
-    is still driven. `expires` is what the state says of when it is deleted.
+    is still driven. `undoes` says that a step with an undo has begun; `ends_as` is how a run that is compensating
+    ends. `expires` is what the state says of when it is deleted.
     """
 
     run_id: str
@@ -224,6 +245,8 @@ class Header:
     start_by: int | None = None
     finish_by: int | None = None
     check_at: int | None = None
+    undoes: bool = False
+    ends_as: RunStatus | None = None
     expires: int | None = field(default=None, compare=False)
 
 

@@ -27,6 +27,16 @@ if TYPE_CHECKING:
     from .scope import Scope
 
 
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """How what a step did is undone: by `call(result)`, with a policy of its own. `if_unknown`: also by
+    `call(None)`, when an attempt died without telling whether its effect happened."""
+
+    call: Callable[[Any], Any]
+    retry: Retry
+    if_unknown: bool = False
+
+
 @dataclass(eq=False, kw_only=True, slots=True)
 class Operation:
     """Something with a memoized outcome, as one replay sees it."""
@@ -35,6 +45,7 @@ class Operation:
     kind: Kind
     scope: Scope
     index: int = 0  # the order in which the scope's operations were called
+    undo: Undo | None = None
     abandoned: bool = False
     delivered: bool = False
     text: str | None = None  # the output's JSON, once fetched
@@ -237,6 +248,10 @@ class FanOut(Operation):
 
     def plan(self, lanes: int) -> FanPlan:
         return FanPlan(tuple(self.keys), lanes, self.fingerprint, self.return_exceptions)
+
+    def branch_codec(self, key: str) -> Codec | None:
+        """How the output of a branch is read; None if the list has none of that name."""
+        return self.codecs[self.keys.index(key)] if key in self.keys else None
 
     @property
     def width(self) -> int:

@@ -7,9 +7,14 @@ of `m`, `g/x` the step `x` in the group `g`.
 
 from __future__ import annotations
 
+import re
+
 from ..errors import ConfigurationError
 
 LONGEST_ID = 256
+UNDO = ":undo"
+"""The scope of what undoes a run's steps."""
+
 _ESCAPES = str.maketrans({c: f"%{ord(c):02X}" for c in "%/:[]"})
 
 
@@ -40,11 +45,32 @@ def branch(path: str, key: str) -> str:
     return f"{path}[{key}]"
 
 
+def undo(path: str) -> str:
+    """The path of what undoes the step at `path`. All of them lie in one scope."""
+    return join(UNDO, escape(path))
+
+
+def shown(path: str) -> str:
+    """The name that a path goes by: what undoes `g/x` is `undo/g/x`."""
+    if not path.startswith(f"{UNDO}/"):
+        return path
+    escaped = path.removeprefix(f"{UNDO}/")
+    return "undo/" + re.sub("%(..)", lambda found: chr(int(found[1], 16)), escaped)
+
+
 def parent(path: str) -> str:
     """The scope whose partition holds the record at `path`: `g` for `g/x`, `m` for `m[2]`, "" for `x`."""
     if is_branch(path):
         return path[: path.rindex("[")]
     return path.rpartition("/")[0]
+
+
+def enclosing(path: str) -> list[str]:
+    """The groups, fan-outs and branches that a path lies in, outermost first: ["p", "p[0]", "p[0]/g"]."""
+    found: list[str] = []
+    while path := parent(path):
+        found.append(path)
+    return found[::-1]
 
 
 def ancestors(scope: str) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, Protocol
 
 from ..config import Retry
 from . import paths
-from .interrupts import Broken, Suspend, Swallowed
+from .interrupts import Broken, Reload, Suspend, Swallowed
 from .journal import Journal, Kind, Payload
 from .operations import FanOut, Group, Operation, StepCall
 from .scope import Scope
@@ -78,6 +78,7 @@ class Replay(ABC):
         self.interrupt: BaseException | None = None  # what is on its way out of the handler
         self.log: Log | None = None
         self.entered: dict[str, Group | FanOut] = {}
+        self.undoable: dict[str, Operation] = {}  # what was called that has an undo
         self.scopes: dict[str, Scope] = {}
         self.top = self.scope("", started)
 
@@ -188,7 +189,7 @@ class Replay(ABC):
             if record is not None and record.final:
                 halted = halted or op.halted_by(record)
                 scope.pending.pop(path, None)
-            elif record is not None or index in op.branches or path in self.journal.dispatched:
+            elif record is not None or index in op.branches or self.has_begun(path):
                 running += 1
                 self._begin_branch(op, index, scope)
             else:
@@ -205,6 +206,10 @@ class Replay(ABC):
         self.finish(op, None, None)
         return True
 
+    def has_begun(self, branch: str) -> bool:
+        """Whether a branch that has no record of its own is known to have begun."""
+        return branch in self.journal.dispatched
+
     def _begin_branch(self, op: FanOut, index: int, scope: Scope) -> None:
         if index in op.branches:
             return
@@ -213,7 +218,7 @@ class Replay(ABC):
         if op.kind is Kind.MAP:
             branch = StepCall(
                 kind=Kind.RUN, call=op.bodies[index], retry=op.retry, codec=op.codecs[index],
-                at_most_once=op.at_most_once, timeout=op.timeout, **common,
+                at_most_once=op.at_most_once, timeout=op.timeout, undo=op.undo, **common,
             )  # fmt: skip
         else:
             branch = Group(
@@ -222,6 +227,10 @@ class Replay(ABC):
             )  # fmt: skip
         op.branches[index] = branch
         scope.pending[branch.path] = branch
+
+    def not_there(self, op: Operation) -> None:  # noqa: ARG002
+        """The log has an outcome's place, and the journal has no outcome."""
+        raise Reload  # written after the page that should have held it was read
 
     # -- what the handler has decided, and nobody has written down -----------------------------------
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigurationError, DeterminismError, DuplicateStepError, NestedStepError
 from ..step_info import running_step
 from . import paths
-from .interrupts import Reload
 from .journal import Kind, Partition
 from .operations import Operation, Sleep
 
@@ -81,6 +80,11 @@ class Scope:
         self.called.add(path)
         return path, self._called
 
+    def undoable(self, op: Operation) -> None:
+        """Note an operation that may have an undo."""
+        if op.undo is not None:
+            self.replay.undoable[op.path] = op
+
     def choose(self, candidates: Sequence[Operation]) -> Operation | None:
         """Which candidate's outcome the handler sees next, if one is there: as remembered, else as it came.
 
@@ -93,7 +97,8 @@ class Scope:
             if isinstance(first, Sleep):
                 first.known_over = True
             if first.ended_at() is None:
-                raise Reload  # written after the page that should have held it was read
+                self.replay.not_there(first)
+                return None
             return first
         there = [(ended, op.index, op) for op in candidates if (ended := op.ended_at()) is not None]
         if not there or (len(candidates) > 1 and not self.replay.decides(self)):

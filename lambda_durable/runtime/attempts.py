@@ -11,7 +11,9 @@ from typing import Any
 
 from ..config import Retry
 from ..durations import in_millis, to_millis
-from ..engine.journal import Claim, Payload, Record, State
+from ..engine import paths
+from ..engine.interrupts import Reload
+from ..engine.journal import Claim, Payload, Record, State, Undoable
 from ..engine.operations import Committed, Group, Operation, Poll, StepCall
 from ..errors import (
     DurableError,
@@ -57,13 +59,25 @@ class Attempts:
             return
         now = chain.now()
         began = record.began if record is not None else now
-        if (op.at_most_once or self._claims or claimed) and not self._claim(op, record, charged, now):
+        always = op.at_most_once or op.undo is not None  # what undoes it is to know that it may have begun
+        if (always or self._claims or claimed) and not self._claim(op, record, charged, now):
             return
+        if op.undo is not None and not chain.still_runs():
+            self._release(op)
+            raise Reload
+        chain.visit.abandoned.pop(op.path, None)
         since = chain.world.clock.monotonic()
         until = since + op.timeout / 1000 if op.timeout is not None else math.inf
         self.running[op.path] = Running(op, began, since, until)
         deadline = chain.visit.invocation.deadline
-        info = StepInfo(chain.run_id, op.path, charged - before + 1, deadline, chain.world.clock.monotonic)
+        info = StepInfo(
+            chain.run_id,
+            paths.shown(op.path),
+            charged - before + 1,
+            idempotency_key=f"{chain.run_id}/{op.path}",
+            _deadline=deadline,
+            _monotonic=chain.world.clock.monotonic,
+        )
         copy_context().run(self._start, op, info)
 
     def _start(self, op: StepCall, info: StepInfo) -> None:
@@ -99,9 +113,25 @@ class Attempts:
             attempts=charged,
             checked=record.checked if record is not None else 0,
             claim=Claim(charged + 1, deadline, self._claimant),
+            undo=self._undoable(op),
         )
         # By value: a response that was lost makes the same claim come back as one that was found.
         return chain.claim(wanted, record).claim == wanted.claim
+
+    def _release(self, op: StepCall) -> None:
+        """Take a claim back: what was to begin never does."""
+        record = op.record
+        assert record is not None
+        self.chain.claim(replace(record, claim=None), record)
+
+    def _undoable(self, op: Operation, *, unknown: bool = False) -> Undoable | None:
+        """What a record says of a step's undo. `unknown`: an attempt has just died without telling."""
+        record = op.record
+        known = record.undo if record is not None else None
+        if op.undo is None:
+            return known  # a deploy took it away, and what has happened is still to be undone
+        died = record is not None and record.claim is not None and not self._is_mine(record)
+        return Undoable(op.undo.if_unknown, unknown or died or (known is not None and known.unknown))
 
     def _given_up(self, op: StepCall, record: Record, charged: int) -> Record:
         unknown = "; whether its effect happened is not known" if op.at_most_once else ""
@@ -110,7 +140,8 @@ class Attempts:
             f"out of memory or out of time{unknown}. It is not tried again",
             step_id=op.path,
         )
-        return self._final(record, charged, error=ErrorInfo.of(error, attempts=charged))
+        base = replace(record, undo=self._undoable(op, unknown=True))
+        return self._final(base, charged, error=ErrorInfo.of(error, attempts=charged))
 
     @property
     def running(self) -> dict[str, Running]:
@@ -126,10 +157,11 @@ class Attempts:
         ended = self.chain.world.executor.wait(left if timeout is None else min(timeout, left))
         if ended is not None:
             path, result, error = ended
-            if path not in self.running:  # what was abandoned may end, too
-                return []
-            op = self.running[path].op
-            return [(op, self.end(op, result, error))]
+            if path in self.running:
+                op = self.running[path].op
+                return [(op, self.end(op, result, error))]
+            self._end_abandoned(path, result, error)
+            return []
         now, running = clock.monotonic(), list(self.running.values())
         if now >= last_call:
             return [(each.op, self._cut_short(each.op, self._interrupted(each.op))) for each in running]
@@ -142,17 +174,39 @@ class Attempts:
 
     def abandon(self) -> None:
         """The code has ended without what still runs here. Leave a trace of it (a write each), since its
-        effect may have happened."""
-        for op, began, *_ in self.running.values():
-            if op.record is None:
-                self.chain.register(self._blank(op, began))
+        effect may have happened. How one with an undo ends is written down when it does."""
+        for path, running in self.running.items():
+            if running.op.record is None:
+                self.chain.register(self._blank(running.op, running.began))
+            if running.op.undo is not None:
+                self.chain.visit.abandoned[path] = (self, running)
         self.running.clear()
+
+    def linger(self) -> bool:
+        """Wait for what was abandoned and may have to be undone, as long as this invocation lasts. Whether there
+        was something."""
+        visit, clock = self.chain.visit, self.chain.world.clock
+        waited = bool(visit.abandoned)
+        while visit.abandoned and (left := visit.invocation.last_call - clock.monotonic()) > 0:
+            if (ended := self.chain.world.executor.wait(left)) is not None:
+                self._end_abandoned(*ended)
+        visit.abandoned.clear()
+        return waited
+
+    def _end_abandoned(self, path: str, result: Any, error: BaseException | None) -> None:
+        """What was abandoned may end, too; who began it writes that down."""
+        attempts, running = self.chain.visit.abandoned.pop(path, (None, None))
+        if attempts is not None and running is not None:
+            attempts._commit(running, result, error)
 
     # -- after ---------------------------------------------------------------------------------------
 
     def end(self, op: StepCall, result: Any, error: BaseException | None) -> Record:
         """Commit how a step's function ended; the record that counts (the first outcome stays)."""
-        _, began, since, _ = self.running.pop(op.path)
+        return self._commit(self.running.pop(op.path), result, error)
+
+    def _commit(self, running: Running, result: Any, error: BaseException | None) -> Record:
+        op, began, since, _ = running
         visit = self.chain.visit
         visit.longest_step = max(visit.longest_step, self.chain.world.clock.monotonic() - since)
         if isinstance(result, Committed):
@@ -212,7 +266,7 @@ class Attempts:
         began = self.running.pop(op.path).began
         attempt = self._this_attempt(op)
         info = ErrorInfo.of(error, attempts=attempt)
-        base = self._blank(op, began)
+        base = replace(self._blank(op, began), undo=self._undoable(op, unknown=True))
         if attempt - base.checked >= op.retry.max_attempts:
             return self.chain.commit(self._final(base, attempt, error=info))
         wake_at = self.retry_at(op.retry, error, attempt - base.checked, op.path)
@@ -250,6 +304,7 @@ class Attempts:
             author=self.chain.author,
             began=began,
             checked=op.record.checked if op.record is not None else 0,
+            undo=self._undoable(op),
         )
 
     def _completed(self, base: Record, codec: Codec, result: Any, attempt: int) -> Record:
@@ -277,7 +332,7 @@ class Attempts:
             base,
             state=state,
             author=self.chain.author,
-            ended=self.chain.now(),
+            ended=self.chain.now() if base.undo is None else self.chain.moment(),
             attempts=attempts,
             output=output,
             error=error,

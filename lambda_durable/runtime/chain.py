@@ -16,20 +16,23 @@ rules that keep a chain single under duplicates, crashes and late messages are a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..durations import to_millis
 from ..engine import paths
 from ..engine.interrupts import Reload, Stale
-from ..engine.journal import Author, Header, Journal, LogEntry, Partition, Payload, Record
+from ..engine.journal import Author, Header, Journal, LogEntry, Partition, Payload, Record, RunStatus
 from ..engine.operations import StepCall
 from ..ports import Delivery, Invocation, Outgoing, World
 from . import payloads
 from .messages import Continuation, Due, Level, tag
 from .retention import outlive
 from .wakes import send_at
+
+if TYPE_CHECKING:
+    from .attempts import Attempts
 
 SKEW = 5_000
 """Milliseconds by which two hosts' clocks may differ."""
@@ -62,6 +65,8 @@ class Visit:
     stuck: bool = False  # an attempt whose time was up can't be stopped: nothing may begin beside it
     stands_for: str | None = None  # the tag of the message that this one replaces
     has_stand_in: bool = False  # a message follows that replaces this one
+    abandoned: dict[str, tuple[Attempts, Running]] = field(default_factory=dict)  # what may have to be undone
+    missed: bool = False  # the code did not come to a step that is to be undone: all was loaded once more
 
     @property
     def tag(self) -> str:
@@ -139,6 +144,20 @@ class Chain:
     def now(self) -> int:
         """Milliseconds; never behind what the journal holds, whatever this host's clock says."""
         return max(to_millis(self.world.clock.now()), self._newest)
+
+    def moment(self) -> int:
+        """Now (milliseconds), and later than all that the journal holds."""
+        return max(self.now(), self._newest + 1)
+
+    def still_runs(self) -> bool:
+        """Whether the run goes on, now that it is written down that a step with an undo begins. Who ends the run
+        otherwise says so first, and looks for such steps then: one of the two sees the other."""
+        store = self.world.store
+        header = store.get_header(self.run_id) if self.header.undoes else store.mark_undo(self.run_id)
+        if header is None or header.status is not RunStatus.RUNNING:
+            return False
+        self.header = replace(self.header, undoes=True)
+        return True
 
     def remaining(self) -> float:
         """Seconds until this invocation is killed."""

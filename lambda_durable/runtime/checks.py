@@ -8,7 +8,7 @@ message, and looked at again when that should have come.
 
 from __future__ import annotations
 
-from ..engine.journal import Record
+from ..engine.journal import Record, RunStatus
 from .chain import SKEW, Chain
 from .wakes import send_at
 
@@ -46,7 +46,7 @@ def look_again(chain: Chain, at: int, *, or_later: bool = False) -> None:
     """Have the run looked after when what is due at `at` should have happened, if that is sooner than it
     would be anyway; or also if it is later, where the whole run is what is checked."""
     whole = not chain.message.chain and chain.message.leaf is None
-    if chain.header.finish_by is not None:
+    if chain.header.finish_by is not None and chain.header.status is RunStatus.RUNNING:
         at = min(at, chain.header.finish_by)
     chain.world.store.move_check(chain.run_id, at + patience(chain), only_sooner=not (or_later and whole))
 

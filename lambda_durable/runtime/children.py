@@ -87,7 +87,12 @@ def cancel_pending(world: World, run_id: str, top: Partition) -> None:
     """Cancel what the steps of a run that has ended have invoked, wherever they are."""
     if any(not record.final and _may_have_children(record) for record in top.records.values()):
         for partition in partitions(world, run_id):
-            cancel(world, filter(_was_waited_for, partition.records.values()))
+            cancel_waited_for(world, partition)
+
+
+def cancel_waited_for(world: World, partition: Partition) -> None:
+    """Cancel the runs that the steps of a scope wait for."""
+    cancel(world, filter(_was_waited_for, partition.records.values()))
 
 
 def cancel(world: World, records: Iterable[Record]) -> None:
@@ -101,6 +106,16 @@ def cancel(world: World, records: Iterable[Record]) -> None:
             _never_begin(world, child, record.waits.function, record.author)
         elif not found.status.ended:
             world.queue.send([Outgoing(Continuation(run=child, forced=True).body())])
+
+
+def is_over(world: World, record: Record) -> bool:
+    """Whether a run that was invoked is over, and nobody tells the step that waits for it: it never began, or is
+    none of its business."""
+    assert record.waits is not None
+    if record.waits.leave:
+        return True
+    child = world.store.get_header(record.waits.names[0])
+    return child is None or (child.status.ended and child.parent is None)
 
 
 def may_begin(world: World, message: Start, delivery: Delivery) -> bool:

@@ -37,6 +37,7 @@ class Effects:
     def transact(self, items: Sequence[Mapping[str, Any]]) -> Committed:
         chain = self.chain
         record = chain.journal.find(self.path)
+        undo = record.undo if record is not None else None
         now = chain.now()
         wanted = Record(
             path=self.path,
@@ -44,9 +45,10 @@ class Effects:
             state=State.COMPLETED,
             author=chain.author,
             began=record.began if record is not None else now,
-            ended=now,
+            ended=now if undo is None else chain.moment(),
             attempts=record.attempts + 1 if record is not None else 1,
             output=Payload(text="null"),
+            undo=undo,
         )
         found = chain.world.store.transact(chain.run_id, wanted, items)
         return Committed(found if found is not None else wanted)

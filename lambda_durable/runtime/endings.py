@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from ..durations import from_millis
-from ..engine.journal import Author, Header, Partition, RunStatus
+from ..engine import paths
+from ..engine.journal import Author, Header, Partition, Record, RunStatus
 from ..event_json import load_event
 from ..function import App, failure_data
 from ..ports import Outgoing, World
@@ -16,6 +18,8 @@ from . import children, ingress, payloads
 from .arrivals import cancelling
 from .chain import Chain
 from .hooks import Hooks
+from .interrupts import GoOn
+from .messages import compensation
 from .run_ids import run_id
 
 failed_runs = logging.getLogger("lambda_durable.failed_runs")
@@ -32,10 +36,33 @@ class Endings:
         """Write how the run ended. Whoever comes first decides."""
         author: Author = chain.author
         ended = replace(chain.header, status=status, ended=chain.now(), ended_by=author, **outcome)
-        found: Header | None = self._world.store.end_run(ended)
+        found = self._end(ended)
         if found is not None and found.status is RunStatus.CANCELLING and status is not RunStatus.CANCELLED:
             ended = replace(chain.header, status=RunStatus.CANCELLED, ended=chain.now(), ended_by=author)
+            found = self._end(ended)
+        if found is not None and found.status is RunStatus.COMPENSATING:
+            raise GoOn(compensation(found.run_id))
+        self.follow_up(found or ended, chain.journal.partitions[""], chain.tag)
+
+    def _end(self, ended: Header) -> Header | None:
+        """Write the end, or, where there is something to undo, its beginning. The header that is there instead."""
+        completes = ended.status is RunStatus.COMPLETED
+        if completes or not ended.undoes:
             found = self._world.store.end_run(ended)
+            if completes or found is None or not found.undoes or found.status is RunStatus.COMPENSATING:
+                return found
+        begun = replace(ended, status=RunStatus.COMPENSATING, ends_as=ended.status, ended=None)
+        return self._world.store.begin_undo(begun) or begun
+
+    def undone(self, chain: Chain, failed: Sequence[Record]) -> None:
+        """End a run whose steps were undone, but for those whose undo `failed`."""
+        header = chain.header
+        assert header.ends_as is not None
+        ended = replace(header, status=header.ends_as, ended=chain.now(), ended_by=chain.author)
+        found = self._world.store.end_run(ended)
+        if found is None:
+            for record in failed:
+                _log_failed_undo(header, record)
         self.follow_up(found or ended, chain.journal.partitions[""], chain.tag)
 
     def follow_up(self, header: Header, top: Partition, tag: str) -> None:
@@ -87,6 +114,18 @@ def _log_failure(header: Header) -> None:
         header.function_id,
         where,
         header.error.type,
+        extra={"run_id": header.run_id, "function_id": header.function_id},
+    )
+
+
+def _log_failed_undo(header: Header, record: Record) -> None:
+    assert record.error is not None
+    failed_runs.error(
+        "run %s of function %r is not undone whole: %r failed for good: %s",
+        header.run_id,
+        header.function_id,
+        paths.shown(record.path),
+        record.error.type,
         extra={"run_id": header.run_id, "function_id": header.function_id},
     )
 

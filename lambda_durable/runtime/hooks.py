@@ -13,6 +13,7 @@ from typing import Any
 
 from ..calls import is_async
 from ..durations import from_millis
+from ..engine import paths
 from ..engine.journal import Header
 from ..engine.operations import Committed, StepCall
 from ..events import Event
@@ -72,7 +73,9 @@ class Hooks:
         """What runs an attempt of a step's function."""
         if not self.middleware:
             return call
-        step = StepAttempt(run=self._run(header), step_id=op.path, kind=op.kind.value, attempt=attempt)
+        step = StepAttempt(
+            run=self._run(header), step_id=paths.shown(op.path), kind=op.kind.value, attempt=attempt
+        )
         if op.outside is not None or not isinstance(call, partial):
             return Surrounded(call, self, step)
         if op.poll is not None:  # its check wraps the function, and what the function returns

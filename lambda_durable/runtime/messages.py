@@ -8,6 +8,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from ..engine.paths import UNDO
+
 FINISH = ":finish"
 """The made-up path, in a message's `due`, of the time by which a run is to be over."""
 
@@ -71,6 +73,12 @@ class Continuation(BaseModel):
 
     def body(self) -> str:
         return self.model_dump_json(exclude_defaults=True, exclude={"kind"})[:-1] + ',"kind":"continue"}'
+
+
+def compensation(run: str, **fields: Any) -> Continuation:
+    """The message that undoes the steps of a run, as a chain of its own. All that may begin it are of generation
+    0, so that who comes after it has begun is overtaken."""
+    return Continuation(run=run, chain=(Level(scope=UNDO),), **fields)
 
 
 class Invoker(BaseModel):

@@ -52,6 +52,7 @@ def ended(chain: Chain, record: Record, **outcome: Any) -> Record:
         ended=chain.now(),
         attempts=1,
         waits=record.waits,
+        undo=record.undo,
         **outcome,
     )
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from ..durations import in_millis
 from ..engine.journal import Header, Payload
+from ..engine.paths import UNDO
 from ..ports import World
 from .scopes import partitions
 
@@ -25,8 +26,11 @@ def outlive(world: World, header: Header, at: int) -> Header:
         return header
     expires = header.expires
     _keep(world, header.event)
+    held = list(partitions(world, header.run_id))
+    if header.ends_as is not None:
+        held.append(world.store.load_scope(header.run_id, UNDO))
     # The top level last: its header says that all is done.
-    for partition in reversed(list(partitions(world, header.run_id))):
+    for partition in reversed(held):
         for record in partition.records.values():
             _keep(world, record.output)
         expires = world.store.extend(header.run_id, partition.scope, at)

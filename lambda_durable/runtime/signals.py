@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..engine.journal import Record
+from ..engine.journal import Record, RunStatus
 from ..errors import ErrorInfo, SignalConflictError
 from ..ports import Outgoing, Waiter, World
 from . import payloads
@@ -59,7 +59,7 @@ def send(world: World, name: str, text: str, tag: str) -> bool:
 
 def _still_waits(world: World, waiter: Waiter) -> bool:
     header = world.store.get_header(waiter.run_id)
-    if header is None or header.status.ended:
+    if header is None or header.status is not RunStatus.RUNNING:
         return False
     record = world.store.get_record(waiter.run_id, waiter.path)
     return record is not None and not record.final

@@ -20,7 +20,6 @@ from ..engine.journal import Kind, Payload, Record, RunStatus, State
 from ..engine.operations import FanOut, Group, Operation, Sleep, StepCall, Wait
 from ..engine.replay import Replay
 from ..errors import StepError
-from ..function import Function
 from . import branches, waits
 from .attempts import Attempts
 from .chain import Chain
@@ -47,17 +46,16 @@ class Turn:
     def __init__(
         self,
         chain: Chain,
-        function: Function[Any, Any],
+        mode: StepsPerInvocation,
         max_output: int,
         hooks: Hooks,
-        steps_per_invocation: StepsPerInvocation | None = None,
     ) -> None:
         self.chain = chain
         self.attempts = Attempts(chain, max_output, hooks)
         self.focus = chain.focus
         self._new: set[str] = set()  # scopes that this turn was the first to enter
         self._looked = chain.world.clock.monotonic()
-        self._mode = function.steps_per_invocation if steps_per_invocation is None else steps_per_invocation
+        self._mode = mode
         self._budget = self._allowance()
 
     def _allowance(self) -> float:

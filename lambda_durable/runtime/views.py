@@ -37,13 +37,25 @@ def run_of(world: World, header: Header, top: Partition, function: Function[Any,
         created_at=from_millis(header.created),
         started_at=None if status is RunStatus.QUEUED else from_millis(header.starts or header.created),
         ended_at=_time(header.ended),
-        steps={step.id: step for step in _steps(world, header, top)},
+        steps=_all_steps(world, header, top),
     )
 
 
 def _event(text: str) -> Event[Any] | None:
     """None for one that only the app can read."""
     return load_event(text) if text.startswith("{") else None
+
+
+def _all_steps(world: World, header: Header, top: Partition) -> dict[str, StepRecord]:
+    """A run's steps, and what undid them. Where the run has a step of that name itself, a colon goes before it."""
+    steps = {step.id: step for step in _steps(world, header, top)}
+    if header.ends_as is not None:
+        undone = world.store.load_scope(header.run_id, paths.UNDO)
+        for step in _steps(world, header, undone):
+            name = paths.shown(step.id)
+            name = f":{name}" if name in steps else name
+            steps[name] = step.model_copy(update={"id": name})
+    return steps
 
 
 def _retrying(world: World, header: Header, top: Partition) -> FailedAttempt | None:
@@ -108,6 +120,8 @@ def _step(world: World, header: Header, record: Record) -> StepRecord:
         status = "completed"
     elif header.ended is not None and (record.ended is None or record.ended > header.ended):
         status = "cancelled"  # it was still going on when the run ended
+    elif header.ends_as is not None and record.kind is not Kind.UNDO and _pauses(record):
+        status = "cancelled"  # nobody goes on with it while the run is undone
     elif record.kind is Kind.POLL and record.state is State.RETRYING and record.error is None:
         status = "waiting"  # for its next check
     waiting = None
@@ -129,6 +143,10 @@ def _step(world: World, header: Header, record: Record) -> StepRecord:
         waiting_for=waiting,
         unused=record.path in header.unused,
     )
+
+
+def _pauses(record: Record) -> bool:
+    return record.state in (State.RETRYING, State.WAITING) and record.kind is not Kind.INVOKE
 
 
 _WAITS_FOR: dict[Kind, Literal["event", "signal", "run"]] = {

@@ -8,7 +8,8 @@ clock alone.
 
 from __future__ import annotations
 
-from ..engine.journal import Kind, Payload, Record, State, WaitPlan
+from ..engine.interrupts import Reload
+from ..engine.journal import Kind, Payload, Record, State, Undoable, WaitPlan
 from ..engine.operations import Invoke, Wait
 from ..event_json import load_event
 from ..ports import Waiter
@@ -52,11 +53,14 @@ def begin(chain: Chain, op: Wait, max_output: int) -> None:
                 began=now,
                 wake_at=op.give_up_at(now),
                 waits=plan,
+                undo=Undoable() if op.undo is not None else None,
             )
         )
     chain.visit.registered.add(op.path)
     if record.final:
         return
+    if op.undo is not None and not chain.still_runs():
+        raise Reload
     if isinstance(op, Invoke):
         if (error := children.begin(chain, op, record, max_output)) is not None:
             chain.commit(ended(chain, record, error=error))

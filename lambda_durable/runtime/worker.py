@@ -34,8 +34,20 @@ from .endings import Endings, too_late
 from .hooks import Hooks
 from .interrupts import GoOn, Strayed
 from .logs import HandlerLog
-from .messages import FINISH, START, Arrival, Continuation, Due, PoisonError, Scheduled, Start, parse
+from .messages import (
+    FINISH,
+    START,
+    Arrival,
+    Continuation,
+    Due,
+    PoisonError,
+    Scheduled,
+    Start,
+    compensation,
+    parse,
+)
 from .turn import Turn
+from .undoing import Undoing
 from .wakes import send_at
 
 MOST_IDLE = 100
@@ -94,12 +106,14 @@ class Worker:
                 chain = self._load(message, visit)
                 if chain is not None:
                     self._work(chain)
+                self._linger(visit)
                 return
             except GoOn as go_on:
                 message = go_on.message
             except Reload:
                 continue
             except (Suspend, Stale):
+                self._linger(visit)
                 return
             except Broken as broken:
                 assert broken.__cause__ is not None
@@ -107,6 +121,18 @@ class Worker:
         raise RuntimeError(
             f"run {message.run}: its journal changed {MOST_RELOADS} times during one invocation"
         )
+
+    def _linger(self, visit: Visit) -> None:
+        """What comes next is durable; wait for steps that the code has abandoned and that have an undo, since how
+        they end is to be known. If the run is to undo them already, it need wait no longer."""
+        if not visit.abandoned:
+            return
+        attempts, _ = next(iter(visit.abandoned.values()))
+        attempts.linger()
+        run = attempts.chain.run_id
+        header = self._world.store.get_header(run)
+        if header is not None and header.status is RunStatus.COMPENSATING:
+            self._world.queue.send([Outgoing(compensation(run).body())])
 
     def dead_letter(self, delivery: Delivery, invocation: Invocation) -> None:
         """A message that was received too often: every invocation that took it failed, or died. A
@@ -129,18 +155,17 @@ class Worker:
             return
         try:
             chain = self._load(again, Visit(delivery, invocation))
+            if chain is not None:
+                self._fail(
+                    chain,
+                    "every invocation that took this run's message failed or died, and again after it was brought "
+                    f"back from the dead-letter queue; see the worker's log for what happened to "
+                    f"{message.leaf or 'it'}",
+                )
         except PoisonError as error:
             self._world.queue.dead_letter(delivery, str(error))
-            return
         except GoOn as go_on:  # what the message is about is over, and it alone says so
             self._world.queue.send([Outgoing(go_on.message.body())])
-            return
-        if chain is not None:
-            self._fail(
-                chain,
-                "every invocation that took this run's message failed or died, and again after it was brought "
-                f"back from the dead-letter queue; see the worker's log for what happened to {message.leaf or 'it'}",
-            )
 
     # -- loading -------------------------------------------------------------------------------------
 
@@ -154,6 +179,10 @@ class Worker:
         if header.status.ended:
             self._ends.follow_up(header, top, visit.tag)
             return None
+        if header.status is RunStatus.COMPENSATING and message.scope != paths.UNDO:
+            raise GoOn(
+                compensation(message.run, forced=message.check, check=message.check, revived=message.revived)
+            )
         journal = Journal([top])
         for scope in paths.ancestors(message.scope)[1:] if message.scope else ():
             journal.add(store.load_scope(message.run, scope))
@@ -161,7 +190,8 @@ class Worker:
         if header.status is RunStatus.CANCELLING:
             self._ends.end(chain, RunStatus.CANCELLED)
             return None
-        if (why := too_late(chain)) is not None:
+        compensates = header.status is RunStatus.COMPENSATING
+        if not compensates and (why := too_late(chain)) is not None:
             self._ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(RunTimeoutError(why)))
             return None
         target = self._target(chain)
@@ -250,6 +280,9 @@ class Worker:
     def _work(self, chain: Chain) -> None:
         header = chain.header
         function = self._app.functions.get(header.function_id)
+        if header.status is RunStatus.COMPENSATING:
+            self._undoing(chain).go_on()
+            return
         if function is None:
             self._fail(chain, f"this app has no function {header.function_id!r}; was it renamed or removed?")
             return
@@ -261,7 +294,7 @@ class Worker:
             return
         if chain.repeats:
             children.give_up_again(chain)
-        turn = Turn(chain, function, self._app.max_output, self._hooks, self._steps_per_invocation)
+        turn = Turn(chain, self._mode(function), self._app.max_output, self._hooks)
         kind: type[Replay] = AsyncReplay if function.is_async else SyncReplay
         replay = kind(
             run_id=header.run_id,
@@ -375,7 +408,20 @@ class Worker:
         if order:
             chain.lead(order)
 
+    def _mode(self, function: Function[Any, Any]) -> StepsPerInvocation:
+        if self._steps_per_invocation is not None:
+            return self._steps_per_invocation
+        return function.steps_per_invocation
+
+    def _undoing(self, chain: Chain) -> Undoing:
+        function = self._app.functions.get(chain.header.function_id)
+        mode: StepsPerInvocation = "all" if function is None else self._mode(function)
+        return Undoing(chain, self._ends, function, mode, self._app.max_output, self._hooks)
+
     def _fail(self, chain: Chain, message: str) -> None:
+        if chain.header.status is RunStatus.COMPENSATING:
+            self._undoing(chain).give_up(message)
+            return
         self._ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(ConfigurationError(message)))
 
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from queue import SimpleQueue
 from typing import Any
 
+from ..engine import paths
 from ..runtime.executor import Job, step_loop
 from ..runtime.hooks import Surrounded
 from .simulation import Crashed, Process, Simulation, seconds
@@ -38,10 +39,10 @@ class Stub:
 
 
 class Stubs(dict[str, Stub]):
-    """Stubs by path. That of a map stands for all its items: `m` for `m[3]`."""
+    """Stubs by path, as it is shown. That of a map stands for all its items: `m` for `m[3]`."""
 
     def of(self, path: str) -> Stub:
-        found = self.get(path)
+        found = self.get(paths.shown(path))
         if found is None and path.endswith("]"):
             found = self.get(path[: path.rindex("[")])
         return found or Stub()
@@ -79,7 +80,8 @@ class VirtualExecutor:
 
     def start(self, name: str, call: Callable[[], Any]) -> None:
         number = self._traffic.number(f"step {name}")
-        self._traffic.point(self._process, "in step {!r} #{}, before its function", name, number)
+        place = "in step {!r} #{}, before its function"
+        self._traffic.point(self._process, place, paths.shown(name), number)
         stub = self._stubs.of(name)
         started = _Call(name, number, self._simulation.now + stub.takes, copy_context())
         try:
@@ -142,7 +144,8 @@ class VirtualExecutor:
 
     def _finish(self, call: _Call, outcome: _Outcome) -> None:
         call.outcome = outcome
-        self._traffic.point(self._process, "in step {!r} #{}, after its function", call.name, call.number)
+        place = "in step {!r} #{}, after its function"
+        self._traffic.point(self._process, place, paths.shown(call.name), call.number)
 
 
 def _run_together(calls: Sequence[tuple[Awaitable[Any], Context]]) -> list[_Outcome]:
