@@ -20,6 +20,7 @@ from .events import from_eventbridge
 from .ports import Clock, Delivery, Invocation, World
 from .runtime import ingress, registration
 from .runtime.executor import ThreadExecutor
+from .runtime.interrupts import ComesAgain
 from .runtime.messages import PoisonError
 from .runtime.reconciler import reconcile
 from .runtime.sealing import sealed
@@ -120,10 +121,13 @@ class LambdaHandler:
         """Whether a message is done with."""
         if invocation.deadline - world.clock.monotonic() < invocation.timeout * MARGIN:
             return False
+        attributes = record.get("attributes", {})
+        first = attributes.get("ApproximateFirstReceiveTimestamp")
         delivery = Delivery(
             body=record["body"],
             message_id=record["messageId"],
-            receive_count=int(record.get("attributes", {}).get("ApproximateReceiveCount", 1)),
+            receive_count=int(attributes.get("ApproximateReceiveCount", 1)),
+            first_received=None if first is None else int(first),
         )
         executor = ThreadExecutor()
         worker = Worker(self._app, replace(world, executor=executor))
@@ -133,6 +137,9 @@ class LambdaHandler:
                 worker.dead_letter(delivery, invocation)
             else:
                 worker.handle(delivery, invocation)
+        except ComesAgain as again:
+            logger.info("%s (message %s)", again, delivery.message_id)
+            done = False
         except Exception as error:
             _log_failure(delivery, error)
             done = False

@@ -312,11 +312,13 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message as it was received. SQS delivers at least once, in any order; `receive_count` is a hint."""
+    """A message as it was received. SQS delivers at least once, in any order; `receive_count` is a hint.
+    `first_received`: when it was for the first time, in milliseconds; None if that is not known."""
 
     body: str
     message_id: str
     receive_count: int = 1
+    first_received: int | None = None
 
 
 class Queue(Protocol):

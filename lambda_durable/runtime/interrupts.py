@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from .messages import Continuation
 
 
+class ComesAgain(Exception):
+    """The message in hand has been overtaken, and is not acknowledged yet: an earlier delivery of it may still be at
+    work, and would lose what brings it back."""
+
+
 class GoOn(Interrupt):
     """The work of this message is done, and another chain's goes on from it in the same invocation."""
 

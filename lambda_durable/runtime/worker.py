@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from ..config import Retry, StepsPerInvocation
-from ..durations import from_millis, in_millis
+from ..durations import from_millis, in_millis, to_millis
 from ..engine import paths
 from ..engine.asynchronous import AsyncReplay
 from ..engine.interrupts import Broken, Reload, Stale, Suspend, Swallowed
@@ -29,10 +29,10 @@ from ..function import App, Function
 from ..ports import Delivery, Invocation, Outgoing, World
 from . import branches, checks, children, ingress
 from .attempts import what_left
-from .chain import Chain, Visit
+from .chain import SKEW, Chain, Visit
 from .endings import Endings, too_late
 from .hooks import Hooks
-from .interrupts import GoOn, Strayed
+from .interrupts import ComesAgain, GoOn, Strayed
 from .logs import HandlerLog
 from .messages import (
     FINISH,
@@ -112,8 +112,12 @@ class Worker:
                 message = go_on.message
             except Reload:
                 continue
-            except (Suspend, Stale):
+            except Suspend:
                 self._linger(visit)
+                return
+            except Stale:
+                self._linger(visit)
+                self._let_go(visit)
                 return
             except Broken as broken:
                 assert broken.__cause__ is not None
@@ -133,6 +137,15 @@ class Worker:
         header = self._world.store.get_header(run)
         if header is not None and header.status is RunStatus.COMPENSATING:
             self._world.queue.send([Outgoing(compensation(run).body())])
+
+    def _let_go(self, visit: Visit) -> None:
+        """Acknowledge a message that was overtaken, if no other delivery of it can be at work. Raises ComesAgain."""
+        delivery = visit.delivery
+        if delivery.receive_count == 1 or delivery.first_received is None:
+            return
+        age = to_millis(self._world.clock.now()) - delivery.first_received
+        if age < visit.invocation.timeout * 1000 + SKEW:
+            raise ComesAgain("another message has gone on, and another delivery of this one may be at work")
 
     def dead_letter(self, delivery: Delivery, invocation: Invocation) -> None:
         """A message that was received too often: every invocation that took it failed, or died. A

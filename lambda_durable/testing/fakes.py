@@ -13,6 +13,7 @@ from uuid import UUID
 
 from ..aws.batches import batches
 from ..aws.sqs import LARGEST_BATCH, NOT_IN_SQS
+from ..durations import to_millis
 from ..ports import Delivery, Outgoing, Recurring
 from .faults import Dice
 from .recurrence import recurrence
@@ -56,7 +57,11 @@ class _Message:
     body: str
     id: str
     received: int = 0
+    first_received: int | None = None
     deleted: bool = False
+
+    def delivery(self) -> Delivery:
+        return Delivery(self.body, self.id, self.received, self.first_received)
 
 
 Deliver = Callable[[Delivery, Callable[[str | None], None]], None]
@@ -129,7 +134,7 @@ class FakeQueue:
         if message.received >= 2 * self._max_receive_count:  # the queue of the buried gives up, too
             message.deleted = True
             reason = f"received {message.received} times"
-            self.dead_letter(Delivery(message.body, message.id, message.received), reason)
+            self.dead_letter(message.delivery(), reason)
             return
         visible_again = self._simulation.now + self._visibility
 
@@ -153,8 +158,9 @@ class FakeQueue:
 
     def _invoke(self, message: _Message, done: Callable[[str | None], None]) -> None:
         message.received += 1
+        message.first_received = message.first_received or to_millis(self._simulation.now)
         take = self._deliver if message.received <= self._max_receive_count else self._bury
-        take(Delivery(message.body, message.id, message.received), done)
+        take(message.delivery(), done)
 
 
 class FakeScheduler:

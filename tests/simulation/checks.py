@@ -13,6 +13,7 @@ from botocore.exceptions import ReadTimeoutError
 
 from lambda_durable.aws.table import SHARDS
 from lambda_durable.runs import Run
+from lambda_durable.runtime.interrupts import ComesAgain
 from lambda_durable.testing import Faults
 from lambda_durable.testing.simulation import Crashed
 from tests.simulation.nodes import Failed, Group, Model, NoArm, Sleep, Step, within
@@ -116,7 +117,7 @@ def the_run_ends(case: Case) -> Iterator[str]:
 
 @check
 def invocations_fail_for_a_reason(case: Case) -> Iterator[str]:
-    excused: tuple[type[BaseException], ...] = (Crashed,)
+    excused: tuple[type[BaseException], ...] = (Crashed, ComesAgain)
     if case.faults is not None and case.faults.lose_response:
         excused += (ReadTimeoutError,)
     for visit in case.runtime.visits:

@@ -13,6 +13,7 @@ import pytest
 from tests.simulation.simulate import Setup, simulate
 
 REGRESSIONS = {
+    "a copy that acknowledged the message of a delivery that was still at work": (404798,),
     "a stray delivery that took the lead, and died": (104221, 303298, 102895),
     "a sleep that was handed out by a redelivery, and registered by an earlier message": (101851,),
     "a map that was joined while a branch that had been handed out ran its first attempt": (100691,),
