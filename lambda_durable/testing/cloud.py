@@ -124,7 +124,8 @@ def _shared_client(service: str) -> BaseClient:
 
 def _shared_call(account: str, client: BaseClient, operation: str, params: dict[str, Any]) -> Any:
     _caller.account = account
-    return client._make_api_call(operation, params)  # type: ignore[attr-defined]
+    # A copy: botocore makes a stream of S3's Body in place, and a call that is repeated finds it read.
+    return client._make_api_call(operation, dict(params))  # type: ignore[attr-defined]
 
 
 def _address_to_account(params: dict[str, Any], **_: Any) -> None:

@@ -158,6 +158,21 @@ def test_a_lost_response_was_applied_and_is_repeated_or_raises():
     assert rt.aws("dynamodb").scan(TableName="lambda-durable")["Count"] == 40
 
 
+def test_an_object_whose_put_is_repeated_is_whole():
+    def worker(world, delivery, _):
+        world.blobs.put(f"run/{delivery.body}", "x" * 1000)
+
+    bench = Bench(worker, faults=Faults(lose_response=0.5))
+    for number in range(30):
+        bench.message(str(number))
+    bench.drain()
+
+    s3 = bench.aws("s3")
+    objects = s3.list_objects_v2(Bucket=bench._bucket)["Contents"]
+    assert {found["Size"] for found in objects} == {1000}
+    assert bench.calls["s3:PutObject"] > 30
+
+
 def test_calls_from_outside_are_counted_and_undisturbed():
     rt = Bench(lambda world, delivery, _: None, faults=Faults(crash=1.0, lose_response=1.0))
     for _ in range(20):
