@@ -77,13 +77,19 @@ class Clients:
     def cloudformation(self) -> CloudFormationClient:
         return cast("CloudFormationClient", self._make("cloudformation"))
 
-    def _make(self, service: str) -> Any:
+    def of(self, service: str, *, explained: bool = True, **options: Any) -> Any:
+        """A client of another service, new with each call; `options` are boto3's own. One that is not `explained`
+        raises boto3's errors."""
+        return self._make(service, explained=explained, **options)
+
+    def _make(self, service: str, *, explained: bool = True, **options: Any) -> Any:
         create: Any = self._session.client
         try:
-            client = create(service, config=_config())
+            client = create(service, **{"config": _config(), **options})
         except (BotoCoreError, ValueError) as error:
             raise ConfigurationError(errors.unusable(error)) from error
-        errors.explain(client, self._settings, self._stack)
+        if explained:
+            errors.explain(client, self._settings, self._stack)
         return client
 
 

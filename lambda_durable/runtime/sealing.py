@@ -16,7 +16,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, cast
 
 from ..engine.journal import FanPlan, Payload, WaitPlan
@@ -46,6 +46,7 @@ class SealedStore:
     def __init__(self, store: Store, seal: Seal) -> None:
         self._store = store
         self._seal = seal
+        self._digest_key = b""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._store, name)
@@ -68,12 +69,11 @@ class SealedStore:
 
     def digest(self, text: str) -> str:
         """The same for an equal text; without the app's key it tells nothing of it."""
+        if not self._digest_key:
+            new = self._seal.close(secrets.token_hex(32), DIGEST_KEY)
+            kept = self._store.remember(DIGEST_KEY, new)
+            self._digest_key = bytes.fromhex(self._seal.open(kept, DIGEST_KEY))
         return hmac.new(self._digest_key, text.encode(), hashlib.sha256).hexdigest()
-
-    @cached_property
-    def _digest_key(self) -> bytes:
-        new = self._seal.close(secrets.token_hex(32), DIGEST_KEY)
-        return bytes.fromhex(self._seal.open(self._store.remember(DIGEST_KEY, new), DIGEST_KEY))
 
     def _opened(self, found: Any, owner: str) -> Any:
         open_ = partial(_through, self._open)
