@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
-from conftest import StoppedClock, connect_to
 from samples import RUN, event, failure, header, record
 
 from lambda_durable import Middleware, Place
@@ -18,6 +17,7 @@ from lambda_durable.errors import ErrorInfo
 from lambda_durable.ports import Store, Waiter
 from lambda_durable.runtime.sealing import SealedStore
 from lambda_durable.seals import Seal
+from tests.conformance.conftest import StoppedClock, connect_to
 from tests.conformance.test_lanes import *  # noqa: F403
 from tests.conformance.test_run_lists import *  # noqa: F403
 from tests.conformance.test_store import *  # noqa: F403
