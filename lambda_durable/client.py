@@ -30,7 +30,7 @@ from .runtime.large_events import wrap
 from .runtime.messages import Continuation, tag
 from .runtime.run_ids import run_id as make_run_id
 from .runtime.sealing import sealed
-from .runtime.views import run_of, summary_of
+from .runtime.views import load, run_of, summary_of
 from .serialization import codec, plain_data
 from .signals import signal_text
 
@@ -103,7 +103,7 @@ class Client:
 
     def get(self, run_id: str) -> Run[Any]:
         """A run with all its steps. Raises RunNotFoundError."""
-        loaded = self._world.store.load_run(run_id)
+        loaded = load(self._world, run_id)
         if loaded is None:
             raise RunNotFoundError(
                 f"there is no run {run_id!r} (one that was just started may not be there yet)"

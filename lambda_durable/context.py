@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from .async_steps import AsyncStep
 from .durations import from_millis
@@ -29,6 +29,7 @@ class _Base(Generic[Data]):
     """Which attempt of the code between steps this is, since the last new outcome; 1 is the first."""
     started_at: datetime
     _logger: Any
+    _renew: Callable[[Any], NoReturn]
 
     @property
     def events(self) -> Sequence[Event[Data]]:
@@ -48,6 +49,16 @@ class _Base(Generic[Data]):
     def logger(self) -> Logger:
         """A Powertools Logger that writes each line once, however often the handler is replayed."""
         return self._logger()  # type: ignore[no-any-return]
+
+    def continue_as_new(self, data: Data) -> NoReturn:
+        """Begin the run anew, with other data: the same run id, and a journal in which nothing is remembered. For
+        loops that never end: each round costs as much as the first.
+
+        `ctx.event` then has this data, and is the same otherwise; `ctx.started_at` stays. What still pends is
+        abandoned, as at the handler's end. Raises EventDataError for data that the function's model refuses,
+        PayloadTooLargeError, and ConfigurationError or NestedStepError inside a group, branch or step.
+        """
+        self._renew(data)
 
 
 class Context(_Base[Data]):

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from .engine.journal_ids import run_of
 from .errors import ConfigurationError
 from .events import from_eventbridge
 from .ports import Clock, Delivery, Invocation, World
@@ -232,4 +233,4 @@ def _run_of(body: str) -> str | None:
         run = json.loads(body).get("run")
     except (ValueError, AttributeError, RecursionError):
         return None
-    return run if isinstance(run, str) else None
+    return run_of(run) if isinstance(run, str) else None

@@ -60,9 +60,9 @@ class Lane:
 class Waiter:
     """A wait, as those find it who can end it: for an event, or for the signal `name`.
 
-    An event is to have the JSON `match` at `match_path` (both empty: any event does), to have come `since`
-    then, and to be none of those `taken` by earlier waits of the run. `resume` is the message that goes on
-    with the run.
+    `run_id` is that of its journal. An event is to have the JSON `match` at `match_path` (both empty: any event
+    does), to have come `since` then, and to be none of those `taken` by earlier waits of the run. `resume` is the
+    message that goes on with the run.
     """
 
     name: str
@@ -78,7 +78,10 @@ class Waiter:
 
 
 class Store(Protocol):
-    """The state. Reads are strongly consistent unless they say otherwise; each write is atomic."""
+    """The state. Reads are strongly consistent unless they say otherwise; each write is atomic.
+
+    Where it is about what a journal holds, `run_id` is the journal's id (journal_ids.py).
+    """
 
     def add_event(self, event: StoredEvent, *, dedupe_after: int) -> StoredEvent:
         """Keep an event. If one with its id was first seen after `dedupe_after` (milliseconds), that one
@@ -97,7 +100,8 @@ class Store(Protocol):
         ...
 
     def load_run(self, run_id: str) -> tuple[Header, Partition] | None:
-        """A run's header and top-level partition (scope ""); None if there is no such run."""
+        """A run's header, and the top-level partition (scope "") of the journal with that id: empty, and not
+        read, if it is no longer the present one. None if there is no such run."""
         ...
 
     def get_header(self, run_id: str) -> Header | None: ...
@@ -137,8 +141,8 @@ class Store(Protocol):
         ...
 
     def end_run(self, header: Header) -> Header | None:
-        """Write the ended header if the stored one is running. Otherwise nothing changes and the stored
-        one is returned. Of a CANCELLED header: if the stored one is running or cancelling. One that has not
+        """Write the ended header if the stored one is running, and of the same journal. Otherwise nothing
+        changes and the stored one is returned. Of a CANCELLED header: if the stored one is running or cancelling. One that has not
         completed: only if the stored one has nothing to undo, or is compensating and `header` says `ends_as`."""
         ...
 
@@ -147,8 +151,14 @@ class Store(Protocol):
         ...
 
     def begin_undo(self, header: Header) -> Header | None:
-        """Write the compensating header, which says what it `ends_as`, if the stored one is running; or, of one
+        """Write the compensating header, which says what it `ends_as`, if the stored one is running, and of the same journal; or, of one
         that ends as CANCELLED, cancelling. Otherwise nothing changes and the stored one is returned."""
+        ...
+
+    def renew_run(self, before: Header, header: Header) -> Header | None:
+        """Give a run another journal and event, and what else `header` has of it, if the stored one is
+        running and its journal that of `before`. Otherwise nothing changes and the stored one is returned.
+        It lives as long as what is written now."""
         ...
 
     def begin_cancel(self, run_id: str) -> Header | None:

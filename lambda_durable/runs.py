@@ -58,7 +58,7 @@ class FailedAttempt(_Frozen):
 
 class Run(_Frozen, Generic[Result]):
     """A run and its steps, as they were when it was read. `retrying` while the handler itself, not a step, is
-    to be tried again."""
+    to be tried again. `continuations`: how often it has continued as new; event and steps are those of since."""
 
     run_id: str
     function_id: str
@@ -74,6 +74,7 @@ class Run(_Frozen, Generic[Result]):
     ended_at: datetime | None = None
     skipped_reason: str | None = None
     duplicate_of: str | None = None
+    continuations: int = 0
     steps: dict[str, StepRecord] = {}
 
 

@@ -11,6 +11,7 @@ from heapq import merge
 from typing import TYPE_CHECKING, Any, cast
 
 from ..engine.journal import Failure, Header, LogEntry, Partition, Record, RunStatus, State
+from ..engine.journal_ids import run_of
 from ..engine.paths import parent
 from ..errors import RunNotFoundError, TransactionError
 from ..ports import Lane, StoredEvent
@@ -48,6 +49,8 @@ RUNNING = "s = :running"
 RUNNING_OR_CANCELLING = "s IN (:running, :cancelling)"
 COMPENSATING = "s = :compensating"
 NOTHING_TO_UNDO = "attribute_not_exists(H)"
+FIRST_JOURNAL = "attribute_not_exists(J)"
+THIS_JOURNAL = "J = :journal"
 TO_BE_CHECKED = "attribute_exists(ks)"
 SOONER_GONE = "x < :x"
 
@@ -55,8 +58,9 @@ SOONER_GONE = "x < :x"
 class DynamoStore(WaitStore):
     """The `Store` port, on one table (table.py).
 
-    Each method is one call of DynamoDB, but for pages: those of `load_run` and `load_scope` beyond 1 MB, and
-    `runs`, which reads them as they are asked for.
+    Each method is one call of DynamoDB, but for pages (those of `load_run` and `load_scope` beyond 1 MB, and
+    `runs`, which reads them as they are asked for) and for runs that have continued as new: their header is
+    read beside the journal, since it stays where it is.
     """
 
     # Events
@@ -102,11 +106,19 @@ class DynamoStore(WaitStore):
         return None if found is None else items.header(found)
 
     def load_run(self, run_id: str) -> tuple[Header, Partition] | None:
+        if run_of(run_id) != run_id:
+            header = self.get_header(run_id)
+            if header is None:
+                return None
+            over = header.journal_id != run_id
+            return header, Partition("") if over else self.load_scope(run_id, "")
         found = self._partition(keys.run(run_id))
         top = next(found, None)
         if top is None or top["sk"]["S"] != keys.HEADER:
             return None
-        return self._known(items.header(top)), items.partition(found, "")
+        header = self._known(items.header(top))
+        over = header.renewal is not None
+        return header, Partition("") if over else items.partition(found, "")
 
     def get_header(self, run_id: str) -> Header | None:
         found = self._get(keys.run(run_id), keys.HEADER)
@@ -147,18 +159,40 @@ class DynamoStore(WaitStore):
         for status in (RunStatus.RUNNING, RunStatus.CANCELLING, RunStatus.COMPENSATING):
             if f":{status.value}" in condition:
                 values[f":{status.value}"] = text(status.value)
+        number_of, numbered = _journal(header)
         changed, found = self._update(
             keys.run(header.run_id),
             keys.HEADER,
             "SET " + ", ".join(f"{name} = :{name}" for name in change) + remove,
-            values,
-            condition=condition,
+            {**values, **numbered},
+            condition=f"{condition} AND {number_of}",
         )
         if changed:
             return None
         if not found:
             raise RunNotFoundError(f"run {header.run_id!r} cannot become {header.status}: it has no header")
         return items.header(found)
+
+    def renew_run(self, before: Header, header: Header) -> Header | None:
+        new, gone = items.event_change(header.event)
+        assert header.renewal is not None
+        expires = max((before.expires or 0) // 1000, self._expiry())
+        new |= {**items.renewal(header.renewal), "x": number(expires)}
+        if header.check_at is not None and header.check_at != before.check_at:
+            new["ks"] = number(header.check_at)
+        number_of, numbered = _journal(before)
+        renewed, found = self._update(
+            keys.run(header.run_id),
+            keys.HEADER,
+            "SET " + ", ".join(f"{name} = :{name}" for name in new) + f" REMOVE H, {gone}",
+            {
+                **{f":{name}": value for name, value in new.items()},
+                **numbered,
+                ":running": text(RunStatus.RUNNING.value),
+            },
+            condition=f"{RUNNING} AND {number_of}",
+        )
+        return None if renewed else items.header(found)
 
     def begin_cancel(self, run_id: str) -> Header | None:
         _, found = self._update(
@@ -233,7 +267,7 @@ class DynamoStore(WaitStore):
 
     def extend(self, run_id: str, scope: str, at: int) -> int:
         until = self._expiry(at)
-        self._keep(run_id, until)
+        self._keep(run_of(run_id), until)
         pk, expiry = keys.scope(run_id, scope), number(until)
         request: QueryInputTypeDef = {
             "TableName": self._table,
@@ -245,10 +279,12 @@ class DynamoStore(WaitStore):
         }
         for item in reversed(list(self._query(request))):
             self._update(pk, item["sk"]["S"], "SET x = :x", {":x": expiry}, condition=SOONER_GONE)
+        if not scope and pk != keys.run(run_id):
+            self._update(keys.run(run_id), keys.HEADER, "SET x = :x", {":x": expiry}, condition=SOONER_GONE)
         return until * 1000
 
     def lives_longer(self, run_id: str) -> bool:
-        return self._kept.get(run_id, 0) > self._expiry()
+        return self._kept.get(run_of(run_id), 0) > self._expiry()
 
     def remember(self, name: str, text_: str) -> str:
         pk, sk = keys.kept(name), keys.HEADER
@@ -395,6 +431,13 @@ class DynamoStore(WaitStore):
             # Only a claim meets this, when its record was deleted since. Done again, it sees that.
             raise LookupError(f"run {run_id!r}: the record at {record.path!r} was there, and is gone")
         return items.record(found, parent(record.path))
+
+
+def _journal(header: Header) -> tuple[str, Item]:
+    """The condition that a header's journal is the run's present one."""
+    if header.renewal is None:
+        return FIRST_JOURNAL, {}
+    return THIS_JOURNAL, {":journal": number(header.renewal.number)}
 
 
 def _entry(item: Mapping[str, Any]) -> TransactWriteItemTypeDef:

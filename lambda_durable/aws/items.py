@@ -18,7 +18,7 @@ and then:
               if later   t ended   z who ended it   o, O, e as in a record   L labels   gp, gs key in the index
               of runs   Y, y to start, finish by   U unused steps   P who invoked it   H has something
               to undo   E what it ends as after that   kp, ks key in the index
-              of checks, until it has ended
+              of checks, until it has ended   J number of its journal, j who began that, when, and events taken
     log       o order   d dispatched
     failure   n attempts   j outcomes seen   e error   w wakes at
     event     ep, es key in the index of events   n name   t time   a seen   f functions   v, V event, the key of
@@ -47,6 +47,7 @@ from ..engine.journal import (
     Partition,
     Payload,
     Record,
+    Renewal,
     RunStatus,
     State,
     Undoable,
@@ -295,6 +296,8 @@ def header_item(header: Header, expiry: int) -> Item:
         item["i"] = text(header.event_id)
     if header.labels:
         item["L"] = texts(header.labels)
+    if header.renewal is not None:
+        item |= renewal(header.renewal)
     return item
 
 
@@ -313,6 +316,29 @@ def ending(header: Header) -> Item:
     if header.ends_as is not None:
         item["E"] = text(header.ends_as.value)
     return item
+
+
+def renewal(renewal: Renewal) -> Item:
+    """The attributes of a header that say of which journal it is."""
+    kept: dict[str, object] = {"by": str(renewal.by), "at": renewal.at}
+    if renewal.taken:
+        kept["taken"] = dict(renewal.taken)
+    return {"J": number(renewal.number), "j": to_json(kept)}
+
+
+def _renewal(item: Item) -> Renewal | None:
+    if "J" not in item:
+        return None
+    kept = _from_json(item, "j", {})
+    taken = tuple(kept.get("taken", {}).items())
+    return Renewal(int(item["J"]["N"]), Author.parse(kept["by"]), kept["at"], taken)
+
+
+def event_change(event: Payload) -> tuple[Item, str]:
+    """What is to be set of a header, and what removed, for it to have another event."""
+    item: Item = {}
+    _put_payload(item, event, "v", "V")
+    return item, "V" if "v" in item else "v"
 
 
 def header(item: Item) -> Header:
@@ -337,6 +363,7 @@ def header(item: Item) -> Header:
         check_at=integer(item, "ks"),
         undoes="H" in item,
         ends_as=RunStatus(item["E"]["S"]) if "E" in item else None,
+        renewal=_renewal(item),
         expires=expiry * 1000 if (expiry := integer(item, "x")) is not None else None,
     )
 
@@ -391,7 +418,7 @@ def log_entry(item: Item) -> LogEntry:
 
 def failure_item(run_id: str, failure: Failure, expiry: int) -> Item:
     return {
-        "pk": text(keys.run(run_id)),
+        "pk": text(keys.scope(run_id, "")),
         "sk": text(keys.FAILURE),
         "n": number(failure.attempts),
         "j": number(failure.seen),

@@ -10,6 +10,8 @@ of its own:
     <run id>/m         !p            which pools of the fan-out `m` are done
                        !p/0          the lanes of its first pool
                        .[2]          the record at `m[2]`
+    <run id>/:2        .charge       the record at `charge` in its second journal after the first (journal_ids.py)
+    <run id>/:2/m      .[2]          and the one at `m[2]`
     e#<event id>       !             an event
     w#..., s#...                     who waits for an event, and for a signal (waiters.py)
     k#<name>       !             what is kept for good under a name
@@ -24,6 +26,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
+from ..engine.journal_ids import split
 from ..engine.paths import join, parent
 
 HEADER = "!"
@@ -45,23 +48,28 @@ def escaped(text: str) -> str:
     return text.translate(_ESCAPES)
 
 
-def run(run_id: str) -> str:
+def run(journal_id: str) -> str:
+    """The partition that has the header."""
+    run_id, _ = split(journal_id)
     key = escaped(run_id)
     return key if fits(key, _LONGEST_RUN) else f"r#{digest(run_id)}"
 
 
-def scope(run_id: str, scope: str) -> str:
+def scope(journal_id: str, scope: str) -> str:
+    root, (_, number) = run(journal_id), split(journal_id)
+    if number:  # a user's colon is escaped, so no scope of the first journal begins with one
+        root = f"{root}/:{number}"
     if not scope:
-        return run(run_id)
-    key = f"{run(run_id)}/{scope}"
-    return key if fits(key, LONGEST_PARTITION) else f"{run(run_id)}//{digest(scope)}"
+        return root
+    key = f"{root}/{scope}"
+    return key if fits(key, LONGEST_PARTITION) else f"{root}//{digest(scope)}"
 
 
-def record(run_id: str, path: str) -> tuple[str, str]:
+def record(journal_id: str, path: str) -> tuple[str, str]:
     """The partition and the sort key of the record at `path`."""
     within = parent(path)
     sort = RECORD + path[len(within) :].removeprefix("/")
-    return scope(run_id, within), sort if fits(sort, LONGEST_SORT) else HASHED_RECORD + digest(path)
+    return scope(journal_id, within), sort if fits(sort, LONGEST_SORT) else HASHED_RECORD + digest(path)
 
 
 def path(within: str, sort: str) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from botocore.exceptions import ClientError
 
 from ..durations import from_millis
+from ..engine.journal_ids import run_of
 from ..ports import Clock
 from .items import text
 
@@ -46,7 +47,7 @@ class TableCalls:
 
     def _expiry_in(self, run_id: str) -> int:
         """When what is written of a run now expires: not before the rest of it."""
-        return max(self._expiry(), self._kept.get(run_id, 0))
+        return max(self._expiry(), self._kept.get(run_of(run_id), 0)) if self._kept else self._expiry()
 
     def _keep(self, run_id: str, until: int) -> None:
         if until > self._expiry():

@@ -91,6 +91,12 @@ def _head(run: Run[Any]) -> Iterator[tuple[str, str]]:
         yield "labels", ", ".join(run.labels)
     if run.created_at is not None:
         yield "started", stamp(run.created_at)
+    if run.continuations:
+        yield "continued", f"as new, {_times(run.continuations)}; event and steps are those of since"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
 
 
 def _waits(run: Run[Any]) -> Iterator[tuple[str, str]]:

@@ -67,6 +67,9 @@ class Timeline:
             why = f": {brief_error(header.error)}" if header.error is not None else ""
             self.show(Line(self.now(), "◀", "bold yellow", name, f"{header.ends_as}{why}; undoes its steps"))
             return
+        if header.status is RunStatus.RUNNING and header.renewal is not None:
+            self.show(Line(self.now(), "↻", "bold", name, f"continues as new ({header.renewal.number})"))
+            return
         started = header.starts or header.created
         took = spell(from_millis(header.ended or started) - from_millis(started))
         good = header.status is RunStatus.COMPLETED

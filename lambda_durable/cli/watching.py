@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from ..engine.journal import Failure, Header, Record
+from ..engine.journal_ids import run_of
 from ..ports import Clock, Executor, Store, World
 from ..testing import LocalRuntime
 
@@ -14,8 +15,8 @@ W = TypeVar("W", Header, Record)
 
 Written = Header | Record | Failure
 Listener = Callable[[str, Written], None]
-"""Is told the run's id, and what was written of it: its header at the start and at the end, a step's record
-at each of its changes, a failed attempt of the handler's own code."""
+"""Is told the run's id, and what was written of it: its header at the start, where it continues as new and at the
+end, a step's record at each of its changes, a failed attempt of the handler's own code."""
 
 
 class WatchedRuntime(LocalRuntime):
@@ -43,6 +44,9 @@ class _WatchedStore:
     def create_run(self, header: Header) -> Header | None:
         return self._tell(header.run_id, header, self._store.create_run(header))
 
+    def renew_run(self, before: Header, header: Header) -> Header | None:
+        return self._tell(header.run_id, header, self._store.renew_run(before, header))
+
     def end_run(self, header: Header) -> Header | None:
         return self._tell(header.run_id, header, self._store.end_run(header))
 
@@ -61,14 +65,14 @@ class _WatchedStore:
     def resolve(self, run_id: str, path: str, **outcome: Any) -> tuple[bool, Record | None]:
         ended, record = self._store.resolve(run_id, path, **outcome)
         if ended and record is not None:
-            self._listener(run_id, record)
+            self._listener(run_of(run_id), record)
         return ended, record
 
     def save_failure(self, run_id: str, failure: Failure) -> None:
         self._store.save_failure(run_id, failure)
-        self._listener(run_id, failure)
+        self._listener(run_of(run_id), failure)
 
     def _tell(self, run_id: str, written: W, found: W | None) -> W | None:
         if found is None:
-            self._listener(run_id, written)
+            self._listener(run_of(run_id), written)
         return found

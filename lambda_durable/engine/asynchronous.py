@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ..errors import ConfigurationError
+from .interrupts import Renewed, Swallowed
 from .loop import HandlerLoop, HandlerTask, refuse
 from .operations import Group, Operation
 from .replay import Replay
@@ -25,18 +26,21 @@ class AsyncReplay(Replay):
         self.called: set[Operation] = set()  # and not awaited yet
 
     def run(self, handler: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-        self._loop = HandlerLoop(self._on_idle)
+        self._loop = HandlerLoop(self._on_idle, self._leave_if_interrupted)
         self._groups: dict[str, asyncio.Task[Any]] = {}
         self._ended: list[tuple[Group, Any, Exception | None]] = []
         token = current_scope.set(self.top)
+        main = self._loop.create_task(handler())
         try:
-            result = self._loop.run_until_complete(handler())
+            result = self._loop.run_until_complete(main)
             self._check_awaited()
             return result
         except BaseException:
             for op in self.called:  # what the handler was left before it awaited, it has not forgotten
                 if op.awaitable is not None:
                     op.awaitable.close()
+            if isinstance(self.interrupt, Renewed) and main.done() and main.exception() is not self.interrupt:
+                raise Swallowed from None
             raise
         finally:
             current_scope.reset(token)
@@ -98,6 +102,11 @@ class AsyncReplay(Replay):
         op.scope.pending.pop(op.path, None)
         if op.path in self._groups:
             self._groups[op.path].cancel()
+
+    def _leave_if_interrupted(self) -> None:
+        """Whichever task raised what is to leave the handler: nobody else gets to see it."""
+        if self.interrupt is not None:
+            raise self.interrupt
 
     # -- at quiescence -------------------------------------------------------------------------------
 

@@ -39,11 +39,19 @@ class Broken(Interrupt):
     """Something outside failed (its error is the cause). No business of the handler: the invocation fails."""
 
 
+class Renewed(Interrupt):
+    """The run continues as new: on another event (as JSON), and with nothing remembered."""
+
+    def __init__(self, event: str) -> None:
+        super().__init__()
+        self.event = event
+
+
 class Swallowed(Interrupt):
     """The handler caught what was to leave it."""
 
     def error(self) -> ConfigurationError:
         return ConfigurationError(
-            "the handler caught the exception that suspends it (a bare `except:` or `except BaseException`), so it "
-            "went on with a step that had not ended; catch Exception, which lets the suspension by"
+            "the handler caught the exception that suspends it, or makes it continue as new (a bare `except:` or "
+            "`except BaseException`), so it went on where it was to be left; catch Exception, which lets that by"
         )

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from ..errors import ErrorInfo
 from . import paths
+from .journal_ids import journal_id
 
 
 class Kind(StrEnum):
@@ -215,10 +216,21 @@ class RunStatus(StrEnum):
         return self in (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.SKIPPED)
 
 
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """That a run has continued as new: the number of its journal, the message that made it do so, and when
+    (milliseconds). `taken` are the ids of events that ended waits of earlier journals, and when they did."""
+
+    number: int
+    by: Author
+    at: int
+    taken: tuple[tuple[str, int], ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """A run as a whole. Written when it starts and when it ends, and in between only to cancel it, and when
-    it lives so long that its state would expire or that somebody has to look after it.
+    """A run as a whole. Written when it starts and when it ends, and in between only to cancel it, when it
+    continues as new, and when it lives so long that its state would expire or that somebody has to look after it.
 
     `unused` are steps of the top level that the code which completed it no longer called. `starts` is when its
     first step may run, where that is later than `created`; `start_by` and `finish_by` are when it times out.
@@ -247,7 +259,22 @@ class Header:
     check_at: int | None = None
     undoes: bool = False
     ends_as: RunStatus | None = None
+    renewal: Renewal | None = None
     expires: int | None = field(default=None, compare=False)
+
+    @property
+    def journal_id(self) -> str:
+        """That of its present journal."""
+        return journal_id(self.run_id, self.renewal.number if self.renewal is not None else 0)
+
+    @property
+    def begun(self) -> int:
+        """When its present journal began."""
+        return self.renewal.at if self.renewal is not None else self.created
+
+    def runs_in(self, journal_id: str) -> bool:
+        """Whether the run goes on, and this is its present journal."""
+        return self.status is RunStatus.RUNNING and self.journal_id == journal_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

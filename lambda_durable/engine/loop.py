@@ -44,11 +44,13 @@ class HandlerTask(asyncio.Task[Any]):
 class _Selector(selectors.BaseSelector):
     """Wraps the default selector, which the loop asks to wait when nothing is ready to run."""
 
-    def __init__(self, idle: Callable[[], None]) -> None:
+    def __init__(self, idle: Callable[[], None], look: Callable[[], None]) -> None:
         self._inner = selectors.DefaultSelector()
         self._idle = idle
+        self._look = look
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self._look()
         if timeout is None:
             self._idle()
             return []
@@ -70,11 +72,11 @@ class _Selector(selectors.BaseSelector):
 
 
 class HandlerLoop(asyncio.SelectorEventLoop):
-    """The loop of one replay; calls `idle` whenever every task waits. No timers, threads or I/O: those
-    belong in steps."""
+    """The loop of one replay; calls `idle` whenever every task waits, and `look` before each of its rounds. What
+    they raise leaves the loop. No timers, threads or I/O: those belong in steps."""
 
-    def __init__(self, idle: Callable[[], None]) -> None:
-        super().__init__(_Selector(idle))
+    def __init__(self, idle: Callable[[], None], look: Callable[[], None]) -> None:
+        super().__init__(_Selector(idle, look))
         self.alive = 0
         self.set_task_factory(self._make_task)
         self.set_exception_handler(lambda *_: None)  # tasks left behind by an interrupt are no accident

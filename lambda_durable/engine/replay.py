@@ -15,7 +15,7 @@ from typing import Any, NoReturn, Protocol
 
 from ..config import Retry
 from . import paths
-from .interrupts import Broken, Reload, Suspend, Swallowed
+from .interrupts import Broken, Reload, Renewed, Suspend, Swallowed
 from .journal import Journal, Kind, Payload
 from .operations import FanOut, Group, Operation, StepCall
 from .scope import Scope
@@ -65,9 +65,18 @@ class Replay(ABC):
     """
 
     def __init__(
-        self, *, run_id: str, journal: Journal, driver: Driver, started: int, retry: Retry, focus: str
+        self,
+        *,
+        run_id: str,
+        seed: str,
+        journal: Journal,
+        driver: Driver,
+        started: int,
+        retry: Retry,
+        focus: str,
     ) -> None:
         self.run_id = run_id
+        self.seed = seed  # of the handler's random numbers
         self.journal = journal
         self.driver = driver
         self.retry = retry
@@ -247,6 +256,12 @@ class Replay(ABC):
             self.log.flush()
         for scope in self.scopes.values():
             scope.decided()
+
+    def renew(self, event: str) -> NoReturn:
+        """Leave the handler, which asks to continue as new."""
+        self.closed = True
+        self.interrupt = Renewed(event)
+        raise self.interrupt
 
     def leave_handler(self) -> NoReturn:
         """A step is called after an interrupt. On the way out of the handler (`finally`) nothing new begins,

@@ -28,7 +28,7 @@ class Scope:
         self.replay = replay
         self.path = path
         self.now = now
-        self.random = random.Random(f"{replay.run_id}/{path}")
+        self.random = random.Random(f"{replay.seed}/{path}")
         self.pending: dict[str, Operation] = {}
         self.undecided: list[str] = []
         self._counts: dict[str, int] = {}
@@ -84,6 +84,22 @@ class Scope:
         """Note an operation that may have an undo."""
         if op.undo is not None:
             self.replay.undoable[op.path] = op
+
+    def check_renewal(self) -> None:
+        """Raises the error that continue_as_new deserves anywhere but in the handler itself."""
+        if self.replay.interrupt is not None or self.replay.closed:
+            self.replay.leave_handler()
+        outer = running_step.get()
+        if outer is not None:
+            raise NestedStepError(
+                f"continue_as_new was called inside step {outer.step_id!r}; return what it needs from the step, and "
+                "call it from the handler"
+            )
+        if self.path:
+            raise ConfigurationError(
+                f"continue_as_new was called inside {self.path!r}, beside which others of its kind may be at work; "
+                "call it from the handler itself, after that has returned"
+            )
 
     def choose(self, candidates: Sequence[Operation]) -> Operation | None:
         """Which candidate's outcome the handler sees next, if one is there: as remembered, else as it came.

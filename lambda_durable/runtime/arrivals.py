@@ -91,10 +91,17 @@ class Arrived:
                 self._cancel(waiter)
 
     def _cancel(self, waiter: Waiter) -> None:
-        found = self.world.store.begin_cancel(waiter.run_id)
-        if found is not None and not found.status.ended:
-            self.world.queue.send([Outgoing(waiter.resume)])
+        header = self.world.store.get_header(waiter.run_id)
+        if header is not None and (header.renewal is None or self._is_of(waiter, header)):
+            found = self.world.store.begin_cancel(waiter.run_id)
+            if found is not None and not found.status.ended:
+                self.world.queue.send([Outgoing(waiter.resume)])
         self.world.store.remove_waiter(waiter)
+
+    def _is_of(self, waiter: Waiter, header: Header) -> bool:
+        """Whether the value that is to match is that of the event which a run has by now."""
+        own = load_event(payloads.read(self.world.blobs, header.event))
+        return value_at(waiter.match_path or None, own) == waiter.match
 
     def ends(self, waiter: Waiter) -> bool:
         """Whether the event is what a wait is for."""
@@ -111,6 +118,8 @@ class Arrived:
             return True
         header = self.world.store.get_header(waiter.run_id)
         if header is None or header.status.ended:
+            return False
+        if not waiter.path.startswith(CANCEL) and not header.runs_in(waiter.run_id):
             return False
         own = load_event(payloads.read(self.world.blobs, header.event))
         try:

@@ -71,10 +71,10 @@ class Attempts:
         self.running[op.path] = Running(op, began, since, until)
         deadline = chain.visit.invocation.deadline
         info = StepInfo(
-            chain.run_id,
+            chain.header.run_id,
             paths.shown(op.path),
             charged - before + 1,
-            idempotency_key=f"{chain.run_id}/{op.path}",
+            idempotency_key=f"{chain.journal_id}/{op.path}",
             _deadline=deadline,
             _monotonic=chain.world.clock.monotonic,
         )
@@ -353,7 +353,7 @@ class Attempts:
             after = error.after
             return to_millis(after) if isinstance(after, datetime) else now + in_millis(after)
         # Seeded, so that doing it again sets the same time.
-        return now + in_millis(retry.delay(attempt, f"{self.chain.run_id}/{path}/{attempt}"))
+        return now + in_millis(retry.delay(attempt, f"{self.chain.journal_id}/{path}/{attempt}"))
 
 
 def _at(error: SerializationError | PayloadTooLargeError, path: str) -> StepError:

@@ -90,7 +90,7 @@ def _revive_lanes(chain: Chain, fan: Record) -> list[Continuation]:
     """The branches that the lanes of a fan-out are at, unless one has ended lately. If no lane is open, the
     message that joins them."""
     assert fan.plan is not None
-    done = chain.world.store.load_scope(chain.run_id, fan.path)
+    done = chain.world.store.load_scope(chain.journal_id, fan.path)
     last = max((record.ended or record.began for record in done.records.values()), default=fan.began)
     if last + patience(chain) > chain.now():
         look_again(chain, last)
@@ -98,7 +98,7 @@ def _revive_lanes(chain: Chain, fan: Record) -> list[Continuation]:
     messages = []
     for pool in _pools(fan.plan):
         lanes = chain.world.store.lanes(
-            chain.run_id, fan.path, pool.number, pool.lanes, first=len(pool.lanes)
+            chain.journal_id, fan.path, pool.number, pool.lanes, first=len(pool.lanes)
         )
         for lane, state in zip(pool.lanes, lanes, strict=True):
             if state.open:
@@ -113,7 +113,7 @@ def _open_lanes(turn: Turn, op: FanOut) -> list[Continuation]:
     if op.record is None:
         turn.register(op, op.width)
     if op.record is not None and chain.repeats:
-        begun = set(chain.world.store.load_scope(chain.run_id, op.path).records)
+        begun = set(chain.world.store.load_scope(chain.journal_id, op.path).records)
     assert op.record is not None
     assert op.record.plan is not None
     plan = op.record.plan
@@ -139,7 +139,7 @@ def home(chain: Chain) -> Continuation:
     message = chain.message
     entry = chain.journal.dispatched.get(chain.focus)
     return Continuation(
-        run=chain.run_id,
+        run=chain.journal_id,
         generation=entry.author.generation + 1 if entry is not None else message.generation,
         chain=message.chain if message.leaf is not None else message.chain[:-1],
     )
@@ -198,20 +198,22 @@ def after(chain: Chain, record: Record) -> Continuation | None:
     lane = message.lane if leaf else message.chain[-1].lane
     if lane is None:
         entry = chain.journal.dispatched[record.path]
-        return Continuation(run=chain.run_id, generation=entry.author.generation + 1, chain=home)
+        return Continuation(run=chain.journal_id, generation=entry.author.generation + 1, chain=home)
     fan_path = paths.parent(record.path)
-    fan = chain.journal.find(fan_path) or chain.world.store.get_record(chain.run_id, fan_path)
+    fan = chain.journal.find(fan_path) or chain.world.store.get_record(chain.journal_id, fan_path)
     if fan is None or fan.plan is None:
         return None
     chain.message = message.model_copy(update={"chain": home})
     if not _lane_ended(chain, fan, fan.plan, record, lane):
         return None
-    return Continuation(run=chain.run_id, generation=fan.author.generation + 1, chain=home, joined=fan_path)
+    return Continuation(
+        run=chain.journal_id, generation=fan.author.generation + 1, chain=home, joined=fan_path
+    )
 
 
 def _lane_ended(chain: Chain, fan: Record, plan: FanPlan, record: Record, lane: int) -> bool:
     """Move a lane on after its branch has ended. Whether all lanes of the fan-out are closed now."""
-    store, run_id = chain.world.store, chain.run_id
+    store, run_id = chain.world.store, chain.journal_id
     pools = _pools(plan)
     pool = pools[lane % len(pools)]
     index = plan.keys.index(paths.branch_key(record.path))

@@ -113,8 +113,8 @@ class Chain:
     # -- reading -------------------------------------------------------------------------------------
 
     @property
-    def run_id(self) -> str:
-        return self.header.run_id
+    def journal_id(self) -> str:
+        return self.header.journal_id
 
     @property
     def scope(self) -> str:
@@ -153,8 +153,9 @@ class Chain:
         """Whether the run goes on, now that it is written down that a step with an undo begins. Who ends the run
         otherwise says so first, and looks for such steps then: one of the two sees the other."""
         store = self.world.store
-        header = store.get_header(self.run_id) if self.header.undoes else store.mark_undo(self.run_id)
-        if header is None or header.status is not RunStatus.RUNNING:
+        id = self.journal_id
+        header = store.get_header(id) if self.header.undoes else store.mark_undo(id)
+        if header is None or not header.runs_in(id):
             return False
         self.header = replace(self.header, undoes=True)
         return True
@@ -170,8 +171,8 @@ class Chain:
         """Keep a JSON text, here or in S3. Raises PayloadTooLargeError."""
         if limit is not None:
             payloads.check_size(text, limit, what)
-        payload = payloads.store(self.world.blobs, self.run_id, text, inline=payloads.INLINE_OUTPUT)
-        if payload.key is not None and self.world.store.lives_longer(self.run_id):
+        payload = payloads.store(self.world.blobs, self.header.run_id, text, inline=payloads.INLINE_OUTPUT)
+        if payload.key is not None and self.world.store.lives_longer(self.journal_id):
             self.world.blobs.extend(payload.key)
         return payload
 
@@ -179,7 +180,7 @@ class Chain:
         """When the chain was last seen to be alive, or by when an invocation that claimed something is gone
         (milliseconds)."""
         now = self.now()
-        signs = [self.header.created, self.header.starts or 0]
+        signs = [self.header.begun, self.header.starts or 0]
         for partition in self.journal.partitions.values():
             signs += (entry.time for entry in partition.log)
             signs += (sign for record in partition.records.values() for sign in _signs(record, now))
@@ -197,7 +198,7 @@ class Chain:
         if new:
             self.journal.partitions.setdefault(scope, Partition(scope))
             return
-        partition = self.world.store.load_scope(self.run_id, scope)
+        partition = self.world.store.load_scope(self.journal_id, scope)
         self.journal.add(partition)
         self._look_at(partition)
 
@@ -239,14 +240,14 @@ class Chain:
 
     def register(self, record: Record) -> Record:
         """Write a record where there is none; what is there now."""
-        return self._written(record, self.world.store.register(self.run_id, record))
+        return self._written(record, self.world.store.register(self.journal_id, record))
 
     def commit(self, record: Record) -> Record:
         """Write an outcome, or a failed attempt; what is there now. The first outcome stays."""
-        return self._written(record, self.world.store.commit(self.run_id, record))
+        return self._written(record, self.world.store.commit(self.journal_id, record))
 
     def claim(self, record: Record, seen: Record | None) -> Record:
-        return self._written(record, self.world.store.claim(self.run_id, record, seen))
+        return self._written(record, self.world.store.claim(self.journal_id, record, seen))
 
     def take(self, found: Record) -> Record:
         """Note a record that was committed together with other things, or is there instead."""
@@ -298,7 +299,7 @@ class Chain:
             dispatched=tuple(dispatched),
             lines=lines or {},
         )
-        found = self.world.store.append(self.run_id, self.scope, entry)
+        found = self.world.store.append(self.journal_id, self.scope, entry)
         if found is not None and not _same(found, entry):
             raise Reload
         log.append(entry)
@@ -317,7 +318,7 @@ class Chain:
             at = self.now() + round(visit.invocation.timeout * 1000) + SKEW
             body = Continuation.model_validate_json(visit.delivery.body)
             stand_in = body.model_copy(update={"stands_for": self.tag, "due": None})
-            name = f"{self.run_id}/{self.tag}/stand-in/{visit.delivery.receive_count}"
+            name = f"{self.journal_id}/{self.tag}/stand-in/{visit.delivery.receive_count}"
             send_at(self.world, stand_in.body(), at, now=self.now(), name=name)
 
     def _brings(self, path: str) -> bool:
@@ -334,7 +335,7 @@ class Chain:
         """The message that follows the one in hand."""
         idle = 0 if self.progressed else self.message.idle + 1
         plain = Continuation(
-            run=self.run_id, generation=self.generation + 1, chain=self.message.chain, idle=idle
+            run=self.journal_id, generation=self.generation + 1, chain=self.message.chain, idle=idle
         )
         return plain.model_copy(update=changes)
 
@@ -364,7 +365,7 @@ class Chain:
         if self.repeats:
             fire += round(self.visit.invocation.timeout * 1000) + SKEW
         self.outlive(fire)
-        name = f"{self.run_id}/{path}/{at}/{due.leaf}/{due.generation}"
+        name = f"{self.journal_id}/{path}/{at}/{due.leaf}/{due.generation}"
         send_at(self.world, due.body(), fire, now=now, name=name, late=self.repeats)
 
     def outlive(self, at: int) -> None:

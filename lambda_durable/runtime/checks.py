@@ -36,7 +36,7 @@ def is_quiet(chain: Chain, target: Record | None) -> bool:
     if last + patience(chain) > now:
         look_again(chain, last)
         if chain.message.revived:  # the next one to come would not know that the run has killed so many
-            name = f"{chain.run_id}/{chain.message.scope}/{chain.message.leaf}/revived/{last}"
+            name = f"{chain.journal_id}/{chain.message.scope}/{chain.message.leaf}/revived/{last}"
             send_at(chain.world, chain.message.body(), last + patience(chain), now=now, name=name)
         return False
     return True
@@ -48,7 +48,7 @@ def look_again(chain: Chain, at: int, *, or_later: bool = False) -> None:
     whole = not chain.message.chain and chain.message.leaf is None
     if chain.header.finish_by is not None and chain.header.status is RunStatus.RUNNING:
         at = min(at, chain.header.finish_by)
-    chain.world.store.move_check(chain.run_id, at + patience(chain), only_sooner=not (or_later and whole))
+    chain.world.store.move_check(chain.journal_id, at + patience(chain), only_sooner=not (or_later and whole))
 
 
 def look_seldom(chain: Chain) -> None:

@@ -41,7 +41,7 @@ def begin(chain: Chain, op: Invoke, record: Record, max_data: int) -> ErrorInfo 
             op.data,
             from_millis(record.began),
             limit=max_data,
-            parent=Parent(chain.run_id, op.path, record.waits.resume, depth),
+            parent=Parent(chain.journal_id, op.path, record.waits.resume, depth),
         )
     except PayloadTooLargeError as error:
         return ErrorInfo.of(error)
@@ -125,7 +125,7 @@ def may_begin(world: World, message: Start, delivery: Delivery) -> bool:
     if by is None:
         return True
     parent = world.store.get_header(by.run)
-    if parent is not None and parent.status is RunStatus.RUNNING:
+    if parent is not None and parent.runs_in(by.run):
         return True
     record = world.store.get_record(by.run, by.path)
     if record is not None and record.waits is not None and record.waits.leave:

@@ -32,7 +32,7 @@ class Effects:
         return [event.id for event in sent]
 
     def send_signal(self, name: str, text: str) -> bool:
-        return signals.send(self.chain.world, name, text, tag(f"{self.chain.run_id}/{self.path}"))
+        return signals.send(self.chain.world, name, text, tag(f"{self.chain.journal_id}/{self.path}"))
 
     def transact(self, items: Sequence[Mapping[str, Any]]) -> Committed:
         chain = self.chain
@@ -50,11 +50,11 @@ class Effects:
             output=Payload(text="null"),
             undo=undo,
         )
-        found = chain.world.store.transact(chain.run_id, wanted, items)
+        found = chain.world.store.transact(chain.journal_id, wanted, items)
         return Committed(found if found is not None else wanted)
 
     def _identified(self, number: int, event: Event[Any]) -> Event[Any]:
-        key = f"{self.chain.run_id}/{self.path}/{number}"
+        key = f"{self.chain.journal_id}/{self.path}/{number}"
         return replace(
             event,
             id=hashlib.sha256(key.encode()).hexdigest()[:32] if event.id_is_default else event.id,

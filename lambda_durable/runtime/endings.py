@@ -10,6 +10,7 @@ from typing import Any
 
 from ..durations import from_millis
 from ..engine import paths
+from ..engine.interrupts import Reload
 from ..engine.journal import Author, Header, Partition, Record, RunStatus
 from ..event_json import load_event
 from ..function import App, failure_data
@@ -41,7 +42,9 @@ class Endings:
             ended = replace(chain.header, status=RunStatus.CANCELLED, ended=chain.now(), ended_by=author)
             found = self._end(ended)
         if found is not None and found.status is RunStatus.COMPENSATING:
-            raise GoOn(compensation(found.run_id))
+            raise GoOn(compensation(found.journal_id))
+        if found is not None and not found.status.ended and found.journal_id != chain.journal_id:
+            raise Reload  # it has continued as new meanwhile
         self.follow_up(found or ended, chain.journal.partitions[""], chain.tag)
 
     def _end(self, ended: Header) -> Header | None:
@@ -75,7 +78,7 @@ class Endings:
         if header.status is RunStatus.FAILED:
             _log_failure(header)
             self._handle_failure(header)
-        children.cancel_pending(self._world, header.run_id, top)
+        children.cancel_pending(self._world, header.journal_id, top)
 
     def _forget_cancelling(self, header: Header) -> None:
         """Let no event find a run any more that it could cancel."""
@@ -138,7 +141,7 @@ def too_late(chain: Chain) -> str | None:
     if header.finish_by is not None and now >= header.finish_by:
         return f"{what} was not over after {timedelta(milliseconds=header.finish_by - begun)}"
     top = chain.journal.partitions[""]
-    new = not top.records and not top.log and top.failure is None
+    new = header.renewal is None and not top.records and not top.log and top.failure is None
     if new and header.start_by is not None and now >= header.start_by:
         return f"{what} had not begun after {timedelta(milliseconds=header.start_by - begun)}"
     return None

@@ -38,7 +38,7 @@ class Due(BaseModel):
 
 
 class Continuation(BaseModel):
-    """Go on with a run.
+    """Go on with a run, whose journal's id is `run`.
 
     `chain` leads from the run's own chain to the one that is meant; it is empty for the run's own. With
     `leaf`, only that step is run, and then its chain goes on. `idle` counts invocations in a row that got
@@ -65,6 +65,13 @@ class Continuation(BaseModel):
     revived: Annotated[int, Field(ge=0)] = 0
     joined: str | None = None
     stands_for: str | None = None
+
+    @property
+    def concerns_all(self) -> bool:
+        """Whether it is about the run, whichever journal that has by now: to end it, or to look after it."""
+        if self.chain or self.leaf is not None:
+            return False
+        return self.forced or (self.due is not None and self.due.path == FINISH)
 
     @property
     def scope(self) -> str:
@@ -97,7 +104,7 @@ class Start(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
     kind: Literal["start"] = "start"
     function: Annotated[str, Field(min_length=1, max_length=256)]
-    run: Annotated[str, Field(min_length=1, max_length=512)]
+    run: Annotated[str, Field(min_length=1, max_length=512, pattern="^[^#]*$")]
     event: str | None = None
     key: Annotated[str, Field(pattern=r"^inbox/[0-9a-f]{64}$")] | None = None
     invoker: Invoker | None = None

@@ -26,14 +26,14 @@ def outlive(world: World, header: Header, at: int) -> Header:
         return header
     expires = header.expires
     _keep(world, header.event)
-    held = list(partitions(world, header.run_id))
+    held = list(partitions(world, header.journal_id))
     if header.ends_as is not None:
-        held.append(world.store.load_scope(header.run_id, UNDO))
+        held.append(world.store.load_scope(header.journal_id, UNDO))
     # The top level last: its header says that all is done.
     for partition in reversed(held):
         for record in partition.records.values():
             _keep(world, record.output)
-        expires = world.store.extend(header.run_id, partition.scope, at)
+        expires = world.store.extend(header.journal_id, partition.scope, at)
     return replace(header, expires=expires)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..engine.journal import Record, RunStatus
+from ..engine.journal import Record
+from ..engine.journal_ids import run_of
 from ..errors import ErrorInfo, SignalConflictError
 from ..ports import Outgoing, Waiter, World
 from . import payloads
@@ -18,26 +19,26 @@ SAFETY = 300
 
 def hold(chain: Chain, record: Record, *, replace: bool, awaits: Callable[[str], bool]) -> None:
     """Be the one who waits for a signal. `awaits` says whether this run's own code waits at a path."""
-    (mine,) = waiters_of(chain.run_id, record)
+    (mine,) = waiters_of(chain.journal_id, record)
     store = chain.world.store
     instead: Waiter | None = None
     while (holder := store.hold_signal(mine, instead_of=instead)) is not None:
         instead = holder
-        if holder.run_id == chain.run_id and not awaits(holder.path):
+        if holder.run_id == chain.journal_id and not awaits(holder.path):
             continue
         if not _still_waits(chain.world, holder):
             continue
         error = SignalConflictError(
-            f"step {record.path!r} of run {chain.run_id} waits for signal {mine.name!r}, for which step "
-            f"{holder.path!r} of run {holder.run_id} waits already; give each wait its own name (with an order's "
-            'number, say), or let it take over with on_conflict="replace"',
+            f"step {record.path!r} of run {chain.header.run_id} waits for signal {mine.name!r}, for which step "
+            f"{holder.path!r} of run {run_of(holder.run_id)} waits already; give each wait its own name (with an "
+            'order\'s number, say), or let it take over with on_conflict="replace"',
             step_id=record.path,
         )
         if not replace:
             chain.commit(ended(chain, record, error=ErrorInfo.of(error)))
             return
         taken = SignalConflictError(
-            f"step {record.path!r} of run {chain.run_id} has taken over signal {mine.name!r}",
+            f"step {record.path!r} of run {chain.header.run_id} has taken over signal {mine.name!r}",
             step_id=holder.path,
         )
         end(chain.world, holder, chain.tag, error=ErrorInfo.of(taken))
@@ -53,13 +54,13 @@ def send(world: World, name: str, text: str, tag: str) -> bool:
     resume = Continuation.model_validate_json(holder.resume)
     check = resume.model_copy(update={"forced": True, "check": True})
     world.queue.send([Outgoing(check.body(), SAFETY)])
-    output = payloads.store(world.blobs, holder.run_id, text, inline=payloads.INLINE_OUTPUT)
+    output = payloads.store(world.blobs, run_of(holder.run_id), text, inline=payloads.INLINE_OUTPUT)
     return end(world, holder, tag, output=output)
 
 
 def _still_waits(world: World, waiter: Waiter) -> bool:
     header = world.store.get_header(waiter.run_id)
-    if header is None or header.status is not RunStatus.RUNNING:
+    if header is None or not header.runs_in(waiter.run_id):
         return False
     record = world.store.get_record(waiter.run_id, waiter.path)
     return record is not None and not record.final

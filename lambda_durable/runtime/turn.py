@@ -391,8 +391,10 @@ class Turn:
         if chain.world.clock.monotonic() - self._looked < CANCEL_CHECK:
             return
         self._looked = chain.world.clock.monotonic()
-        header = chain.world.store.get_header(chain.run_id)
-        if header is not None and header.status is not RunStatus.RUNNING:
+        header = chain.world.store.get_header(chain.journal_id)
+        if header is None:
+            return
+        if header.status is not RunStatus.RUNNING or header.journal_id != chain.journal_id:
             raise Reload  # what ends it has to know all that others have begun meanwhile
 
 

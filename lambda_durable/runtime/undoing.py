@@ -34,6 +34,7 @@ from .endings import Endings
 from .hooks import Hooks
 from .logs import HandlerLog
 from .messages import Due, compensation
+from .renewal import renew
 from .scopes import partitions
 from .turn import Turn
 from .wakes import send_at
@@ -98,10 +99,11 @@ class Undoing:
         first = self._survey(left[:width])  # it loads what the turn's allowance is in proportion to
         turn = Turn(chain, self.mode, self.max_output, self.hooks)
         replay = SyncReplay(
-            run_id=chain.run_id,
+            run_id=chain.header.run_id,
+            seed=chain.journal_id,
             journal=chain.journal,
             driver=turn,
-            started=chain.header.created,
+            started=chain.header.begun,
             retry=Retry(),
             focus="",
         )
@@ -125,7 +127,7 @@ class Undoing:
                 attempts=0,
                 error=error,
             )
-            chain.note(chain.world.store.commit(chain.run_id, record) or record)
+            chain.note(chain.world.store.commit(chain.journal_id, record) or record)
         self._end()
 
     def _end(self) -> None:
@@ -164,8 +166,8 @@ class Undoing:
         if message.check:
             look_again(chain, until)
         elif message.due is not None or (by is not None and by.tag == chain.tag):
-            again = compensation(chain.run_id, due=Due(path=WOKEN, at=until))
-            name = f"{chain.run_id}/{paths.UNDO}/{until}"
+            again = compensation(chain.journal_id, due=Due(path=WOKEN, at=until))
+            name = f"{chain.journal_id}/{paths.UNDO}/{until}"
             chain.outlive(until)
             send_at(chain.world, again.body(), until, now=chain.now(), name=name)
         raise Suspend
@@ -174,7 +176,7 @@ class Undoing:
 
     def _undo_all(self, replay: SyncReplay, left: Sequence[str], width: int, first: Ways) -> None:
         """The code of the chain: one undo after the other."""
-        scope = replay.scope(paths.UNDO, self.chain.header.created)
+        scope = replay.scope(paths.UNDO, self.chain.header.begun)
         for start in range(0, len(left), width):
             some = left[start : start + width]
             ways = first if start == 0 else self._survey(some)
@@ -226,10 +228,11 @@ class Undoing:
         if function is None:
             return {}, None
         survey = (AsyncSurvey if function.is_async else SyncSurvey)(
-            run_id=chain.run_id,
+            run_id=chain.header.run_id,
+            seed=chain.journal_id,
             journal=(surveyor := Surveyor.of(chain.journal, wanted, now=chain.now, read=chain.read)).journal,
             driver=surveyor,
-            started=chain.header.created,
+            started=chain.header.begun,
             retry=function.retry,
             focus="",
         )
@@ -242,11 +245,12 @@ class Undoing:
             call = functools.partial(
                 function.call,
                 event=event,
-                run_id=chain.run_id,
+                run_id=chain.header.run_id,
                 function_id=function.id,
                 attempt=1,
                 started_at=from_millis(chain.header.created),
                 _logger=log.logger,
+                _renew=functools.partial(renew, function, survey, self.max_output),
             )
             self.hooks.around_handler(chain.header, event, functools.partial(survey.run, call))
         except Interrupt as left:
@@ -257,7 +261,7 @@ class Undoing:
         return {path: way for path in wanted if (way := survey.find(path)) is not None}, error
 
     def _why_gone(self, path: str, error: Exception | None) -> str:
-        what = f"step {path!r} of run {self.chain.run_id} was not undone"
+        what = f"step {path!r} of run {self.chain.header.run_id} was not undone"
         help_ = "undo it by hand, or rerun the run on code that has it"
         if self.function is None:
             function_id = self.chain.header.function_id
@@ -279,7 +283,7 @@ def _look(chain: Chain) -> tuple[list[Record], int | None]:
     """What is to be undone, as far as is known; and until when to wait for what is not (milliseconds)."""
     found: list[Record] = []
     waits: list[int] = []
-    for partition in partitions(chain.world, chain.run_id):
+    for partition in partitions(chain.world, chain.journal_id):
         children.cancel_waited_for(chain.world, partition)
         for record in partition.records.values():
             if record.undo is None:
@@ -316,4 +320,4 @@ def _fence(chain: Chain, record: Record) -> Record:
         wake_at=None,
         undo=replace(undo, unknown=undo.unknown or record.claim is not None),
     )
-    return chain.world.store.commit(chain.run_id, fenced) or fenced
+    return chain.world.store.commit(chain.journal_id, fenced) or fenced

@@ -37,6 +37,7 @@ def run_of(world: World, header: Header, top: Partition, function: Function[Any,
         created_at=from_millis(header.created),
         started_at=None if status is RunStatus.QUEUED else from_millis(header.starts or header.created),
         ended_at=_time(header.ended),
+        continuations=header.renewal.number if header.renewal is not None else 0,
         steps=_all_steps(world, header, top),
     )
 
@@ -50,12 +51,20 @@ def _all_steps(world: World, header: Header, top: Partition) -> dict[str, StepRe
     """A run's steps, and what undid them. Where the run has a step of that name itself, a colon goes before it."""
     steps = {step.id: step for step in _steps(world, header, top)}
     if header.ends_as is not None:
-        undone = world.store.load_scope(header.run_id, paths.UNDO)
+        undone = world.store.load_scope(header.journal_id, paths.UNDO)
         for step in _steps(world, header, undone):
             name = paths.shown(step.id)
             name = f":{name}" if name in steps else name
             steps[name] = step.model_copy(update={"id": name})
     return steps
+
+
+def load(world: World, run_id: str) -> tuple[Header, Partition] | None:
+    """A run's header, and the top level of its present journal."""
+    loaded = world.store.load_run(run_id)
+    if loaded is None or loaded[0].journal_id == run_id:
+        return loaded
+    return loaded[0], world.store.load_scope(loaded[0].journal_id, "")
 
 
 def _retrying(world: World, header: Header, top: Partition) -> FailedAttempt | None:
@@ -99,7 +108,7 @@ def _inside(world: World, header: Header, record: Record) -> Iterable[StepRecord
     """The steps of a group, and a fan-out's branches with theirs."""
     if not record.kind.has_scope:
         return
-    inner = world.store.load_scope(header.run_id, record.path)
+    inner = world.store.load_scope(header.journal_id, record.path)
     if not record.kind.fans_out:
         yield from _steps(world, header, inner)
         return
@@ -110,7 +119,7 @@ def _inside(world: World, header: Header, record: Record) -> Iterable[StepRecord
             yield _step(world, header, branch)
         if record.kind is not Kind.MAP:
             path = paths.branch(record.path, key)
-            yield from _steps(world, header, world.store.load_scope(header.run_id, path))
+            yield from _steps(world, header, world.store.load_scope(header.journal_id, path))
 
 
 def _step(world: World, header: Header, record: Record) -> StepRecord:

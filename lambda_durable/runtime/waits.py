@@ -8,6 +8,8 @@ clock alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ..engine.interrupts import Reload
 from ..engine.journal import Kind, Payload, Record, State, Undoable, WaitPlan
 from ..engine.operations import Invoke, Wait
@@ -34,7 +36,7 @@ def begin(chain: Chain, op: Wait, max_output: int) -> None:
     if record is None:
         now = chain.now()
         plan = WaitPlan(
-            names=op.names or (run_id(now, chain.run_id, op.path),),
+            names=op.names or (run_id(now, chain.journal_id, op.path),),
             resume=chain.next(idle=0).body(),
             path=op.match_path,
             match=op.match,
@@ -68,7 +70,7 @@ def begin(chain: Chain, op: Wait, max_output: int) -> None:
     if record.kind is Kind.WAIT_FOR_SIGNAL:
         signals.hold(chain, record, replace=op.replaces, awaits=op.scope.replay.awaits)
         return
-    waiters = waiters_of(chain.run_id, record)
+    waiters = waiters_of(chain.journal_id, record)
     for waiter in waiters:
         chain.world.store.add_waiter(waiter)
     assert record.waits is not None
@@ -78,18 +80,36 @@ def begin(chain: Chain, op: Wait, max_output: int) -> None:
 
 def _taken(chain: Chain, since: int) -> tuple[str, ...]:
     """The ids of the events that ended earlier waits of the run: one may come twice, or be looked back on."""
+    return tuple(event for event, _ in _ends(chain, since))
+
+
+def taken(chain: Chain) -> tuple[tuple[str, int], ...]:
+    """What a next journal's waits have to know of those of this one, if they look back as far."""
+    return _ends(chain, chain.now() - max(map(_lookback, _waits(chain)), default=0))
+
+
+def _ends(chain: Chain, since: int) -> tuple[tuple[str, int], ...]:
+    """The events that ended waits since then, the latest last, and when they did."""
     ends = [
         (record.ended, record.output)
-        for partition in chain.journal.partitions.values()
-        for record in partition.records.values()
-        if record.kind is Kind.WAIT_FOR_EVENT
-        and record.output is not None
-        and record.ended is not None
-        and record.ended >= since - SKEW
+        for record in _waits(chain)
+        if record.output is not None and record.ended is not None and record.ended >= since - SKEW
     ]
     latest = sorted(ends, key=lambda end: end[0])[-MOST_TAKEN:]
-    texts = (chain.read(output) for _, output in latest)
-    return tuple(load_event(text).id for text in texts if text != "null")
+    texts = ((at, chain.read(output)) for at, output in latest)
+    here = tuple((load_event(text).id, at) for at, text in texts if text != "null")
+    renewal = chain.header.renewal
+    before = tuple(end for end in renewal.taken if end[1] >= since - SKEW) if renewal is not None else ()
+    return (*before, *here)[-MOST_TAKEN:]
+
+
+def _waits(chain: Chain) -> Iterator[Record]:
+    for partition in chain.journal.partitions.values():
+        yield from (each for each in partition.records.values() if each.kind is Kind.WAIT_FOR_EVENT)
+
+
+def _lookback(record: Record) -> int:
+    return record.began - record.waits.since if record.waits is not None else 0
 
 
 def looks_again(record: Record, now: int) -> bool:
@@ -109,12 +129,14 @@ def _look_back(chain: Chain, record: Record, waiters: list[Waiter]) -> None:
             event = load_event(chain.read(stored.payload))
             if Arrived(chain.world, stored, event, chain.tag).ends(waiter):
                 found = chain.commit(ended(chain, record, output=stored.payload))
-                forget(chain.world, chain.run_id, found)
+                forget(chain.world, chain.journal_id, found)
                 return
     if record.waits is not None and record.waits.since < record.began:
         at = chain.now() + LISTED
         again = chain.once_more(idle=0)
-        send_at(chain.world, again.body(), at, now=chain.now(), name=f"{chain.run_id}/{record.path}/again")
+        send_at(
+            chain.world, again.body(), at, now=chain.now(), name=f"{chain.journal_id}/{record.path}/again"
+        )
 
 
 def give_up(chain: Chain, op: Wait) -> None:
@@ -126,4 +148,4 @@ def give_up(chain: Chain, op: Wait) -> None:
         return
     found = chain.commit(ended(chain, record, output=Payload(text="null")))
     if found.author == chain.author:
-        forget(chain.world, chain.run_id, found)
+        forget(chain.world, chain.journal_id, found)

@@ -11,7 +11,7 @@ from ..config import Retry, StepsPerInvocation
 from ..durations import from_millis, in_millis, to_millis
 from ..engine import paths
 from ..engine.asynchronous import AsyncReplay
-from ..engine.interrupts import Broken, Reload, Stale, Suspend, Swallowed
+from ..engine.interrupts import Broken, Reload, Renewed, Stale, Suspend, Swallowed
 from ..engine.journal import Failure, Journal, Record, RunStatus
 from ..engine.replay import Replay
 from ..engine.sync import SyncReplay
@@ -46,6 +46,7 @@ from .messages import (
     compensation,
     parse,
 )
+from .renewal import Renewals, renew
 from .turn import Turn
 from .undoing import Undoing
 from .wakes import send_at
@@ -72,6 +73,7 @@ class Worker:
         self._steps_per_invocation = steps_per_invocation
         self._hooks = Hooks.of(app)
         self._ends = Endings(app, world)
+        self._renewals = Renewals(app, world, self._ends)
 
     def handle(self, delivery: Delivery, invocation: Invocation) -> None:
         """Do what a message says."""
@@ -133,7 +135,7 @@ class Worker:
             return
         attempts, _ = next(iter(visit.abandoned.values()))
         attempts.linger()
-        run = attempts.chain.run_id
+        run = attempts.chain.journal_id
         header = self._world.store.get_header(run)
         if header is not None and header.status is RunStatus.COMPENSATING:
             self._world.queue.send([Outgoing(compensation(run).body())])
@@ -179,6 +181,8 @@ class Worker:
             self._world.queue.dead_letter(delivery, str(error))
         except GoOn as go_on:  # what the message is about is over, and it alone says so
             self._world.queue.send([Outgoing(go_on.message.body())])
+        except Reload:  # it has continued as new meanwhile
+            self._world.queue.send([Outgoing(again.body())])
 
     # -- loading -------------------------------------------------------------------------------------
 
@@ -189,6 +193,11 @@ class Worker:
         if loaded is None:
             raise PoisonError(f"there is no run {message.run!r}")
         header, top = loaded
+        if header.journal_id != message.run:
+            if self._renewals.follow_up(header, message, visit.tag) or not message.concerns_all:
+                return None
+            message = message.model_copy(update={"run": header.journal_id})
+            top = store.load_scope(header.journal_id, "")
         if header.status.ended:
             self._ends.follow_up(header, top, visit.tag)
             return None
@@ -250,7 +259,7 @@ class Worker:
         partition = chain.journal.partitions.get(scope)
         if partition is not None:
             return partition.records.get(target)
-        record = self._world.store.get_record(chain.run_id, target)
+        record = self._world.store.get_record(chain.journal_id, target)
         if record is not None:
             chain.note(record)
         return record
@@ -311,9 +320,10 @@ class Worker:
         kind: type[Replay] = AsyncReplay if function.is_async else SyncReplay
         replay = kind(
             run_id=header.run_id,
+            seed=header.journal_id,
             journal=chain.journal,
             driver=turn,
-            started=header.created,
+            started=header.begun,
             retry=function.retry,
             focus=turn.focus,
         )
@@ -328,14 +338,22 @@ class Worker:
         call = partial(
             function.call,
             event=event,
-            run_id=chain.run_id,
+            run_id=chain.header.run_id,
             function_id=function.id,
             attempt=attempt,
             started_at=from_millis(chain.header.created),
             _logger=log.logger,
+            _renew=partial(renew, function, replay, self._app.max_output),
         )
         try:
             result = self._hooks.around_handler(chain.header, event, partial(replay.run, call))
+        except Renewed as renewed:
+            log.flush()
+            if replay.focus:
+                raise GoOn(branches.home(chain)) from None
+            chain.visit.running.clear()  # what still runs belongs to a journal that nobody will read
+            self._settle(chain, replay)
+            self._renewals.renew(chain, renewed.event)
         except Swallowed as swallowed:
             self._ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(swallowed.error()))
         except Strayed as strayed:
@@ -387,7 +405,7 @@ class Worker:
             )
             return
         chain.lead(replay.undecided())
-        delay = retry.delay(attempt, f"{chain.run_id}/{FAILURE}/{attempt}/{_outcomes(chain)}")
+        delay = retry.delay(attempt, f"{chain.journal_id}/{FAILURE}/{attempt}/{_outcomes(chain)}")
         wake_at = chain.now() + in_millis(delay)
         failure = Failure(
             attempts=attempt,
@@ -396,7 +414,7 @@ class Worker:
             wake_at=wake_at,
             author=chain.author,
         )
-        self._world.store.save_failure(chain.run_id, failure)
+        self._world.store.save_failure(chain.journal_id, failure)
         chain.progressed = True
         chain.wake(FAILURE, wake_at, message=chain.once_more())
 
@@ -409,10 +427,10 @@ class Worker:
             self._ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(error, attempts=attempt))
             return
         again = chain.once_more(failures=attempt)
-        delay = retry.delay(attempt, f"{chain.run_id}/{message.leaf or message.scope}/{attempt}")
+        delay = retry.delay(attempt, f"{chain.journal_id}/{message.leaf or message.scope}/{attempt}")
         now = chain.now()
         at = now + in_millis(delay)
-        name = f"{chain.run_id}/{message.scope}/{message.leaf}/{message.generation}/{attempt}"
+        name = f"{chain.journal_id}/{message.scope}/{message.leaf}/{message.generation}/{attempt}"
         send_at(self._world, again.body(), at, now=now, name=name)
 
     def _settle(self, chain: Chain, replay: Replay) -> None:

@@ -31,6 +31,7 @@ from lambda_durable.engine.journal import (
     Partition,
     Payload,
     Record,
+    Renewal,
     RunStatus,
     State,
 )
@@ -232,6 +233,89 @@ def test_an_ended_run_is_not_cancelled(store: Store) -> None:
     store.end_run(ended())
     assert store.begin_cancel(RUN) == ended()
     assert store.get_header(RUN) == ended()
+
+
+# Runs that continue as new
+
+AGAIN = Renewal(1, OTHER, NOW + 7, (("e7", NOW + 3),))
+
+
+def renewed(renewal: Renewal = AGAIN, **changes: Any) -> Header:
+    return header(**{"event": Payload(text='{"id":"e2"}'), "renewal": renewal} | changes)
+
+
+@pytest.mark.parametrize(
+    "event", [Payload(text='{"id":"e2"}'), Payload(key=f"{RUN}/event"), Payload(text="💥")]
+)
+@pytest.mark.parametrize("first", [Payload(text='{"id":"e1"}'), Payload(key=f"{RUN}/first")])
+def test_a_run_is_renewed_once(store: Store, first: Payload, event: Payload) -> None:
+    before = header(event=first, labels=("o-1",), check_at=NOW)
+    store.create_run(before)
+    after = replace(before, event=event, renewal=AGAIN, check_at=NOW + 5)
+    assert store.renew_run(before, after) is None
+    assert store.get_header(RUN) == after
+    late = replace(before, event=Payload(text="{}"), renewal=replace(AGAIN, by=ME))
+    assert store.renew_run(before, late) == after
+    again = replace(after, renewal=Renewal(2, ME, NOW + 9))
+    assert store.renew_run(after, again) is None
+    assert store.get_header(RUN) == again
+
+
+@pytest.mark.parametrize("status", [RunStatus.COMPLETED, RunStatus.CANCELLED])
+def test_a_run_that_ends_is_not_renewed(store: Store, status: RunStatus) -> None:
+    store.create_run(header())
+    if status is RunStatus.CANCELLED:
+        store.begin_cancel(RUN)
+        assert store.renew_run(header(), renewed()) == header(status=RunStatus.CANCELLING)
+    store.end_run(ended(status=status))
+    assert store.renew_run(header(), renewed()) == ended(status=status)
+
+
+def test_it_ends_only_in_its_present_journal(store: Store) -> None:
+    store.create_run(header())
+    store.renew_run(header(), renewed())
+    assert store.end_run(ended()) == renewed()
+    assert store.end_run(ended(renewal=Renewal(2, ME, NOW))) == renewed()
+    assert store.end_run(ended(renewal=AGAIN)) is None
+
+
+@pytest.mark.parametrize("id", [RUN, "#", "e", "%2F", "💥" * 256, "b" * 1500, "r#x"])
+def test_journals_are_kept_apart(store: Store, id: str) -> None:
+    before = header(id)
+    store.create_run(before)
+    for journal in (id, f"{id}#1", f"{id}#2"):
+        for path in ("x", "g/x", "%3A2/x", "m[1]"):
+            assert store.register(journal, record(path, output=Payload(text=journal))) is None
+        store.save_failure(journal, failure(len(journal)))
+        store.append(journal, "", entry(0, dispatched=(journal,)))
+    for number in (1, 2):
+        after = replace(before, renewal=Renewal(number, ME, NOW))
+        assert store.renew_run(before, after) is None
+        before = after
+    present = store.load_scope(f"{id}#2", "")
+    assert store.load_run(f"{id}#2") == (before, present)
+    assert present.records == {"x": record("x", output=Payload(text=f"{id}#2"))}
+    assert [one.dispatched for one in present.log] == [(f"{id}#2",)]
+    assert store.load_run(f"{id}#1") == store.load_run(id) == (before, Partition(""))
+    assert store.get_header(f"{id}#7") == before
+    for journal in (id, f"{id}#1", f"{id}#2"):
+        assert store.get_record(journal, "g/x") == record("g/x", output=Payload(text=journal))
+        assert store.get_record(journal, "m[1]") == record("m[1]", output=Payload(text=journal))
+        assert [found.output for found in store.load_scope(journal, "g").records.values()] == [
+            Payload(text=journal)
+        ]
+
+
+def test_what_a_later_journal_holds_lives_as_long_as_it_is_told(store: Store) -> None:
+    store.create_run(header())
+    store.renew_run(header(), renewed())
+    store.register(f"{RUN}#1", record("x"))
+    far = NOW + 10**10
+    until = store.extend(f"{RUN}#1", "", far)
+    found = store.get_header(RUN)
+    assert found is not None
+    assert found.expires == until
+    assert store.lives_longer(RUN)
 
 
 # Records

@@ -35,6 +35,14 @@ async def checkout_async(ctx: AsyncContext[Cart]) -> Receipt:
     return Receipt(claim="")
 
 
+@app.function("endless")
+def endless(ctx: Context[Cart]) -> int:
+    if ctx.event.data.count:
+        ctx.continue_as_new("a cart")  # type: ignore[arg-type]
+    ctx.continue_as_new(ctx.event.data)
+    return "never reached, so no error"
+
+
 @app.function("untyped", on_event("store/*"))
 def untyped(ctx: Context[Any]) -> None:
     assert_type(ctx.event.data, Any)

@@ -1,0 +1,180 @@
+"""Runs that continue as new while everything crashes, comes twice, late or never."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from dataclasses import fields, replace
+from random import Random
+
+import pytest
+
+from lambda_durable import AsyncContext, CancelOn, Context, Durable, Event
+from lambda_durable.testing import Faults, LocalRuntime, crash_everywhere
+from tests.simulation.simulate import Setup, simulate
+from tests.simulation.workflows import Workflow
+
+ROUNDS = 3
+
+
+def make(mode):
+    app, effects = Durable("app", steps_per_invocation=mode), []
+
+    @app.function("child")
+    def child(ctx: Context[int]) -> None:
+        ctx.step.sleep("think", "20h")
+        ctx.step.run("thought", effects.append, "child")
+
+    @app.function("plain", cancel_on=CancelOn("stop", match="data.n"))
+    def plain(ctx: Context[dict]) -> int:
+        n = ctx.event.data["n"]
+        ctx.step.run("work", effects.append, n)
+        ctx.step.sleep("pause", "1h")
+        if n < ROUNDS:
+            ctx.continue_as_new({"n": n + 1})
+        return n
+
+    @app.function("hasty")
+    def hasty(ctx: Context[dict]) -> int:
+        n = ctx.event.data["n"]
+        ctx.step.run("work", effects.append, n)
+        if n < ROUNDS:
+            ctx.continue_as_new({"n": n + 1})
+        return n
+
+    @app.function("beside")
+    async def beside(ctx: AsyncContext[dict]) -> int:
+        n = ctx.event.data["n"]
+        ask = asyncio.create_task(ctx.step.invoke("ask", child, n))
+        paid = asyncio.create_task(ctx.step.wait_for_event("paid", "paid", timeout="9d"))
+        nap = asyncio.create_task(ctx.step.sleep("nap", "9d"))
+        async with asyncio.TaskGroup() as group:
+            for part in (1, 2):
+                group.create_task(ctx.step.run(f"work {part}", effects.append, n))
+        await asyncio.wait({ask, paid, nap}, return_when=asyncio.FIRST_COMPLETED)
+        if n < ROUNDS:
+            ctx.continue_as_new({"n": n + 1})
+        return n
+
+    @app.function("parent")
+    def parent(ctx: Context[dict]) -> int:
+        return ctx.step.invoke("loop", plain, ctx.event.data)
+
+    return app, effects
+
+
+NAMES = ["plain", "hasty", "beside", "parent"]
+PER_ROUND = {"plain": 1, "hasty": 1, "beside": 2, "parent": 1}
+"""Effects of a round."""
+
+
+def drive(rt, run):
+    for number in range(ROUNDS + 1):
+        rt.advance("3h")
+        rt.send(Event("paid", {"number": number}))
+    rt.drain()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("mode", [1, "all"])
+def test_a_crash_anywhere_loses_and_repeats_nothing(name, mode):
+    app, effects = make(mode)
+    points = 0
+    for crash in crash_everywhere(app, app.functions[name], {"n": 1}, drive=drive):
+        points += 1
+        assert (crash.run.status, crash.run.output) == ("completed", ROUNDS), crash.point
+        assert crash.run.continuations == (0 if name == "parent" else ROUNDS - 1), crash.point
+        done = Counter(effects)
+        assert set(done) == set(range(1, ROUNDS + 1)), crash.point
+        # What was in flight is done again.
+        assert all(count >= PER_ROUND[name] for count in done.values()), crash.point
+        assert done.total() <= PER_ROUND[name] * (ROUNDS + (crash.point is not None)), crash.point
+        children = list(crash.runtime.runs("child"))
+        assert {child.status for child in children} <= {"cancelled"}, crash.point
+        assert len(children) == (ROUNDS if name == "beside" else 0), crash.point
+        effects.clear()
+    assert points > 30
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("seed", range(15))
+def test_whatever_happens_it_goes_through_all_its_rounds_once(name, seed):
+    random = Random(f"{name} {seed}")
+    app, effects = make(random.choice([1, 3, "all", "auto"]))
+    faults = [Faults(), Faults(duplicate=0.3, late=0.2, interleave=True), Faults(lose=0.2), Faults(crash=0.2)]
+    rt = LocalRuntime(app, faults=random.choice(faults), seed=seed)
+    run = rt.start(app.functions[name], {"n": 1})
+    for _ in range(ROUNDS):
+        rt.advance(f"{random.randrange(200)}m")
+        rt.send(Event("paid"), Event("stop", {"n": 0}))
+    rt.drain()
+
+    ended = rt.get(run.run_id)
+    assert (ended.status, ended.output) == ("completed", ROUNDS)
+    assert ended.continuations == (0 if name == "parent" else ROUNDS - 1)
+    assert set(effects) - {"child"} == set(range(1, ROUNDS + 1))
+    assert {child.status for child in rt.runs("child")} <= {"cancelled", "completed"}
+    assert rt.dead_letters == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_happens_it_can_be_cancelled(seed):
+    random = Random(seed)
+    app, effects = make(random.choice([1, "all"]))
+    rt = LocalRuntime(app, faults=random.choice([Faults(), Faults(lose=0.2)]), seed=seed)
+    run = rt.start(app.functions["beside"], {"n": -1_000_000})
+    for _ in range(5):
+        rt.advance(f"{random.randrange(120)}m")
+        rt.send(Event("paid"))
+    rt.advance(f"{random.randrange(30)}s")
+    rt.client.cancel(run.run_id)
+    rt.drain()
+    assert rt.get(run.run_id).status == "cancelled"
+    assert {child.status for child in rt.runs("child")} <= {"cancelled", "completed"}
+
+
+IN_THE_FIRST = re.compile(r": (before|aside|nap)( \d)? has a record")
+"""What is said of a run that was cancelled in its first journal, of which the workflow knows nothing."""
+
+
+class SecondJournal(Workflow):
+    """A random workflow, run in the second journal of a run whose first was left in the middle of things."""
+
+    def build(self, outside):
+        app, function = super().build(outside)
+
+        if self.is_async:
+
+            @app.function("renewed")
+            async def renewed(ctx: AsyncContext):
+                if "second" not in ctx.event.data:
+                    naps = [asyncio.create_task(ctx.step.sleep(f"nap {n}", "1h")) for n in range(3)]
+                    await asyncio.gather(*(ctx.step.run(f"before {n}", int) for n in range(len(naps))))
+                    ctx.continue_as_new({**ctx.event.data, "second": True})
+                return await function.handler(ctx)
+        else:
+
+            @app.function("renewed")
+            def renewed(ctx: Context):
+                if "second" not in ctx.event.data:
+                    for n in range(3):
+                        ctx.step.submit(f"aside {n}", int)
+                    ctx.step.run("before", int)
+                    ctx.continue_as_new({**ctx.event.data, "second": True})
+                return function.handler(ctx)
+
+        return app, renewed
+
+
+@pytest.mark.parametrize("first", range(0, 60, 5))
+def test_a_second_journal_keeps_every_promise_of_a_first(first):
+    for seed in range(first, first + 5):
+        setup = Setup.of(seed, lose=seed % 3 == 0, opened=seed % 2 == 0)
+        workflow = SecondJournal(
+            **{each.name: getattr(setup.workflow, each.name) for each in fields(Workflow)}
+        )
+        wrong = simulate(replace(setup, workflow=workflow))
+        if wrong := [text for text in wrong if not IN_THE_FIRST.search(text)]:
+            told = "\n".join(f"  - {text}" for text in wrong)
+            pytest.fail(f"{setup.text()}\n{told}", pytrace=False)
