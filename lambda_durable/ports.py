@@ -142,8 +142,9 @@ class Store(Protocol):
 
     def end_run(self, header: Header) -> Header | None:
         """Write the ended header if the stored one is running, and of the same journal. Otherwise nothing
-        changes and the stored one is returned. Of a CANCELLED header: if the stored one is running or cancelling. One that has not
-        completed: only if the stored one has nothing to undo, or is compensating and `header` says `ends_as`."""
+        changes and the stored one is returned. Of a CANCELLED header: if the stored one is running or
+        cancelling. One that has not completed: only if the stored one has nothing to undo, or is compensating
+        and `header` says `ends_as`."""
         ...
 
     def mark_undo(self, run_id: str) -> Header | None:
@@ -151,14 +152,15 @@ class Store(Protocol):
         ...
 
     def begin_undo(self, header: Header) -> Header | None:
-        """Write the compensating header, which says what it `ends_as`, if the stored one is running, and of the same journal; or, of one
-        that ends as CANCELLED, cancelling. Otherwise nothing changes and the stored one is returned."""
+        """Write the compensating header, which says what it `ends_as`, if the stored one is running, and of the
+        same journal; or, of one that ends as CANCELLED, cancelling. Otherwise nothing changes and the stored one
+        is returned."""
         ...
 
     def renew_run(self, before: Header, header: Header) -> Header | None:
         """Give a run another journal and event, and what else `header` has of it, if the stored one is
         running and its journal that of `before`. Otherwise nothing changes and the stored one is returned.
-        It lives as long as what is written now."""
+        It lives as long as what is written now, and has nothing to undo."""
         ...
 
     def begin_cancel(self, run_id: str) -> Header | None:

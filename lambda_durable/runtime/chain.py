@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..durations import to_millis
 from ..engine import paths
 from ..engine.interrupts import Reload, Stale
-from ..engine.journal import Author, Header, Journal, LogEntry, Partition, Payload, Record, RunStatus
+from ..engine.journal import Author, Header, Journal, LogEntry, Partition, Payload, Record
 from ..engine.operations import StepCall
 from ..ports import Delivery, Invocation, Outgoing, World
 from . import payloads

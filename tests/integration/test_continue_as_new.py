@@ -295,6 +295,31 @@ def test_the_data_of_a_failure_is_that_of_the_last_round(durable):
     assert told == [2]
 
 
+@pytest.mark.parametrize("mode", [1, "all"])
+@pytest.mark.parametrize("end", ["failed", "cancelled"])
+def test_only_what_the_last_round_did_is_undone(durable, mode, end):
+    app, undone = Durable("app", steps_per_invocation=mode), []
+
+    @app.function("f")
+    def f(ctx: Context[int]) -> None:
+        number = ctx.event.data
+        ctx.step.options(undo=undone.append).run("book", lambda: number)
+        ctx.step.sleep("nap", "1d")
+        if number == 3:
+            raise ConfigurationError("enough")
+        ctx.continue_as_new(number + 1)
+
+    rt = durable(app)
+    run = rt.start(f, 1)
+    rt.advance("60h")
+    if end == "cancelled":
+        rt.client.cancel(run.run_id)
+    rt.drain()
+    ended = rt.get(run.run_id)
+    assert (ended.status, ended.continuations, undone) == (end, 2, [3])
+    assert set(ended.steps) == {"book", "nap", "undo/book"}
+
+
 # what goes on outside
 
 
