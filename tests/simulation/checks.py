@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from botocore.exceptions import ReadTimeoutError
@@ -164,7 +165,7 @@ def steps_are_complete(case: Case) -> Iterator[str]:
         elif step.status not in ("completed", "failed"):
             yield f"{path} should have ended, and is {step.status}"
     for path in case.run.steps:
-        if path not in model.nodes and not path.endswith("]"):
+        if path not in model.nodes and not path.endswith("]") and not path.startswith("undo/"):
             yield f"{path} has a record, and should never have been reached"
 
 
@@ -293,7 +294,7 @@ def there_is_no_storm(case: Case) -> Iterator[str]:
     work = 0
     for node in model.nodes.values():
         if isinstance(node, Step):
-            work += 2 * node.attempts
+            work += 2 * node.attempts + 2 * node.undo
         elif isinstance(node, Poll):
             work += 2 + min(node.until, node.timeout) // node.every
         else:
@@ -374,6 +375,39 @@ def events_are_sent_once(case: Case) -> Iterator[str]:
     started = sum(run.function_id == "sent" for run in case.runtime.runs(limit=1000))
     if not done <= started <= len(sends):
         yield f"{done} events were sent (at most {len(sends)}), and {started} runs started by them"
+
+
+@check
+def what_was_done_is_undone(case: Case) -> Iterator[str]:
+    model, steps, undos = case.workflow.everything(), case.run.steps, Counter(case.runtime.undos)
+    ended = case.run.ended_at
+    if case.run.status == "completed":
+        if undos:
+            yield f"the run completed, and {sorted(undos)} were undone"
+        return
+    for path, node in model.nodes.items():
+        if not isinstance(node, Step) or not node.undo:
+            continue
+        step = steps.get(path)
+        told = any(effect.succeeds and effect.visit.error is None for effect in case.effects.get(path, []))
+        committed = step is not None and step.status == "completed"
+        if (committed or told) and not undos[path]:
+            yield f"{path} took effect ({step and step.status}), the run {case.run.status}, and nothing undid it"
+        if undos[path] and not case.effects.get(path):
+            yield f"{path} was undone, and its function never ran"
+        if undos[path] > 1 + case.again:
+            yield f"{path} was undone {undos[path]} times, with {case.again} repetitions of anything"
+    done = [
+        path
+        for path in dict.fromkeys(case.runtime.undos)
+        if path in steps and steps[path].status == "completed"
+    ]
+    for later, earlier in pairwise(done):
+        if steps[later].ended_at < steps[earlier].ended_at:
+            yield f"{later} was undone before {earlier}, and had ended before it"
+    for path, step in steps.items():
+        if path.startswith("undo/") and (step.ended_at is None or ended is None or step.ended_at > ended):
+            yield f"the run ended at {ended}, and {path} is {step.status}, ended at {step.ended_at}"
 
 
 def seconds_of(time: datetime) -> float:

@@ -40,6 +40,10 @@ class Outside(Protocol):
         """Told of each effect: the step's path, the attempt, and whether it is to succeed."""
         ...
 
+    def undone(self) -> None:
+        """Told by an undo that it ran."""
+        ...
+
     def seconds(self) -> float:
         """Since the run was started."""
         ...
@@ -66,6 +70,8 @@ class Env:
         options: dict[str, Any] = {"retry": step.policy}
         if step.at_most_once:
             options["semantics"] = "at_most_once"
+        if step.undo:
+            options["undo"] = lambda _: self.outside.undone()
         return self.step.options(**options)
 
 
@@ -220,6 +226,7 @@ class Step(Node):
     jitter: bool = False
     at_most_once: bool = False
     takes: int = 0
+    undo: bool = False
 
     @property
     def max_attempts(self) -> int:
@@ -261,6 +268,7 @@ class Step(Node):
             (self.fails or self.forever) and f"delay={self.delay}s{' jitter' * self.jitter}",
             self.at_most_once and "at_most_once",
             self.takes and f"takes={self.takes}s",
+            self.undo and "undo",
         )
 
 

@@ -83,7 +83,8 @@ class Map(Fan):
         return self.shown(await self._map(env, acc))
 
     def _map(self, env: Env, acc: int) -> Any:
-        step = env.step.options(retry=self.items[0].policy)
+        undo = (lambda _: env.outside.undone()) if self.items[0].undo else None
+        step = env.step.options(retry=self.items[0].policy, undo=undo)
         functions = [env.function(item) for item in self.items]
         return step.map(self.id, lambda index: functions[index](acc), range(self.count), **self.options)
 

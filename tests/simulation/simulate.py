@@ -139,6 +139,9 @@ class _Outside:
     def log(self, path: str, attempt: int, succeeds: bool) -> None:
         self.runtime.log(path, attempt, succeeds)
 
+    def undone(self) -> None:
+        self.runtime.note_undo()
+
     def seconds(self) -> float:
         return seconds_of(self.runtime.now())
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from lambda_durable import current_step
 from lambda_durable.ports import Delivery, Invocation, World
 from lambda_durable.testing import LocalRuntime
 from lambda_durable.testing.simulation import Crashed
@@ -49,6 +50,8 @@ class TracedRuntime(LocalRuntime):
         super().__init__(*args, **options)
         self.visits: list[Visit] = []
         self.effects: list[Effect] = []
+        self.undos: list[str] = []
+        """The paths of the steps that were undone, in that order."""
         self.committed: dict[str, int] = {}
         """When a step's outcome was durable for certain: its tick."""
         self.settled: dict[tuple[str, int], int] = {}
@@ -67,6 +70,12 @@ class TracedRuntime(LocalRuntime):
         visit = _visit.get()
         self.effects.append(Effect(self.tick(), self.now(), visit, path, attempt, succeeds))
         self._say(f"EFFECT {path} attempt {attempt}")
+
+    def note_undo(self) -> None:
+        """Told by undos that they ran."""
+        info = current_step()
+        self.undos.append(info.step_id.removeprefix("undo/"))
+        self._say(f"UNDO {info.step_id} attempt {info.attempt}")
 
     def tick(self) -> int:
         self.ticks += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -274,6 +274,19 @@ class OpenGenerator(Generator):
         self.left -= 1
         return getattr(self, self.random.choice(self._open))(names)
 
+    def workflow(self) -> list[Node]:
+        nodes = super().workflow()
+        if self.random.random() < 0.3:
+            nodes.append(Step(id="broken", forever=self.random.choice(("at once", "attempts"))))
+        return nodes
+
+    def step(self, names: _Names, depth: int = 0, **given: Any) -> Step:
+        return replace(super().step(names, depth, **given), undo=self.random.random() < 0.3)
+
+    def map(self, names: _Names, depth: int) -> Map:
+        drawn, undo = super().map(names, depth), self.random.random() < 0.3
+        return replace(drawn, items=[replace(item, undo=undo) for item in drawn.items])
+
     def happenings(self) -> list[Happening]:
         draw, found = self.random, []
         for number in range(draw.randint(0, 12)):
@@ -283,8 +296,8 @@ class OpenGenerator(Generator):
                 found.append(Happening(at, "event", draw.choice(EVENTS), number, matches))
             else:
                 found.append(Happening(at, "signal", draw.choice(SIGNALS), number))
-        if draw.random() < 0.1:
-            found.append(Happening(draw.choice((0, 2, 9, 65, 700, 5000)), "cancel"))
+        if draw.random() < 0.25:
+            found.append(Happening(draw.choice((0, 2, 9, 20, 65, 200, 700, 5000)), "cancel"))
         return sorted(found, key=lambda happening: happening.at)
 
     def event(self, names: _Names) -> EventWait:
