@@ -207,7 +207,7 @@ class Chain:
         self.items_loaded += len(partition.records)
         ours = paths.within(partition.scope, self.scope)
         for record in partition.records.values():
-            self._newest = max(self._newest, record.ended or record.began)
+            self._newest = max(self._newest, record.began, record.ended or 0)
             if ours and not self._handed_out(record.path):
                 self._meet(record.author)
         for entry in partition.log:
@@ -270,7 +270,7 @@ class Chain:
         scope = paths.parent(record.path)
         partition = self.journal.partitions.setdefault(scope, Partition(scope))
         partition.records[record.path] = record
-        self._newest = max(self._newest, record.ended or record.began)
+        self._newest = max(self._newest, record.began, record.ended or 0)
         self._latest = max(self._latest, record.author.generation)
 
     def lead(

@@ -22,7 +22,7 @@ from ..engine.journal import Kind, Record, State
 from ..engine.operations import StepCall, Undo
 from ..engine.survey import AsyncSurvey, Decode, Surveyor, SyncSurvey
 from ..engine.sync import SyncReplay
-from ..errors import DeterminismError, DurableError, ErrorInfo, SerializationError, StepError
+from ..errors import DeterminismError, DurableError, ErrorInfo, SerializationError, StepError, type_name
 from ..event_json import load_event
 from ..function import Function
 from ..serialization import Codec
@@ -138,7 +138,7 @@ class Undoing:
 
     def _planned(self) -> list[str]:
         log = self.chain.journal.partitions[paths.UNDO].log
-        return [path for entry in log for path in entry.order.get(paths.UNDO, ())]
+        return [path for entry in log for path in entry.order[paths.UNDO]]
 
     def _plan(self, known: list[str]) -> list[str]:
         """Write down what is to be undone, once nothing can be at work that would change it."""
@@ -148,9 +148,7 @@ class Undoing:
             self._wait(wait)
         if not found:
             return [END]
-        ordered = sorted(
-            found, key=lambda record: (record.ended or 0, record.began, record.path), reverse=True
-        )
+        ordered = sorted(found, key=_committed, reverse=True)
         planned = [*(record.path for record in ordered), END]
         left = planned[len(known) :]
         while left:
@@ -212,6 +210,8 @@ class Undoing:
             for scope in paths.enclosing(path):
                 chain.load(scope)
         found, error = self._replay(wanted)
+        if error is not None and self._is_expected(error):
+            error = None
         missing = [path for path in wanted if path not in found]
         if missing and not chain.visit.missed:
             chain.visit.missed = True  # the log may have been read before the entry that leads there
@@ -260,6 +260,11 @@ class Undoing:
             error = raised
         return {path: way for path in wanted if (way := survey.find(path)) is not None}, error
 
+    def _is_expected(self, error: Exception) -> bool:
+        """Whether it is what the code fails with once it has come as far as it did."""
+        failed = self.chain.header.error
+        return isinstance(error, StepError) or (failed is not None and failed.type == type_name(type(error)))
+
     def _why_gone(self, path: str, error: Exception | None) -> str:
         what = f"step {path!r} of run {self.chain.header.run_id} was not undone"
         help_ = "undo it by hand, or rerun the run on code that has it"
@@ -277,6 +282,11 @@ def _refuse(error: Exception, _: object = None) -> NoReturn:
 
 def _is_final(record: Record | None) -> bool:
     return record is not None and record.final
+
+
+def _committed(record: Record) -> tuple[int, int, str]:
+    """What the order of commits follows. Who ends a wait from outside has a clock of its own."""
+    return max(record.ended or 0, record.began), record.began, record.path
 
 
 def _look(chain: Chain) -> tuple[list[Record], int | None]:

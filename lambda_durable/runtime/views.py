@@ -51,8 +51,7 @@ def _all_steps(world: World, header: Header, top: Partition) -> dict[str, StepRe
     """A run's steps, and what undid them. Where the run has a step of that name itself, a colon goes before it."""
     steps = {step.id: step for step in _steps(world, header, top)}
     if header.ends_as is not None:
-        undone = world.store.load_scope(header.journal_id, paths.UNDO)
-        for step in _steps(world, header, undone):
+        for step in _undoing(world, header):
             name = paths.shown(step.id)
             name = f":{name}" if name in steps else name
             steps[name] = step.model_copy(update={"id": name})
@@ -65,6 +64,20 @@ def load(world: World, run_id: str) -> tuple[Header, Partition] | None:
     if loaded is None or loaded[0].journal_id == run_id:
         return loaded
     return loaded[0], world.store.load_scope(loaded[0].journal_id, "")
+
+
+def _undoing(world: World, header: Header) -> Iterator[StepRecord]:
+    """What undoes a run's steps, in order; what was given up before there was an order comes last."""
+    partition = world.store.load_scope(header.journal_id, paths.UNDO)
+    planned = [
+        path for entry in partition.log for path in entry.order[paths.UNDO] if not path.startswith(":")
+    ]
+    for path in dict.fromkeys([*map(paths.undo, planned), *partition.records]):
+        record = partition.records.get(path)
+        if record is not None:
+            yield _step(world, header, record)
+        else:
+            yield StepRecord(id=path, kind=Kind.UNDO, status="pending")
 
 
 def _retrying(world: World, header: Header, top: Partition) -> FailedAttempt | None:

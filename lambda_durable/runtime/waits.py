@@ -34,7 +34,7 @@ def begin(chain: Chain, op: Wait, max_output: int) -> None:
     has up to `max_output` bytes."""
     record = op.record
     if record is None:
-        now = chain.now()
+        now = chain.now() if op.undo is None else chain.moment()
         plan = WaitPlan(
             names=op.names or (run_id(now, chain.journal_id, op.path),),
             resume=chain.next(idle=0).body(),
