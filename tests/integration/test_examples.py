@@ -37,6 +37,13 @@ EFFECTS = {
         "people": ["has_been_active", "assign_manager", "book_kickoff"],
     },
     "nightly": {"accounts": ["due"], "billing": ["invoice"], "reports": ["publish"]},
+    "saga": {
+        "hotels": ["book", "cancel"],
+        "flights": ["book", "cancel"],
+        "cars": ["rent", "give_back"],
+        "payments": ["charge", "void"],
+        "tickets": ["issue"],
+    },
 }
 
 
@@ -137,6 +144,11 @@ def onboarding(modules: None, monkeypatch: pytest.MonkeyPatch) -> Example:
 @pytest.fixture
 def nightly(modules: None, monkeypatch: pytest.MonkeyPatch) -> Example:
     return Example("nightly", monkeypatch)
+
+
+@pytest.fixture
+def saga(modules: None, monkeypatch: pytest.MonkeyPatch) -> Example:
+    return Example("saga", monkeypatch)
 
 
 modes = pytest.mark.parametrize("mode", [1, 3, "all", "auto"])
@@ -288,6 +300,70 @@ def test_nightly_runs_at_three_in_the_morning_for_the_day_before(nightly):
         ("completed", "2026-03-29", 196),
         ("completed", "2026-03-28", 196),
     ]
+
+
+# Saga
+
+
+@modes
+def test_saga_books_a_trip(saga, mode):
+    run = saga.run({**saga.event.data, "city": "Oslo"}, steps_per_invocation=mode)
+
+    assert (run.status, run.error) == ("completed", None)
+    assert run.steps["flight"].attempts == 2
+    assert run.output.payment == run.steps["payment"].output["id"]
+    assert run.steps["payment"].output["amount"] == 3 * 14_900 + 22_000 + 3 * 5_900
+    assert sorted(saga.effects) == ["car", "flight", "hotel", "payment", "tickets"]
+
+
+@modes
+def test_saga_takes_back_all_that_it_booked(saga, mode):
+    run = saga.run(steps_per_invocation=mode)
+
+    assert (run.status, run.error.type) == ("failed", "tickets.NoVisa")
+    assert saga.effects[4:] == ["undo/payment", "undo/car", "undo/flight", "undo/hotel"]
+    assert run.steps["undo/flight"].attempts == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "undone"),
+    [
+        ({"city": "Venice"}, "cars.NoCars", ["undo/flight", "undo/hotel"]),
+        ({"card": "tok_declined"}, "payments.Declined", ["undo/car", "undo/flight", "undo/hotel"]),
+    ],
+)
+def test_saga_takes_back_what_it_had_booked(saga, change, error, undone):
+    run = saga.run({**saga.event.data, **change})
+
+    assert (run.status, run.error.type) == ("failed", error)
+    assert [effect for effect in saga.effects if effect.startswith("undo/")] == undone
+
+
+def test_saga_voids_a_payment_of_which_nobody_knows(saga):
+    runtime = LocalRuntime(saga.app)
+    runtime.stub("payment", takes="1m")
+    run = runtime.run(saga.function, saga.event.data)
+
+    assert (run.status, run.error.step_id) == ("failed", "payment")
+    assert run.error.type == "lambda_durable.errors.StepTimeoutError"
+    assert saga.effects.count("payment") == 1
+    assert saga.effects[-4:] == ["undo/payment", "undo/car", "undo/flight", "undo/hotel"]
+
+
+@pytest.mark.parametrize("mode", [1, "all"])
+def test_saga_leaves_nothing_booked_wherever_it_crashes(saga, mode):
+    for crash in crash_everywhere(saga.app, saga.function, saga.event.data, steps_per_invocation=mode):
+        effects = list(saga.effects)
+        saga.effects.clear()
+        assert crash.run.status == "failed", crash.point
+        assert crash.runtime.dead_letters == [], crash.point
+        for booked in {effect for effect in effects if not effect.startswith("undo/")} - {"tickets"}:
+            undone = [place for place, effect in enumerate(effects) if effect == f"undo/{booked}"]
+            last = len(effects) - 1 - effects[::-1].index(booked)
+            assert undone, (crash.point, booked)
+            assert min(undone) > last, (crash.point, booked)
+            assert crash.run.steps[f"undo/{booked}"].status == "completed", (crash.point, booked)
+        crash.runtime.close()
 
 
 # Crashed everywhere
