@@ -34,14 +34,22 @@ async def saga(ctx: AsyncContext[Trip]) -> Itinerary:
     # The bank takes each reference once, and voids it whether or not it ever came. So one attempt it is; and
     # should it die without telling, what it may have done is undone as well.
     paying = ctx.step.options(
-        semantics="at_most_once", timeout="20s", undo=partial(payments.void, trip.reference), undo_if_unknown=True
+        semantics="at_most_once",
+        timeout="20s",
+        undo=partial(payments.void, trip.reference),
+        undo_if_unknown=True,
     )
     total = hotel.price + flight.price + car.price
     payment = await paying.run("payment", payments.charge, trip.reference, trip.card, total)
 
-    number = await ctx.step.run("tickets", tickets.issue, trip, flight)
+    number = await ctx.step.run("tickets", tickets.issue, trip)
     return Itinerary(
-        reference=trip.reference, hotel=hotel.id, flight=flight.id, car=car.id, payment=payment.id, tickets=number
+        reference=trip.reference,
+        hotel=hotel.id,
+        flight=flight.id,
+        car=car.id,
+        payment=payment.id,
+        tickets=number,
     )
 
 

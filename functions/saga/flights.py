@@ -21,6 +21,7 @@ class Busy(Exception):
 async def book(city: str) -> Booking:
     if current_step().attempt == 1:
         raise Busy("the booking system is busy")
+    logger.info("to %s and back", city)
     return Booking(id=reference("flight"), price=THERE_AND_BACK)
 
 

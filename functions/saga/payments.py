@@ -19,6 +19,7 @@ class Declined(NonRetriableError):
 def charge(reference: str, card: str, amount: int) -> Payment:
     if card == "tok_declined":
         raise Declined("insufficient funds")
+    logger.info("%s: %.2f charged", reference, amount / 100)
     return Payment(id=make_reference("pay"), amount=amount)
 
 

@@ -34,8 +34,9 @@ from lambda_durable.engine.journal import (
     Renewal,
     RunStatus,
     State,
+    Undoable,
 )
-from lambda_durable.engine.paths import parent
+from lambda_durable.engine.paths import UNDO, parent, undo
 from lambda_durable.errors import ErrorInfo
 from lambda_durable.ports import Store
 
@@ -53,6 +54,10 @@ RECORDS = [
     record(state=State.FAILED, output=None),
     record(error=BOOM),  # completed, and yet an error
     record(state=State.WAITING),
+    record(state=State.CANCELLED, output=None),
+    record(undo=Undoable()),
+    record(undo=Undoable(if_unknown=True)),
+    record(undo=Undoable(if_unknown=True, unknown=True)),
     record(kind=Kind.SLEEP, output=None, attempts=0, wake_at=NOW),
     pending(),
     pending(attempts=1),
@@ -214,6 +219,76 @@ def test_a_cancelling_run_ends_only_as_cancelled(store: Store, status: RunStatus
     assert store.end_run(ended(status=status)) == header(status=RunStatus.CANCELLING)
     assert store.end_run(ended(status=RunStatus.CANCELLED)) is None
     assert store.get_header(RUN) == ended(status=RunStatus.CANCELLED)
+
+
+COMPENSATING = header(
+    status=RunStatus.COMPENSATING, ends_as=RunStatus.FAILED, error=BOOM, ended_by=OTHER, undoes=True
+)
+
+
+def to_undo(store: Store) -> None:
+    store.create_run(header())
+    assert store.mark_undo(RUN) == header(undoes=True)
+
+
+@pytest.mark.parametrize("status", [RunStatus.FAILED, RunStatus.CANCELLED])
+def test_a_run_with_something_to_undo_ends_only_after_that(store: Store, status: RunStatus) -> None:
+    to_undo(store)
+    assert store.end_run(ended(status=status)) == header(undoes=True)
+    begun = replace(COMPENSATING, ends_as=status)
+    assert store.begin_undo(begun) is None
+    assert store.get_header(RUN) == begun
+    assert store.begin_undo(replace(begun, ended_by=ME)) == begun
+    assert store.begin_cancel(RUN) == begun
+    assert store.mark_undo(RUN) == begun
+    assert store.end_run(ended(status=status)) == begun
+    assert store.end_run(ended()) == begun
+    last = replace(begun, status=status, ended=NOW + 9, ended_by=ME)
+    assert store.end_run(last) is None
+    assert store.get_header(RUN) == last
+
+
+def test_a_run_with_something_to_undo_completes_as_any_other(store: Store) -> None:
+    to_undo(store)
+    assert store.end_run(ended()) is None
+    assert store.get_header(RUN) == ended(undoes=True)
+
+
+def test_a_cancelling_run_is_undone_only_as_cancelled(store: Store) -> None:
+    to_undo(store)
+    store.begin_cancel(RUN)
+    cancelling = header(status=RunStatus.CANCELLING, undoes=True)
+    assert store.begin_undo(COMPENSATING) == cancelling
+    assert store.mark_undo(RUN) == cancelling
+    begun = replace(COMPENSATING, ends_as=RunStatus.CANCELLED, error=None)
+    assert store.begin_undo(begun) is None
+
+
+def test_what_undoes_a_run_lies_in_a_scope_of_its_own(store: Store) -> None:
+    store.create_run(header())
+    records = {
+        path: record(path, kind=Kind.UNDO) for path in map(undo, ["charge", "m[0]/x", "%2F", "é/" * 400])
+    }
+    for each in records.values():
+        assert store.commit(RUN, each) is None
+    assert store.load_scope(RUN, UNDO).records == records
+    assert store.load_scope(RUN, "").records == {}
+
+
+def test_only_a_running_run_is_marked(store: Store) -> None:
+    assert store.mark_undo(RUN) is None
+    store.create_run(header())
+    store.end_run(ended())
+    assert store.mark_undo(RUN) == ended()
+
+
+def test_a_compensating_run_is_looked_after_until_it_has_ended(store: Store) -> None:
+    store.create_run(header(check_at=NOW))
+    store.mark_undo(RUN)
+    store.begin_undo(COMPENSATING)
+    assert list(store.overdue(NOW)) == [(RUN, NOW)]
+    store.end_run(replace(COMPENSATING, status=RunStatus.FAILED, ended=NOW + 9))
+    assert list(store.overdue(NOW)) == []
 
 
 def test_a_running_run_becomes_cancelling(store: Store) -> None:
