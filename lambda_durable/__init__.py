@@ -2,6 +2,7 @@
 
 from .app import Durable
 from .async_steps import AsyncStep
+from .callbacks import Callback
 from .cancel_on import CancelOn
 from .client import Client
 from .config import Retry, Timeouts
@@ -46,6 +47,7 @@ from .steps import Step, StepFuture
 __all__ = [
     "AsyncContext",
     "AsyncStep",
+    "Callback",
     "CallbackError",
     "CallbackTokenError",
     "CancelOn",

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from . import calls, outside_calls
+from .callbacks import Callback
 from .calls import Options, Semantics
 from .config import Retry
 from .durations import Duration
@@ -281,6 +282,42 @@ class AsyncStep:
         """As `Step.wait_for_signal`."""
         return _await(
             outside_calls.wait_for_signal(self._options, id, signal, timeout=timeout, on_conflict=on_conflict)
+        )
+
+    @overload
+    def wait_for_callback(
+        self,
+        id: str,
+        submit: Callable[[Callback], object] | None = None,
+        *,
+        timeout: Duration,
+        heartbeat: Duration | None = None,
+        model: None = None,
+    ) -> Coroutine[None, None, Any]: ...
+    @overload
+    def wait_for_callback(
+        self,
+        id: str,
+        submit: Callable[[Callback], object] | None = None,
+        *,
+        timeout: Duration,
+        heartbeat: Duration | None = None,
+        model: type[T],
+    ) -> Coroutine[None, None, T]: ...
+    def wait_for_callback(
+        self,
+        id: str,
+        submit: Callable[[Callback], object] | None = None,
+        *,
+        timeout: Duration,
+        heartbeat: Duration | None = None,
+        model: Any = None,
+    ) -> Coroutine[None, None, Any]:
+        """As `Step.wait_for_callback`; `submit` may be async."""
+        return _await(
+            outside_calls.wait_for_callback(
+                self._options, id, submit, timeout=timeout, heartbeat=heartbeat, model=model, sync=False
+            )
         )
 
     @overload

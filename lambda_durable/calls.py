@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -91,6 +91,17 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
+class Adapted:
+    """A step's function, and how it is called where that is not just with its arguments."""
+
+    call: Callable[..., Any]
+    adapt: Callable[[Callable[..., Any]], Any]
+
+    def __call__(self) -> Any:
+        return self.adapt(self.call)
+
+
+@dataclass(frozen=True, slots=True)
 class DurableStep:
     """What `@app.step` knows of a function."""
 
@@ -125,11 +136,12 @@ def step_call(
     *,
     sync: bool,
     kind: Kind = Kind.RUN,
+    scope: Scope | None = None,
 ) -> StepCall:
     fn, options = plain_function(_callable(id, fn), options)
     if sync:
         _refuse_async(id, fn)
-    scope = scope_here()
+    scope = scope or scope_here()
     undo = options.undoing(id, scope)
     path, index = scope.name(id, kind)
     call = StepCall(
@@ -191,19 +203,18 @@ def poll(
         in_millis(parse_duration(timeout, f"{what}, timeout=")),
     )
     call = step_call(options, id, fn, args, kwargs, sync=sync, kind=Kind.POLL)
-    plain = call.call
-    call.call = functools.partial(_check_async if is_async(plain) else _check, plain, until)
+    call.call = Adapted(call.call, functools.partial(_check, until))
     call.poll = pace
     return call
 
 
-def _check(fn: Callable[[], Any], until: Callable[[Any], object]) -> tuple[bool, Any]:
+def _check(until: Callable[[Any], object], fn: Callable[[], Any]) -> Any:
     result = fn()
-    return bool(until(result)), result
+    return _check_later(until, result) if inspect.isawaitable(result) else (bool(until(result)), result)
 
 
-async def _check_async(fn: Callable[[], Any], until: Callable[[Any], object]) -> tuple[bool, Any]:
-    result = await fn()
+async def _check_later(until: Callable[[Any], object], coming: Awaitable[Any]) -> tuple[bool, Any]:
+    result = await coming
     return bool(until(result)), result
 
 

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, TypeVar, overload
 from uuid import uuid4
 
+from .callbacks import callback_failure
 from .durations import Duration, parse_duration, require_aware, to_millis
 from .engine.journal import Partition, RunStatus
 from .errors import (
@@ -24,7 +25,7 @@ from .events import Event, to_eventbridge_entry
 from .function import App, Function
 from .ports import Outgoing, World
 from .runs import Run, RunSummary, Status
-from .runtime import ingress, payloads, signals
+from .runtime import callbacks, ingress, payloads, signals
 from .runtime.executor import NoExecutor
 from .runtime.large_events import wrap
 from .runtime.messages import Continuation, tag
@@ -181,6 +182,23 @@ class Client:
         text = signal_text(name, data)
         payloads.check_size(text, self._limit, f"the data of signal {name!r}")
         return signals.send(self._world, name, text, tag(uuid4().hex))
+
+    def complete_callback(self, token: str, result: Any = None) -> bool:
+        """Hand a callback's token back with a result. True if this did it, False if it was settled already or
+        nobody waits any more. Raises CallbackTokenError for a token that is none of this app's."""
+        text = codec().encode(result)
+        payloads.check_size(text, self._limit, "the result of the callback")
+        return callbacks.complete(self._world, token, text, tag(uuid4().hex))
+
+    def fail_callback(self, token: str, error: str | BaseException) -> bool:
+        """Hand a callback's token back with a failure, which is a CallbackError in the run; otherwise as
+        `complete_callback`."""
+        return callbacks.fail(self._world, token, callback_failure(error), tag(uuid4().hex))
+
+    def heartbeat_callback(self, token: str) -> bool:
+        """Say that what a callback waits for is still at work. True if the run still waits; otherwise as
+        `complete_callback`."""
+        return callbacks.heartbeat(self._world, token)
 
     # -- helpers -------------------------------------------------------------------------------------
 

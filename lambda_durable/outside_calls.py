@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Protocol
 
-from .calls import Options
-from .durations import Duration, in_millis, parse_duration
+from .callbacks import LONGEST_PATH, Address, Callback, token_of
+from .calls import Adapted, Options, step_call, with_options
+from .durations import Duration, from_millis, in_millis, parse_duration
 from .engine.journal import Kind
-from .engine.operations import Invoke, Outside, StepCall, Wait
+from .engine.operations import CallbackWait, Invoke, Outside, StepCall, Wait
 from .engine.scope import scope_here
-from .errors import ConfigurationError
+from .errors import CallbackError, ConfigurationError, SerializationError
 from .event_json import load_event
 from .events import LONGEST_NAME, Event
 from .matching import check_condition, check_match, value_at
@@ -22,6 +23,9 @@ from .signals import read_signal, signal_text
 
 OnConflict = Literal["fail", "replace"]
 OnParentEnd = Literal["cancel", "leave"]
+
+SUBMIT = "submit"
+"""The id, within that of the wait, of the step that tells the outside world."""
 
 MOST_ITEMS = 99
 """DynamoDB: a transaction has at most 100, and one is the step's outcome."""
@@ -99,6 +103,76 @@ def wait_for_signal(
         names=(signal,),
         replaces=on_conflict == "replace",
     )
+
+
+def wait_for_callback(
+    options: Options,
+    id: object,
+    submit: Callable[[Callback], object] | None,
+    *,
+    timeout: Duration,
+    heartbeat: Duration | None,
+    model: Any,
+    sync: bool,
+) -> CallbackWait:
+    what = f"step.wait_for_callback({id!r})"
+    if submit is not None and not callable(submit):
+        raise ConfigurationError(
+            f"{what}: submit= is a function that tells the outside world of its Callback, and this is {submit!r}"
+        )
+    lasts = _positive(timeout, f"{what}, timeout=")
+    pause = _positive(heartbeat, f"{what}, heartbeat=") if heartbeat is not None else None
+    if pause is not None and pause > lasts:
+        raise ConfigurationError(
+            f"{what}: heartbeat={heartbeat!r} is longer than timeout={timeout!r}, so none could ever be missed"
+        )
+    options = with_options(options, model=model)
+    scope = scope_here()
+    path, index = scope.name(id, Kind.WAIT_FOR_CALLBACK)
+    if len(path.encode()) > LONGEST_PATH:
+        raise ConfigurationError(
+            f"{what}: its path has {len(path.encode()):,} bytes, and a token has room for {LONGEST_PATH:,}: nest it "
+            "less deeply, or give what is around it shorter ids"
+        )
+    op = CallbackWait(
+        path=path,
+        kind=Kind.WAIT_FOR_CALLBACK,
+        scope=scope,
+        index=index,
+        give_up_at=lambda now: now + (pause or lasts),
+        read=functools.partial(_read_callback, options.model, path),
+        names=(),
+        lasts=lasts,
+        heartbeat=pause,
+    )
+    if submit is not None:
+        plain = replace(options, model=None)
+        inner = scope.replay.scope(path, scope.now)
+        op.submit = step_call(plain, SUBMIT, submit, (), {}, sync=sync, scope=inner)
+        op.submit.call = Adapted(op.submit.call, functools.partial(_submit, op))
+    return op
+
+
+def _submit(op: CallbackWait, fn: Callable[[Callback], Any]) -> Any:
+    record = op.record
+    assert record is not None
+    assert record.waits is not None
+    token = token_of(Address(op.scope.replay.journal_id, op.path, record.waits.nonce))
+    return fn(Callback(token, from_millis(record.waits.deadline)))
+
+
+def _read_callback(model: Any, path: str, text: str) -> Any:
+    try:
+        return (codec() if model is None else codec(model)).decode(text)
+    except SerializationError as error:
+        raise CallbackError(f"what it was completed with is refused: {error.message}", step_id=path) from None
+
+
+def _positive(duration: Duration, what: str) -> int:
+    millis = in_millis(parse_duration(duration, what))
+    if not millis:
+        raise ConfigurationError(f"{what} is more than nothing, and this is {duration!r}")
+    return millis
 
 
 def invoke(

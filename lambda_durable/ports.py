@@ -253,8 +253,14 @@ class Store(Protocol):
         ended: int,
         output: Payload | None = None,
         error: ErrorInfo | None = None,
+        due: int | None = None,
     ) -> tuple[bool, Record | None]:
-        """End a wait from outside, if it still waits. Whether it did, and the record as it is now."""
+        """End a wait from outside, if it still waits; with `due`, if it is still to wake then. Whether it did,
+        and the record as it is now."""
+        ...
+
+    def put_off(self, run_id: str, path: str, to: int) -> bool:
+        """Let a wait that still waits wake no sooner than `to` (milliseconds). Whether it still waits."""
         ...
 
     def remember(self, name: str, text: str) -> str:

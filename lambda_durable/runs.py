@@ -22,7 +22,8 @@ class _Frozen(BaseModel):
 
 
 class WaitingFor(_Frozen):
-    """What a step waits for. `match` is the value that an event must have; `deadline` when it gives up."""
+    """What a step waits for. `match` is the value that an event must have, `token` what the outside world hands back
+    to a callback; `deadline` is when it gives up."""
 
     kind: Literal["event", "signal", "callback", "run", "time"]
     names: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from . import calls, outside_calls
+from .callbacks import Callback
 from .calls import Options, Semantics
 from .config import Retry
 from .durations import Duration
@@ -374,6 +375,47 @@ class Step:
                     self._options, id, signal, timeout=timeout, on_conflict=on_conflict
                 )
             ),
+        )
+
+    @overload
+    def wait_for_callback(
+        self,
+        id: str,
+        submit: Callable[[Callback], object] | None = None,
+        *,
+        timeout: Duration,
+        heartbeat: Duration | None = None,
+        model: None = None,
+    ) -> Any: ...
+    @overload
+    def wait_for_callback(
+        self,
+        id: str,
+        submit: Callable[[Callback], object] | None = None,
+        *,
+        timeout: Duration,
+        heartbeat: Duration | None = None,
+        model: type[T],
+    ) -> T: ...
+    def wait_for_callback(
+        self,
+        id: str,
+        submit: Callable[[Callback], object] | None = None,
+        *,
+        timeout: Duration,
+        heartbeat: Duration | None = None,
+        model: Any = None,
+    ) -> Any:
+        """Wait until the outside world hands a token back with a result, and return that, as `model` says.
+
+        `submit(callback)` tells it of `callback.token`; it is a step of its own, `id/submit`, and if it fails for
+        good, its error is raised. Raises CallbackError when the outside world reports a failure, or a result
+        that `model` refuses; StepTimeoutError after `timeout`, or when there was no heartbeat for `heartbeat`.
+        """
+        return _block(
+            outside_calls.wait_for_callback(
+                self._options, id, submit, timeout=timeout, heartbeat=heartbeat, model=model, sync=True
+            )
         )
 
     @overload

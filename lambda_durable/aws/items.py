@@ -255,7 +255,7 @@ def _waits(kept: dict[str, Any] | None) -> WaitPlan | None:
         return None
     known = {field.name for field in fields(WaitPlan)}
     given = {name: value for name, value in kept.items() if name in known}
-    return WaitPlan(**{**given, "names": tuple(kept["names"]), "taken": tuple(kept.get("taken", ()))})
+    return WaitPlan(**{**given, "names": tuple(kept.get("names", ())), "taken": tuple(kept.get("taken", ()))})
 
 
 def _counted(count: int) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 NOBODY_IS_THERE = "attribute_not_exists(pk)"
 STILL_WAITS = "s = :waiting AND attribute_not_exists(t)"
+WAKES_SOONER = "w < :w"
 
 
 class WaitStore(TableCalls):
@@ -100,19 +101,33 @@ class WaitStore(TableCalls):
         ended: int,
         output: Payload | None = None,
         error: ErrorInfo | None = None,
+        due: int | None = None,
     ) -> tuple[bool, Record | None]:
         outcome = {"t": number(ended), "m": text(str(author)), **items.outcome(output, error)}
         values = {f":{name}": value for name, value in outcome.items()}
         changes = ", ".join(f"{name} = :{name}" for name in outcome)
         values[":waiting"] = text(State.WAITING.value)
+        condition = STILL_WAITS
+        if due is not None:
+            condition += " AND w = :w"
+            values[":w"] = number(due)
         done, found = self._update(
             *keys.record(run_id, path),
             f"SET {changes} REMOVE s, w",
             values,
-            condition=STILL_WAITS,
+            condition=condition,
             returning="ALL_NEW",
         )
         return done, items.record(found, parent(path)) if found else None
+
+    def put_off(self, run_id: str, path: str, to: int) -> bool:
+        done, found = self._update(
+            *keys.record(run_id, path),
+            "SET w = :w",
+            {":w": number(to), ":waiting": text(State.WAITING.value)},
+            condition=f"{STILL_WAITS} AND {WAKES_SOONER}",
+        )
+        return done or (bool(found) and not items.record(found, parent(path)).final)
 
 
 def _waiter_key(waiter: Waiter) -> tuple[str, str]:

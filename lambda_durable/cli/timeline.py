@@ -81,7 +81,7 @@ class Timeline:
         nth = f"attempt {record.attempts}"
         match record.state:
             case State.WAITING:
-                text = spell_wait(waiting_for(record), from_millis(record.began))
+                text = spell_wait(waiting_for(run_id, record), from_millis(record.began))
                 self._line(run_id, "z", "blue", record.path, text)
             case State.RETRYING if record.error is not None:
                 text = f"{nth} failed: {brief_error(record.error)}; retries {self._when(record.wake_at)}"
@@ -149,7 +149,9 @@ def spell_wait(wait: WaitingFor, began: datetime | None) -> str:
 
 
 def awaited(wait: WaitingFor) -> str:
-    """What a wait is for: "event a or b with 7", "signal go", "run 01J..."."""
+    """What a wait is for: "event a or b with 7", "signal go", "callback cb1-...", "run 01J..."."""
+    if wait.token is not None:
+        return f"{wait.kind} {wait.token}"
     value = f" with {_one_line(json.dumps(wait.match), LONGEST_VALUE)}" if wait.match is not None else ""
     return f"{wait.kind} {' or '.join(wait.names)}{value}"
 

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     MAP_GROUP = "map_group"
     WAIT_FOR_EVENT = "wait_for_event"
     WAIT_FOR_SIGNAL = "wait_for_signal"
+    WAIT_FOR_CALLBACK = "wait_for_callback"
     INVOKE = "invoke"
     POLL = "poll"
     TRANSACT = "transact"
@@ -37,7 +38,7 @@ class Kind(StrEnum):
     @property
     def has_scope(self) -> bool:
         """Whether there are steps within it."""
-        return self.fans_out or self is Kind.GROUP
+        return self.fans_out or self in (Kind.GROUP, Kind.WAIT_FOR_CALLBACK)
 
 
 class State(StrEnum):
@@ -114,6 +115,9 @@ class WaitPlan:
     JSON is `match` (None: the run's own has none there, so nothing matches), and to meet `condition` (CEL).
     `since` (milliseconds) is from when on an event counts, but for those `taken`, whose ids they are: they ended
     earlier waits of the run. `resume` is the message that goes on with the run.
+
+    Who completes a callback knows its `nonce`; it is given up at the `deadline`, or before if it has no sign
+    of life for `heartbeat` (milliseconds; 0: none is asked for).
     """
 
     names: tuple[str, ...]
@@ -125,6 +129,9 @@ class WaitPlan:
     leave: bool = False
     function: str = ""
     taken: tuple[str, ...] = ()
+    nonce: str = ""
+    heartbeat: int = 0
+    deadline: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..config import Retry
 from ..errors import (
+    CallbackError,
     DeterminismError,
     ErrorInfo,
     InvokeError,
@@ -86,6 +87,10 @@ class Operation:
         except SerializationError as error:
             message = f"the journal's output no longer fits the code: {error.message}"
             raise SerializationError(message, step_id=self.path) from None
+
+    def parts(self) -> tuple[Operation, ...]:
+        """Itself, and what has to be done beside it while it has no outcome."""
+        return (self,)
 
     def decode(self, text: str) -> Any:
         raise AssertionError(f"a {self.kind} has no output, and the journal has {text[:40]!r}")
@@ -181,6 +186,41 @@ class Wait(Operation):
     def failure(self, record: Record) -> BaseException:
         assert record.error is not None
         return step_error(record.error, self.path)
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class CallbackWait(Wait):
+    """Ends when the outside world hands back the token that the step `submit` has told it, or when that step has
+    failed for good. It may take `lasts`, and be without a sign of life for `heartbeat` (milliseconds)."""
+
+    lasts: int
+    heartbeat: int | None = None
+    submit: StepCall | None = None
+
+    def parts(self) -> tuple[Operation, ...]:
+        if self.submit is None or self.submit.ended_at() is not None:
+            return (self,)
+        return (self, self.submit)
+
+    @property
+    def not_submitted(self) -> ErrorInfo | None:
+        """Why nobody was told, if nobody ever will be."""
+        failed = self.submit.record if self.submit is not None else None
+        if failed is None or not failed.final or failed.error is None:
+            return None
+        return failed.error.model_copy(update={"step_id": failed.error.step_id or failed.path})
+
+    def failure(self, record: Record) -> BaseException:
+        assert record.error is not None
+        if record.error.step_id is not None:  # an error of ours; what comes from outside knows no steps
+            return step_error(record.error, self.path)
+        return CallbackError(
+            record.error.message,
+            step_id=self.path,
+            error_type=record.error.type,
+            attempts=1,
+            traceback=record.error.traceback,
+        )
 
 
 @dataclass(eq=False, kw_only=True, slots=True)

@@ -68,7 +68,7 @@ class Replay(ABC):
         self,
         *,
         run_id: str,
-        seed: str,
+        journal_id: str,
         journal: Journal,
         driver: Driver,
         started: int,
@@ -76,7 +76,7 @@ class Replay(ABC):
         focus: str,
     ) -> None:
         self.run_id = run_id
-        self.seed = seed  # of the handler's random numbers
+        self.journal_id = journal_id
         self.journal = journal
         self.driver = driver
         self.retry = retry
@@ -122,7 +122,8 @@ class Replay(ABC):
         return [
             op
             for scope in list(self.scopes.values())
-            for op in scope.open()
+            for called in scope.open()
+            for op in called.parts()
             if op.path not in self.entered and self.concerns(op) and not self._cut_off(scope)
         ]
 

@@ -73,8 +73,8 @@ class Surveyor:
 
     def _hold_back(self, path: str) -> None:
         record = self.journal.find(path)
-        if record is None or not record.final or record.kind is Kind.MAP:
-            return  # a map's items are steps: to know the map is to know them
+        if record is None or not record.final or record.kind is Kind.MAP or record.waits is not None:
+            return  # a map's items are steps: to know the map is to know them; so is what submits a callback
         self._held_back[path] = record
         self._put(replace(record, state=State.RUNNING, ended=None, output=None, error=None))
 

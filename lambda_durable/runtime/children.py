@@ -184,4 +184,4 @@ def _timed_out(record: Record) -> bool:
 
 
 def _may_have_children(record: Record) -> bool:
-    return record.kind is Kind.INVOKE or record.kind.has_scope
+    return record.kind is Kind.INVOKE or (record.kind.has_scope and record.waits is None)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ..calls import is_async
+from ..calls import Adapted, is_async
 from ..durations import from_millis
 from ..engine import paths
 from ..engine.journal import Header
@@ -76,11 +76,10 @@ class Hooks:
         step = StepAttempt(
             run=self._run(header), step_id=paths.shown(op.path), kind=op.kind.value, attempt=attempt
         )
-        if op.outside is not None or not isinstance(call, partial):
+        if op.outside is not None:
             return Surrounded(call, self, step)
-        if op.poll is not None:  # its check wraps the function, and what the function returns
-            inner, *rest = call.args
-            return partial(call.func, self._surrounded(inner, step), *rest)
+        if isinstance(call, Adapted):
+            return replace(call, call=self._surrounded(call.call, step))
         return self._surrounded(call, step)
 
     def _surrounded(self, call: Callable[[], Any], step: StepAttempt) -> Surrounded:
@@ -172,14 +171,16 @@ class Around:
 
 @dataclass(frozen=True, slots=True)
 class Surrounded:
-    """A step's function with the middleware around it. `call` is plain or async, and so is this."""
+    """A step's function with the middleware around it. `call` is plain or async, and so is this. What it is called
+    with comes after the step's own arguments."""
 
-    call: Callable[[], Any]
+    call: Callable[..., Any]
     hooks: Hooks
     step: StepAttempt
 
-    def __call__(self) -> Any:
-        return self._run_async() if is_async(self.call) else self._run()
+    def __call__(self, *args: Any) -> Any:
+        self.step.args = (*self.step.args, *args)
+        return self._run_async(args) if is_async(self.call) else self._run(args)
 
     def _around(self) -> Around:
         step = self.step
@@ -189,17 +190,17 @@ class Surrounded:
         around.enter()
         return around
 
-    def _run(self) -> Any:
+    def _run(self, args: Sequence[Any]) -> Any:
         around = self._around()
         try:
-            result = self.call()
+            result = self.call(*args)
         except BaseException as error:
             self._failed(around, error)
             raise
         return self._finish(around, result) if inspect.isawaitable(result) else self._ended(around, result)
 
-    async def _run_async(self) -> Any:
-        return await self._finish(self._around(), self.call())
+    async def _run_async(self, args: Sequence[Any]) -> Any:
+        return await self._finish(self._around(), self.call(*args))
 
     async def _finish(self, around: Around, awaitable: Awaitable[Any]) -> Any:
         try:

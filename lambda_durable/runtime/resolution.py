@@ -11,6 +11,9 @@ from ..ports import Outgoing, Waiter, World
 from .chain import Chain
 from .messages import Continuation
 
+SAFETY = 300
+"""Seconds after which a run is looked after whose wait was ended: who did may have died before saying so."""
+
 
 def end(
     world: World, waiter: Waiter, tag: str, *, output: Payload | None = None, error: ErrorInfo | None = None
@@ -33,6 +36,16 @@ def end(
     if record is not None and record.waits is not None:
         forget(world, waiter.run_id, record)
     return ours
+
+
+def end_from_outside(
+    world: World, waiter: Waiter, tag: str, *, output: Payload | None = None, error: ErrorInfo | None = None
+) -> bool:
+    """As `end`, for one who may die in between, and is not called again: a check goes first."""
+    resume = Continuation.model_validate_json(waiter.resume)
+    check = resume.model_copy(update={"forced": True, "check": True})
+    world.queue.send([Outgoing(check.body(), SAFETY)])
+    return end(world, waiter, tag, output=output, error=error)
 
 
 def _keep(world: World, run_id: str, key: str) -> None:
@@ -82,7 +95,7 @@ def waiters_of(run_id: str, record: Record) -> list[Waiter]:
 
 def forget(world: World, run_id: str, record: Record) -> None:
     """Let nobody find a wait any more that has ended."""
-    if record.kind is Kind.INVOKE:
+    if record.kind in (Kind.INVOKE, Kind.WAIT_FOR_CALLBACK):
         return
     for waiter in waiters_of(run_id, record):
         if record.kind is Kind.WAIT_FOR_SIGNAL:

@@ -7,14 +7,10 @@ from collections.abc import Callable
 from ..engine.journal import Record
 from ..engine.journal_ids import run_of
 from ..errors import ErrorInfo, SignalConflictError
-from ..ports import Outgoing, Waiter, World
+from ..ports import Waiter, World
 from . import payloads
 from .chain import Chain
-from .messages import Continuation
-from .resolution import end, ended, waiters_of
-
-SAFETY = 300
-"""Seconds after which a run is looked after whose wait was ended: who did may have died before saying so."""
+from .resolution import end, end_from_outside, ended, waiters_of
 
 
 def hold(chain: Chain, record: Record, *, replace: bool, awaits: Callable[[str], bool]) -> None:
@@ -50,12 +46,8 @@ def send(world: World, name: str, text: str, tag: str) -> bool:
     holder = world.store.signal_holder(name)
     if holder is None or not _still_waits(world, holder):
         return holder is not None and _was_ended_by(world, holder, tag)
-    # Who sends may die once the wait has ended, and is not called again. So a check goes first.
-    resume = Continuation.model_validate_json(holder.resume)
-    check = resume.model_copy(update={"forced": True, "check": True})
-    world.queue.send([Outgoing(check.body(), SAFETY)])
     output = payloads.store(world.blobs, run_of(holder.run_id), text, inline=payloads.INLINE_OUTPUT)
-    return end(world, holder, tag, output=output)
+    return end_from_outside(world, holder, tag, output=output)
 
 
 def _still_waits(world: World, waiter: Waiter) -> bool:

@@ -17,7 +17,7 @@ from ..config import StepsPerInvocation
 from ..engine import paths
 from ..engine.interrupts import Reload, Stale, Suspend
 from ..engine.journal import Kind, Payload, Record, RunStatus, State
-from ..engine.operations import FanOut, Group, Operation, Sleep, StepCall, Wait
+from ..engine.operations import CallbackWait, FanOut, Group, Operation, Sleep, StepCall, Wait
 from ..engine.replay import Replay
 from ..errors import StepError
 from . import branches, waits
@@ -86,6 +86,7 @@ class Turn:
             return
         if replay.lost is not None:
             branches.give_up(self, replay.lost)
+        waits.look_up(self.chain, replay.open())
         ops = replay.open()
         todo = [op for op in ops if self._can_start(op)]
         if todo and self._start(replay, ops, todo):
@@ -137,11 +138,12 @@ class Turn:
         return at is None or (at <= self.now() and record.state is not State.WAITING)
 
     def _is_late(self, op: Operation) -> bool:
-        """Whether it is a wait whose time is over."""
+        """Whether it is a wait whose time is over, or which nobody will ever be told of."""
         record = op.record
         if not isinstance(op, Wait) or record is None or record.wake_at is None:
             return False
-        return record.wake_at <= self.now()
+        never = isinstance(op, CallbackWait) and op.not_submitted is not None
+        return never or record.wake_at <= self.now()
 
     def _to_register_again(self, op: Wait) -> bool:
         """Whether an earlier delivery of this message registered the wait, perhaps so that nobody finds it; or
@@ -218,7 +220,7 @@ class Turn:
             if not any(op.path in self.attempts.running for op in ops):
                 self._continue(replay)
             return False
-        if len(ops) == 1:
+        if len(ops) == 1 or self._are_one(ops):
             return self._start_alone(replay, todo[0])
         if self._fits(ops, todo):
             self._lead(replay)
@@ -226,10 +228,15 @@ class Turn:
                 self._begin(replay, op)
             return True
         # From here on several messages act for the chain: all that is open gets a driver of its own.
-        mine = [op for op in ops if not self._driven_elsewhere(op)]
+        mine = [*dict.fromkeys(part for op in ops for part in op.parts() if not self._driven_elsewhere(part))]
         self._lead(replay, [op.path for op in mine])
         self._hand_out(mine)
         return False
+
+    def _are_one(self, ops: Sequence[Operation]) -> bool:
+        """Whether it is a wait and what has to be done beside it. Who ends the wait meanwhile sends a message of
+        the next generation, which this one then follows."""
+        return list(ops) == list(ops[0].parts()) and not self._driven_elsewhere(ops[0])
 
     def _has_begun(self, op: Operation) -> bool:
         """Whether it is a group or fan-out that is in progress here, or a branch of one: to enter it changes

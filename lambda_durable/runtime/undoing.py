@@ -100,7 +100,7 @@ class Undoing:
         turn = Turn(chain, self.mode, self.max_output, self.hooks)
         replay = SyncReplay(
             run_id=chain.header.run_id,
-            seed=chain.journal_id,
+            journal_id=chain.journal_id,
             journal=chain.journal,
             driver=turn,
             started=chain.header.begun,
@@ -229,7 +229,7 @@ class Undoing:
             return {}, None
         survey = (AsyncSurvey if function.is_async else SyncSurvey)(
             run_id=chain.header.run_id,
-            seed=chain.journal_id,
+            journal_id=chain.journal_id,
             journal=(surveyor := Surveyor.of(chain.journal, wanted, now=chain.now, read=chain.read)).journal,
             driver=surveyor,
             started=chain.header.begun,

@@ -16,6 +16,7 @@ from ..ports import World
 from ..runs import FailedAttempt, Run, RunSummary, StepRecord, WaitingFor
 from ..serialization import to_plain
 from . import payloads
+from .callbacks import token
 
 
 def run_of(world: World, header: Header, top: Partition, function: Function[Any, Any] | None) -> Run[Any]:
@@ -148,7 +149,7 @@ def _step(world: World, header: Header, record: Record) -> StepRecord:
         status = "waiting"  # for its next check
     waiting = None
     if status == "waiting":
-        waiting = waiting_for(record)
+        waiting = waiting_for(header.journal_id, record)
     output = to_plain(payloads.read(world.blobs, record.output)) if record.output is not None else None
     return StepRecord(
         id=record.path,
@@ -171,14 +172,15 @@ def _pauses(record: Record) -> bool:
     return record.state in (State.RETRYING, State.WAITING) and record.kind is not Kind.INVOKE
 
 
-_WAITS_FOR: dict[Kind, Literal["event", "signal", "run"]] = {
+_WAITS_FOR: dict[Kind, Literal["event", "signal", "callback", "run"]] = {
     Kind.WAIT_FOR_EVENT: "event",
     Kind.WAIT_FOR_SIGNAL: "signal",
+    Kind.WAIT_FOR_CALLBACK: "callback",
     Kind.INVOKE: "run",
 }
 
 
-def waiting_for(record: Record) -> WaitingFor:
+def waiting_for(journal_id: str, record: Record) -> WaitingFor:
     """What a step that waits waits for."""
     until = _time(record.wake_at)
     if record.waits is None:
@@ -187,8 +189,9 @@ def waiting_for(record: Record) -> WaitingFor:
     return WaitingFor(
         kind=_WAITS_FOR[record.kind],
         names=record.waits.names,
+        token=token(journal_id, record) if record.waits.nonce else None,
         match=None if not match or match.startswith("#") else json.loads(match),
-        deadline=until,
+        deadline=_time(record.waits.deadline or record.wake_at),
     )
 
 

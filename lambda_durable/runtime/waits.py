@@ -1,21 +1,21 @@
 """Waits: what only the outside world ends, or time.
 
 The journal has the wait first, then whoever can end it finds it: by the event's name and the value it is to
-have, by the signal's name, or as the parent of a run. It ends once, by a conditional write; who ended it sends
-the message that goes on with the run, again if it comes again. Giving up is a conditional write too, never the
-clock alone.
+have, by the signal's name, by the callback's token, or as the parent of a run. It ends once, by a conditional
+write; who ended it sends the message that goes on with the run, again if it comes again. Giving up is a
+conditional write too, never the clock alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..engine.interrupts import Reload
 from ..engine.journal import Kind, Payload, Record, State, Undoable, WaitPlan
-from ..engine.operations import Invoke, Wait
+from ..engine.operations import CallbackWait, Invoke, Operation, Wait
 from ..event_json import load_event
 from ..ports import Waiter
-from . import children, signals
+from . import callbacks, children, signals
 from .arrivals import Arrived
 from .chain import SKEW, Chain
 from .resolution import ended, forget, waiters_of
@@ -35,31 +35,21 @@ def begin(chain: Chain, op: Wait, max_output: int) -> None:
     record = op.record
     if record is None:
         now = chain.now() if op.undo is None else chain.moment()
-        plan = WaitPlan(
-            names=op.names or (run_id(now, chain.journal_id, op.path),),
-            resume=chain.next(idle=0).body(),
-            path=op.match_path,
-            match=op.match,
-            condition=op.condition,
-            since=now - op.lookback,
-            leave=isinstance(op, Invoke) and op.leaves,
-            function=op.function_id if isinstance(op, Invoke) else "",
-            taken=_taken(chain, now - op.lookback) if op.kind is Kind.WAIT_FOR_EVENT else (),
+        wanted = Record(
+            path=op.path,
+            kind=op.kind,
+            state=State.WAITING,
+            author=chain.author,
+            began=now,
+            wake_at=op.give_up_at(now),
+            waits=_plan(chain, op, now),
+            undo=Undoable() if op.undo is not None else None,
         )
-        record = chain.register(
-            Record(
-                path=op.path,
-                kind=op.kind,
-                state=State.WAITING,
-                author=chain.author,
-                began=now,
-                wake_at=op.give_up_at(now),
-                waits=plan,
-                undo=Undoable() if op.undo is not None else None,
-            )
-        )
+        record = chain.register(wanted)
+        if isinstance(op, CallbackWait) and record is wanted:
+            chain.load(op.path, new=True)
     chain.visit.registered.add(op.path)
-    if record.final:
+    if record.final or isinstance(op, CallbackWait):
         return
     if op.undo is not None and not chain.still_runs():
         raise Reload
@@ -76,6 +66,23 @@ def begin(chain: Chain, op: Wait, max_output: int) -> None:
     assert record.waits is not None
     if waiters and (record.waits.since < record.began or chain.repeats):
         _look_back(chain, record, waiters)
+
+
+def _plan(chain: Chain, op: Wait, now: int) -> WaitPlan:
+    resume = chain.next(idle=0).body()
+    if isinstance(op, CallbackWait):
+        return callbacks.plan(op, now, resume)
+    return WaitPlan(
+        names=op.names or (run_id(now, chain.journal_id, op.path),),
+        resume=resume,
+        path=op.match_path,
+        match=op.match,
+        condition=op.condition,
+        since=now - op.lookback,
+        leave=isinstance(op, Invoke) and op.leaves,
+        function=op.function_id if isinstance(op, Invoke) else "",
+        taken=_taken(chain, now - op.lookback) if op.kind is Kind.WAIT_FOR_EVENT else (),
+    )
 
 
 def _taken(chain: Chain, since: int) -> tuple[str, ...]:
@@ -112,6 +119,13 @@ def _lookback(record: Record) -> int:
     return record.began - record.waits.since if record.waits is not None else 0
 
 
+def look_up(chain: Chain, ops: Iterable[Operation]) -> None:
+    """Learn whether what waits for callbacks has told anybody."""
+    for op in ops:
+        if isinstance(op, CallbackWait) and op.submit is not None and op.record is not None:
+            chain.load(op.path)
+
+
 def looks_again(record: Record, now: int) -> bool:
     """Whether a wait is so new that an event which came before it may not have been listed yet."""
     assert record.waits is not None
@@ -143,6 +157,9 @@ def give_up(chain: Chain, op: Wait) -> None:
     """End a wait whose time is over, if nothing else has."""
     record = op.record
     assert record is not None
+    if isinstance(op, CallbackWait):
+        callbacks.give_up(chain, op)
+        return
     if isinstance(op, Invoke):
         children.give_up(chain, op, record)
         return

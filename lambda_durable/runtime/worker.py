@@ -242,12 +242,13 @@ class Worker:
             return False  # another message has made an attempt since this one was sent
         if due is None:
             return True
-        if self._due_at(chain, due) != due.at:
+        at = self._due_at(chain, due)
+        if at is None or (at != due.at and not self._put_off(chain, due.path)):
             return not self._was_ended_by_another(chain, due.path)
-        if due.at <= chain.now():
+        if at <= chain.now():
             return True
         chain.repeats = False  # a wake that came early goes back, and is still the only one
-        chain.wake(due.path, due.at, message=chain.once_more())
+        chain.wake(due.path, at, message=chain.once_more())
         return False
 
     def _target(self, chain: Chain) -> Record | None:
@@ -274,6 +275,13 @@ class Worker:
             return chain.header.finish_by
         record = self._record(chain, due.path)
         return record.wake_at if record is not None and not record.final else None
+
+    def _put_off(self, chain: Chain, path: str) -> bool:
+        """Whether it is a wait that this wake alone is for, and that lasts longer since it had a heartbeat."""
+        if path not in chain.journal.dispatched:
+            return False
+        record = self._record(chain, path)
+        return record is not None and record.waits is not None
 
     def _was_ended_by_another(self, chain: Chain, path: str) -> bool:
         """Whether it is a wait that somebody outside ended before its time was over: that one sends the message
@@ -320,7 +328,7 @@ class Worker:
         kind: type[Replay] = AsyncReplay if function.is_async else SyncReplay
         replay = kind(
             run_id=header.run_id,
-            seed=header.journal_id,
+            journal_id=header.journal_id,
             journal=chain.journal,
             driver=turn,
             started=header.begun,

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from queue import SimpleQueue
 from typing import Any
 
+from ..calls import Adapted
 from ..engine import paths
 from ..runtime.executor import Job, step_loop
 from ..runtime.hooks import Surrounded
@@ -31,7 +32,7 @@ class Stub:
         """The stub's function, called as the step's own would be."""
         if self.fn is None:
             return call
-        if isinstance(call, Surrounded):
+        if isinstance(call, Adapted | Surrounded):
             return replace(call, call=self.instead_of(call.call))
         if not isinstance(call, functools.partial):
             return self.fn

@@ -379,6 +379,74 @@ def test_a_wait_for_a_signal_costs_four_writes(durable, mode):
 
 
 @pytest.mark.parametrize("mode", [1, "all"])
+@pytest.mark.parametrize("submitted", [False, True])
+def test_a_wait_for_a_callback_costs_two_writes_and_its_submit_one(durable, mode, submitted):
+    tokens = []
+
+    def submit(callback):
+        tokens.append(callback.token)
+
+    def make(app, n):
+        @app.function("f")
+        def f(ctx: Context) -> None:
+            for _ in range(n):
+                ctx.step.wait_for_callback("w", submit if submitted else None, timeout="5m")
+
+        return f
+
+    def act(rt, n):
+        if not submitted:
+            (run,) = rt.runs()
+            tokens.append(rt.get(run.run_id).steps[f"w:{n}" if n else "w"].waiting_for.token)
+        before = rt.calls.copy()
+        assert rt.client.complete_callback(tokens[-1], n)
+        assert rt.calls - before == {
+            "dynamodb:GetItem": 2,  # the wait, and whether its run goes on
+            "dynamodb:UpdateItem": 1,
+            "sqs:SendMessage": 2,
+        }
+
+    calls, invocations, write_units = cost_each(durable, mode, make, act=act)
+    if submitted:
+        assert calls == {
+            "dynamodb:PutItem": 2,  # the wait, its submit
+            "dynamodb:UpdateItem": 1,
+            "dynamodb:GetItem": 2,
+            "dynamodb:Query": 3,  # the wake-up, that which comes if the client dies, the time-out
+            "sqs:SendMessage": 3,
+        }
+        assert invocations == 3
+    assert write_units == (3 if submitted else 2)
+
+
+def test_a_heartbeat_costs_two_reads_and_at_most_a_write(durable, app):
+    tokens = []
+
+    @app.function("f")
+    def f(ctx: Context) -> None:
+        ctx.step.wait_for_callback(
+            "w", lambda callback: tokens.append(callback.token), timeout="60m", heartbeat="10m"
+        )
+
+    rt = durable(app)
+    rt.start(f)
+    rt.advance("1m")
+    before = rt.calls.copy()
+    assert rt.client.heartbeat_callback(tokens[0])
+    assert rt.calls - before == {"dynamodb:GetItem": 2, "dynamodb:UpdateItem": 1}
+    before = rt.calls.copy()
+    assert rt.client.heartbeat_callback(tokens[0])  # at the same moment
+    assert rt.calls - before == {"dynamodb:GetItem": 2}
+
+    before, woken = rt.calls.copy(), rt.invocations
+    for _ in range(40):  # of which each comes long before the last one is over
+        rt.advance("1m")
+        rt.client.heartbeat_callback(tokens[0])
+    assert rt.invocations - woken <= 5
+    assert (rt.calls - before)["dynamodb:UpdateItem"] == 40
+
+
+@pytest.mark.parametrize("mode", [1, "all"])
 def test_to_invoke_a_function_costs_its_run_and_two_writes(durable, mode):
     def make(app, n):
         @app.function("child")

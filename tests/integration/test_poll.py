@@ -173,3 +173,35 @@ def test_bad_input_is_an_error_at_the_call(durable, options, message):
             ctx.step.poll("p", int, **{"until": bool, "every": "1s", "timeout": "1m", **options})
 
     assert durable(app).run(f).status == "completed"
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_stub_stands_for_the_function_that_is_polled(durable, kind):
+    app = Durable("app")
+
+    async def state_async(order: str) -> str:
+        raise AssertionError(order)
+
+    def state(order: str) -> str:
+        raise AssertionError(order)
+
+    if kind == "sync":
+
+        @app.function("f")
+        def f(ctx: Context) -> str:
+            return ctx.step.poll(
+                "state", state, "A-1", until=lambda s: s == "A-1 x", every="1m", timeout="1h"
+            )
+    else:
+
+        @app.function("f")
+        async def f(ctx: AsyncContext) -> str:
+            return await ctx.step.poll(
+                "state", state_async, "A-1", until=lambda s: s == "A-1 x", every="1m", timeout="1h"
+            )
+
+    rt = durable(app)
+    answers = iter(["", " x"])
+    rt.stub("state", lambda order: order + next(answers))
+    run = rt.run(f)
+    assert (run.output, run.steps["state"].attempts) == ("A-1 x", 2)
