@@ -14,6 +14,8 @@ from .messages import Continuation
 SAFETY = 300
 """Seconds after which a run is looked after whose wait was ended: who did may have died before saying so."""
 
+A_DAY = 24 * 3600 * 1000
+
 
 def end(
     world: World, waiter: Waiter, tag: str, *, output: Payload | None = None, error: ErrorInfo | None = None
@@ -33,7 +35,7 @@ def end(
     ours = done or (record is not None and record.author.tag == tag)
     if ours:
         world.queue.send([Outgoing(waiter.resume)])
-    if record is not None and record.waits is not None:
+    if record is not None and record.waits is not None and (ours or _is_long_over(world, record)):
         forget(world, waiter.run_id, record)
     return ours
 
@@ -46,6 +48,11 @@ def end_from_outside(
     check = resume.model_copy(update={"forced": True, "check": True})
     world.queue.send([Outgoing(check.body(), SAFETY)])
     return end(world, waiter, tag, output=output, error=error)
+
+
+def _is_long_over(world: World, record: Record) -> bool:
+    """Whether a wait ended so long ago that who ended it has woken its run: until then it must find the waiter."""
+    return record.ended is not None and record.ended + A_DAY < to_millis(world.clock.now())
 
 
 def _keep(world: World, run_id: str, key: str) -> None:

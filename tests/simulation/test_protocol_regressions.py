@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lambda_durable import AsyncContext, Context, Durable, Retry, StepError
+from lambda_durable import AsyncContext, Context, Durable, Event, Retry, StepError
 from lambda_durable.testing import Faults, crash_everywhere
 
 TWICE = Retry(max_attempts=2, initial_delay="1s")
@@ -352,3 +352,23 @@ def test_a_deploy_without_the_step_that_waits_for_its_retry_goes_on(durable, eff
     run = rt.get(run.run_id)
     assert run.status == "completed"
     assert (run.steps["old"].status, run.steps["new"].status) == ("cancelled", "completed")
+
+
+def test_a_waiter_stays_until_who_ended_the_wait_has_woken_its_run():
+    app = Durable("app")
+
+    @app.function("f")
+    def function(ctx: Context) -> object:
+        found = ctx.step.wait_for_event("w", "shipped", timeout="1h")
+        return found and found.data["n"]
+
+    def drive(rt, run):
+        rt.advance("20m")
+        rt.send(Event("shipped", {"n": 1}))
+        rt.advance("1m")
+        rt.send(Event("shipped", {"n": 2}))  # finds a wait that has ended, and a run that may not know it
+        rt.drain()
+
+    for crash in crash_everywhere(app, function, drive=drive):
+        assert crash.run.status == "completed", crash.point
+        assert crash.run.output in (1, 2), crash.point
