@@ -159,7 +159,15 @@ def awaited(wait: WaitingFor) -> str:
 def brief_outcome(kind: str, output: Any) -> str:
     """The output of a finished step on one line; what waited and got nothing has timed out."""
     timed_out = output is None and kind in (Kind.WAIT_FOR_EVENT, Kind.WAIT_FOR_SIGNAL)
-    return "timed out" if timed_out else brief_value(output)
+    return "timed out" if timed_out else _asked(output) + brief_value(output)
+
+
+def _asked(output: Any) -> str:
+    """What a model took, of a step whose output is its reply."""
+    match output:
+        case {"model": str(model), "usage": {"input_tokens": int(read), "output_tokens": int(wrote)}}:
+            return f"{model}, {read:,} + {wrote:,} tokens · "
+    return ""
 
 
 def brief_error(error: ErrorInfo) -> str:

@@ -3,5 +3,6 @@
 from .crash import Crash, crash_everywhere
 from .faults import Faults
 from .local_runtime import LocalRuntime
+from .model_server import ModelServer, Refusal, Stop
 
-__all__ = ["Crash", "Faults", "LocalRuntime", "crash_everywhere"]
+__all__ = ["Crash", "Faults", "LocalRuntime", "ModelServer", "Refusal", "Stop", "crash_everywhere"]

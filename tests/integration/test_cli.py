@@ -83,6 +83,13 @@ def process(*arguments):
 # The main job
 
 
+def test_what_a_model_took_is_told_beside_its_step():
+    folder = ROOT / "functions/research"
+    result = run(folder / "app.py", "-e", ROOT / "events/research.json")
+    assert result.exit_code == 0, result.output
+    assert re.search(r"✓ plan +stand-in, \d+ \+ \d+ tokens · \{", result.stdout)
+
+
 def test_the_checkout_runs_to_its_end_and_is_told_as_it_happens():
     done = process("run", CHECKOUT, "-e", EVENT)
 

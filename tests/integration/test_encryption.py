@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidTag
 
 from lambda_durable import (
     AsyncContext,
+    CallbackError,
     CancelOn,
     ConfigurationError,
     Context,
@@ -72,7 +73,7 @@ def spied():
 def everything(middleware, mode="auto"):
     """An app that hands a secret to all that keeps one."""
     app = Durable("app", steps_per_invocation=mode, middleware=middleware, retry=Retry.fixed("1s", 2))
-    failures = []
+    failures, undone = [], []
 
     def fails(text):
         raise ValueError(f"{text} is no port")
@@ -88,7 +89,8 @@ def everything(middleware, mode="auto"):
     @app.function("main", on_event("go"), cancel_on=CancelOn("stop", match="data.name"))
     def main(ctx: Context[dict]) -> list[object]:
         name = ctx.event.data["name"]
-        seen = [ctx.step.run("small", lambda: {"name": name}), ctx.step.run("large", lambda: name * 10_000)]
+        careful = ctx.step.options(undo=undone.append)
+        seen = [careful.run("small", lambda: {"name": name}), ctx.step.run("large", lambda: name * 10_000)]
         seen += ctx.step.map("m", lambda item: f"{item}!", [name, "other"], max_concurrency=1)
         seen.append(ctx.step.group("g", lambda: ctx.step.run("in", str.upper, name)))
         try:
@@ -110,7 +112,7 @@ def everything(middleware, mode="auto"):
         failures.append(ctx.event.data)
         return ctx.event.data.error.message
 
-    return app, failures
+    return app, failures, undone
 
 
 def drive(rt, secret=SECRET):
@@ -124,7 +126,7 @@ def drive(rt, secret=SECRET):
 
 @pytest.mark.parametrize("mode", [1, "all", "auto"])
 def test_nothing_that_a_run_is_about_can_be_read(spied, mode):
-    app, failures = everything(Encryption(raw()), mode)
+    app, failures, undone = everything(Encryption(raw()), mode)
     rt = spied(app)
     drive(rt)
 
@@ -136,6 +138,7 @@ def test_nothing_that_a_run_is_about_can_be_read(spied, mode):
     assert run.steps["child"].output == {"echo": SECRET}
     (failure,) = failures
     assert failure.event.data == {"name": SECRET}
+    assert undone == [{"name": SECRET}]
     assert {each.status for each in rt.runs()} == {"completed", "failed"}
     assert len(list(rt.runs())) == 4
 
@@ -147,7 +150,7 @@ def test_nothing_that_a_run_is_about_can_be_read(spied, mode):
 
 
 def test_without_encryption_the_same_search_finds_it_in_each(spied):
-    app, _ = everything(())
+    app, *_ = everything(())
     rt = spied(app)
     drive(rt)
     found = [text for text in rt.kept() if SECRET in text]
@@ -156,8 +159,40 @@ def test_without_encryption_the_same_search_finds_it_in_each(spied):
     assert set(rt.bodies) & set(found)
 
 
+@pytest.mark.parametrize("mode", [1, "all"])
+def test_a_callback_and_a_run_that_continues_as_new_are_encrypted_too(spied, mode):
+    app = Durable("app", steps_per_invocation=mode, middleware=Encryption(raw()))
+    tokens = []
+
+    @app.function("f")
+    def f(ctx: Context[dict]) -> object:
+        ctx.step.run("keep", lambda: ctx.event.data)
+        if ctx.event.data["round"] == 0:
+            ctx.continue_as_new({"round": 1, "name": ctx.event.data["name"]})
+        answer = ctx.step.wait_for_callback(
+            "ask", lambda callback: tokens.append(callback.token), timeout="1h"
+        )
+        try:
+            ctx.step.wait_for_callback("again", lambda callback: tokens.append(callback.token), timeout="1h")
+        except CallbackError as error:
+            return [answer, error.message]
+
+    rt = spied(app)
+    run = rt.start(f, {"round": 0, "name": SECRET})
+    rt.advance("10s")
+    assert rt.client.complete_callback(tokens[0], {"said": SECRET})
+    rt.advance("10s")
+    assert rt.client.fail_callback(tokens[1], SECRET)
+    rt.drain()
+
+    ended = rt.get(run.run_id)
+    assert ended.output == [{"said": SECRET}, SECRET]
+    assert ended.steps["keep"].output == {"round": 1, "name": SECRET}
+    assert not [text for text in rt.kept() if SECRET in text]
+
+
 def test_an_event_that_cancels_is_matched_by_its_digest(spied):
-    app, _ = everything(Encryption(raw()))
+    app, *_ = everything(Encryption(raw()))
     rt = spied(app)
     rt.send(Event("go", {"name": SECRET}))
     rt.advance("10s")
@@ -172,7 +207,7 @@ def test_an_event_that_cancels_is_matched_by_its_digest(spied):
 
 
 def test_two_encryptions_of_one_value_differ_and_its_digest_needs_the_key(spied):
-    app, _ = everything(Encryption(raw()))
+    app, *_ = everything(Encryption(raw()))
     encryption = app.middleware[0]
     assert encryption.encode("x", HERE) != encryption.encode("x", HERE)
     one, other = spied(app), spied(app)
@@ -389,7 +424,7 @@ def test_a_crash_anywhere_is_survived(mode):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_whatever_happens_the_outcome_is_that_of_plain_values(seed):
-    app, failures = everything(Encryption(raw()))
+    app, failures, undone = everything(Encryption(raw()))
     rt = LocalRuntime(app, faults=Faults(), seed=seed)
     drive(rt)
     (run,) = rt.runs("main")
@@ -397,5 +432,6 @@ def test_whatever_happens_the_outcome_is_that_of_plain_values(seed):
     assert (run.status, run.error.type) == ("failed", "ValueError")
     assert run.steps["m"].output == [f"{SECRET}!", "other!"]
     assert failures[0].error.message == f"{SECRET} is no port"
+    assert undone[0] == {"name": SECRET}
     assert rt.dead_letters == []
     rt.close()

@@ -10,7 +10,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,7 +19,7 @@ import pytest
 
 from lambda_durable import Event, Run, current_step
 from lambda_durable.events import from_eventbridge
-from lambda_durable.testing import LocalRuntime, crash_everywhere
+from lambda_durable.testing import LocalRuntime, ModelServer, Refusal, crash_everywhere
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,6 +44,7 @@ EFFECTS = {
         "payments": ["charge", "void"],
         "tickets": ["issue"],
     },
+    "research": {"analyst": ["plan", "answer", "report"]},
 }
 
 
@@ -149,6 +150,11 @@ def nightly(modules: None, monkeypatch: pytest.MonkeyPatch) -> Example:
 @pytest.fixture
 def saga(modules: None, monkeypatch: pytest.MonkeyPatch) -> Example:
     return Example("saga", monkeypatch)
+
+
+@pytest.fixture
+def research(modules: None, monkeypatch: pytest.MonkeyPatch) -> Example:
+    return Example("research", monkeypatch)
 
 
 modes = pytest.mark.parametrize("mode", [1, 3, "all", "auto"])
@@ -366,6 +372,55 @@ def test_saga_leaves_nothing_booked_wherever_it_crashes(saga, mode):
         crash.runtime.close()
 
 
+# Research
+
+
+@modes
+def test_research_answers_what_it_can_and_comes_again_to_a_model_that_is_busy(research, mode):
+    run = research.run(steps_per_invocation=mode)
+
+    assert (run.status, run.error) == ("completed", None)
+    assert len(run.output.findings) == 5
+    assert run.output.failed == ["Which rumours are there about durable execution?"]
+    assert run.output.left_out == []
+    assert run.output.report.summary == "5 things are known."
+    assert run.steps["answer:1[2]"].attempts == 2
+    assert run.steps["answer:1[2]"].ended_at - run.started_at >= timedelta(seconds=20)
+    assert run.output.tokens == sum(
+        sum(step.output["usage"].values())
+        for step in run.steps.values()
+        if step.kind == "run" and step.status == "completed"
+    )
+
+
+@pytest.mark.parametrize(("budget", "answered", "left"), [(1_000, 0, 6), (2_300, 5, 1), (3_700, 6, 0)])
+def test_research_stays_within_its_budget(research, budget, answered, left):
+    run = research.run({"topic": "durable execution", "budget": budget})
+
+    assert run.status == "completed"
+    assert len(run.output.findings) + len(run.output.failed) == answered
+    assert len(run.output.left_out) == left
+    assert run.output.tokens <= budget
+    assert run.output.report.title == "What is known"
+
+
+def test_research_asks_the_model_that_the_environment_names(research, monkeypatch):
+    asked = []
+
+    def answer(request: dict[str, Any]) -> Refusal:
+        asked.append(request["modelId"])
+        return Refusal(403, "AccessDeniedException")
+
+    with ModelServer(answer) as server:
+        monkeypatch.setenv("RESEARCH_MODEL", "anthropic.some-model")
+        monkeypatch.setenv("RESEARCH_ENDPOINT_URL", server.url)
+        run = research.run()
+
+    assert asked == ["anthropic.some-model"]
+    assert (run.status, run.error.step_id) == ("failed", "plan")
+    assert "bedrock:InvokeModel" in run.error.message
+
+
 # Crashed everywhere
 
 
@@ -427,3 +482,8 @@ def test_onboarding_survives_a_crash_at_every_point(onboarding, mode):
 @pytest.mark.parametrize("mode", ["all", "auto"])
 def test_nightly_survives_a_crash_at_every_point(nightly, mode):
     assert assert_survives_crashes(nightly, {"accounts": 4}, mode) > 30
+
+
+@pytest.mark.parametrize("mode", ["all", "auto"])
+def test_research_survives_a_crash_at_every_point(research, mode):
+    assert assert_survives_crashes(research, {"budget": 2_300}, mode) > 20
