@@ -50,7 +50,7 @@ def _event(text: str) -> Event[Any] | None:
 
 def _all_steps(world: World, header: Header, top: Partition) -> dict[str, StepRecord]:
     """A run's steps, and what undid them. Where the run has a step of that name itself, a colon goes before it."""
-    steps = {step.id: step for step in _steps(world, header, top)}
+    steps = {step.id: step for step in _steps(world, header, top, header.ended)}
     if header.ends_as is not None:
         for step in _undoing(world, header):
             name = paths.shown(step.id)
@@ -108,13 +108,15 @@ def summary_of(world: World, header: Header) -> RunSummary:
     )
 
 
-def _steps(world: World, header: Header, partition: Partition) -> Iterator[StepRecord]:
+def _steps(world: World, header: Header, partition: Partition, ended: int | None) -> Iterator[StepRecord]:
+    """The steps of a scope that ended at `ended`."""
+    newest = max(ended or 0, _newest(partition))
     dispatched = [path for entry in partition.log for path in entry.dispatched]
     for path in dispatched:
         if path not in partition.records and paths.parent(path) == partition.scope:
             yield StepRecord(id=path, kind=Kind.RUN, status="cancelled" if header.ended else "pending")
     for record in sorted(partition.records.values(), key=lambda record: record.began):
-        yield _step(world, header, record)
+        yield _step(world, header, record, newest)
         yield from _inside(world, header, record)
 
 
@@ -124,7 +126,7 @@ def _inside(world: World, header: Header, record: Record) -> Iterable[StepRecord
         return
     inner = world.store.load_scope(header.journal_id, record.path)
     if not record.kind.fans_out:
-        yield from _steps(world, header, inner)
+        yield from _steps(world, header, inner, record.ended or header.ended)
         return
     assert record.plan is not None
     for key in record.plan.keys:
@@ -132,13 +134,21 @@ def _inside(world: World, header: Header, record: Record) -> Iterable[StepRecord
         if branch is not None:
             yield _step(world, header, branch)
         if record.kind is not Kind.MAP:
-            path = paths.branch(record.path, key)
-            yield from _steps(world, header, world.store.load_scope(header.journal_id, path))
+            ended = (branch.ended if branch is not None else None) or header.ended
+            scope = world.store.load_scope(header.journal_id, paths.branch(record.path, key))
+            yield from _steps(world, header, scope, ended)
 
 
-def _step(world: World, header: Header, record: Record) -> StepRecord:
+def _newest(partition: Partition) -> int:
+    """The newest time that a scope has written down."""
+    times = [time for record in partition.records.values() for time in (record.began, record.ended or 0)]
+    return max([*times, *(entry.time for entry in partition.log)], default=0)
+
+
+def _step(world: World, header: Header, record: Record, newest: int = 0) -> StepRecord:
+    """`newest` is a time that its scope has seen: a sleep needs no write of its own to be over by then."""
     status = record.state.value
-    over = record.kind is Kind.SLEEP and record.state is State.WAITING and _was_over(header, record)
+    over = record.kind is Kind.SLEEP and record.state is State.WAITING and (record.wake_at or 0) <= newest
     if over:
         status = "completed"
     elif header.ended is not None and (record.ended is None or record.ended > header.ended):
@@ -193,12 +203,6 @@ def waiting_for(journal_id: str, record: Record) -> WaitingFor:
         match=None if not match or match.startswith("#") else json.loads(match),
         deadline=_time(record.waits.deadline or record.wake_at),
     )
-
-
-def _was_over(header: Header, record: Record) -> bool:
-    """Whether a sleep had ended: it needs no write of its own for that."""
-    assert record.wake_at is not None
-    return header.ended is not None and header.ended >= record.wake_at
 
 
 def _time(millis: int | None) -> Any:
