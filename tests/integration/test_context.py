@@ -1,16 +1,15 @@
 """What `ctx` promises beside its steps: API.md, 'Context'."""
 
 import asyncio
-import io
 import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from aws_lambda_powertools import Logger
 from pydantic import BaseModel
 from test_steps import START, Async, Sync
 
 from lambda_durable import AsyncContext, Context, Durable, Event, Retry, StepError, on_event
+from tests.log_lines import Lines
 
 MODES = [1, "all"]
 
@@ -328,27 +327,6 @@ def test_the_context_can_be_read_in_a_steps_function(durable, app, flavour, mode
 
 
 # logger
-
-
-class Lines:
-    """What a function's logger writes."""
-
-    def __init__(self, function_id):
-        # Powertools' loggers are one for each service, as logging's are for each name.
-        self._handler = Logger(service=function_id).registered_handler
-        self._stream = io.StringIO()
-        self._before = self._handler.setStream(self._stream)
-
-    def close(self):
-        self._handler.setStream(self._before)
-
-    @property
-    def all(self):
-        return [json.loads(line) for line in self._stream.getvalue().splitlines()]
-
-    @property
-    def messages(self):
-        return [line["message"] for line in self.all]
 
 
 @pytest.fixture

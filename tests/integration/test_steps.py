@@ -5,7 +5,6 @@ import dataclasses
 import decimal
 import enum
 import uuid
-from collections.abc import Callable, Generator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -21,74 +20,15 @@ from lambda_durable import (
     StepError,
     current_step,
 )
+from tests.flavours import Async, Sync
 
 MODES = [1, 3, "all", "auto"]
 START = datetime(2025, 1, 1, tzinfo=UTC)
-
-Body = Callable[..., Generator[Any, Any, Any]]
 
 
 @pytest.fixture(params=MODES, ids=str)
 def mode(request):
     return request.param
-
-
-class Sync:
-    """Makes `def` handlers of generators: what they yield, a step's result, comes back to them."""
-
-    name = "sync"
-
-    def code(self, body: Body) -> Callable[..., Any]:
-        def run(*args):
-            generator, value = body(*args), None
-            while True:
-                try:
-                    value = generator.send(value)
-                except StopIteration as end:
-                    return end.value
-
-        return run
-
-    def function(self, app: Durable, body: Body, id: str = "f", **options: Any) -> Any:
-        run = self.code(body)
-
-        @app.function(id, **options)
-        def handler(ctx: Context):
-            return run(ctx)
-
-        return handler
-
-
-class Async:
-    """Makes `async def` handlers of the same generators: it awaits the coroutines that they yield."""
-
-    name = "async"
-
-    def code(self, body: Body) -> Callable[..., Any]:
-        async def run(*args):
-            generator = body(*args)
-            step = generator.send
-            value: Any = None
-            while True:
-                try:
-                    awaitable = step(value)
-                except StopIteration as end:
-                    return end.value
-                try:
-                    step, value = generator.send, await awaitable
-                except Exception as error:
-                    step, value = generator.throw, error
-
-        return run
-
-    def function(self, app: Durable, body: Body, id: str = "f", **options: Any) -> Any:
-        run = self.code(body)
-
-        @app.function(id, **options)
-        async def handler(ctx: AsyncContext):
-            return await run(ctx)
-
-        return handler
 
 
 @pytest.fixture(params=[Sync(), Async()], ids=lambda flavour: flavour.name)
