@@ -31,6 +31,13 @@ Stack = Annotated[
         help="The CloudFormation stack of the app; without it, LAMBDA_DURABLE_TABLE and so on say where it is.",
     ),
 ]
+App = Annotated[
+    str | None,
+    typer.Option(
+        metavar="APP", help="path/to/app.py, say, whose middleware reads and writes what is encoded."
+    ),
+]
+Token = Annotated[str, typer.Argument(metavar="TOKEN", help="What `submit` was given.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
 
 
@@ -176,6 +183,84 @@ def show(
     with _one_line("show"):
         completed = show_run(run_id, app=app, stack=stack, as_json=as_json, watch=watch)
     raise typer.Exit(0 if completed else 1)
+
+
+@commands.command()
+def signal(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The signal's name.")],
+    data: Annotated[
+        str | None, typer.Option(metavar="JSON", help="What it carries; null unless given.")
+    ] = None,
+    app: App = None,
+    stack: Stack = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send a signal to the run of a deployed app that waits for it.
+
+    Exit status: 0, 1 when nobody waits for it, 2 when something is wrong with an option.
+    """
+    from .answers import send_signal
+
+    with _one_line("signal"):
+        did = send_signal(name, data=data, app=app, stack=stack, as_json=as_json)
+    raise typer.Exit(0 if did else 1)
+
+
+callbacks = typer.Typer(
+    help="Hand the token of a callback back to a deployed app: `show` prints it.", no_args_is_help=True
+)
+commands.add_typer(callbacks, name="callback")
+
+
+@callbacks.command()
+def complete(
+    token: Token,
+    data: Annotated[str | None, typer.Option(metavar="JSON", help="The result; null unless given.")] = None,
+    app: App = None,
+    stack: Stack = None,
+    as_json: AsJson = False,
+) -> None:
+    """End the wait with a result.
+
+    Exit status: 0, 1 when it was settled already or the token is none, 2 when something is wrong with an option.
+    """
+    from .answers import complete_callback
+
+    with _one_line("callback complete"):
+        did = complete_callback(token, data=data, app=app, stack=stack, as_json=as_json)
+    raise typer.Exit(0 if did else 1)
+
+
+@callbacks.command()
+def fail(
+    token: Token,
+    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="What went wrong.")],
+    app: App = None,
+    stack: Stack = None,
+    as_json: AsJson = False,
+) -> None:
+    """End the wait with a failure, which is a CallbackError in the run.
+
+    Exit status: 0, 1 when it was settled already or the token is none, 2 when something is wrong with an option.
+    """
+    from .answers import fail_callback
+
+    with _one_line("callback fail"):
+        did = fail_callback(token, message, app=app, stack=stack, as_json=as_json)
+    raise typer.Exit(0 if did else 1)
+
+
+@callbacks.command()
+def heartbeat(token: Token, app: App = None, stack: Stack = None, as_json: AsJson = False) -> None:
+    """Say that what the run waits for is still at work.
+
+    Exit status: 0, 1 when nobody waits any more or the token is none, 2 when something is wrong with an option.
+    """
+    from .answers import heartbeat_callback
+
+    with _one_line("callback heartbeat"):
+        did = heartbeat_callback(token, app=app, stack=stack, as_json=as_json)
+    raise typer.Exit(0 if did else 1)
 
 
 @commands.command()

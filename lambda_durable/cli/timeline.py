@@ -92,7 +92,7 @@ class Timeline:
             case State.FAILED:
                 assert record.error is not None
                 text = f"{nth} failed: {brief_error(record.error)}; not retried"
-                if record.kind.fans_out or record.kind == "group":
+                if record.kind.fans_out or record.kind == "group" or record.waits is not None:
                     text = f"failed: {brief_error(record.error)}"
                 self._line(run_id, "✗", "red", record.path, text)
             case State.COMPLETED:

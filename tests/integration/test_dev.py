@@ -1,4 +1,5 @@
-"""`lambda-durable dev`, and `send`, `runs` and `show` on what it runs: a whole app on this machine, in real time."""
+"""`lambda-durable dev`, and what `send`, `runs`, `show`, `signal` and `callback` do with what it runs: a whole app on
+this machine, in real time."""
 
 from __future__ import annotations
 
@@ -189,6 +190,73 @@ def test_what_a_run_waits_for_and_why_it_failed_is_shown(start):
     assert broken.returncode == 1
     assert "ValueError (step refuse): not today" in broken.stdout
     assert re.search(r"raised at .*little.py:\d+, in refuse", broken.stdout)
+
+
+PAPERS = """
+from pydantic import BaseModel
+
+from lambda_durable import Callback, CallbackError, Context, Durable, on_event
+
+app = Durable("papers")
+handler = app.handler
+
+class Answer(BaseModel):
+    yes: bool
+
+def mail(callback: Callback) -> None:
+    print(callback.token)
+
+@app.function("ask", on_event("paper/came"))
+def ask(ctx: Context[dict]) -> list:
+    signal = ctx.step.wait_for_signal("call", "bell", timeout="1d")
+    try:
+        answer = ctx.step.wait_for_callback("sign", mail, timeout="1d", heartbeat="1h", model=Answer).yes
+    except CallbackError as error:
+        answer = error.message
+    return [signal.data, answer]
+"""
+
+
+def test_callbacks_and_signals_are_answered_from_the_command_line(start):
+    dev = start(app=PAPERS)
+
+    def steps_of(run_id, there):
+        """Once one of them is there."""
+        return dev.wait(lambda: (steps := dev.json("show", run_id)["steps"]).get(there) and steps)
+
+    for answer in ("complete", "fail"):
+        dev.send("paper/came", {})
+        run_id = dev.first_run("ask", status="running")
+        steps_of(run_id, "call")
+        assert dev.json("signal", "bell", "--data", '{"loud": true}') == {"sent": True}
+        unheard = dev.command("signal", "bell")
+        assert (unheard.returncode, unheard.stdout) == (1, "")
+        assert unheard.stderr == "lambda-durable: nobody waits for signal 'bell'\n"
+
+        token = steps_of(run_id, "sign/submit")["sign"]["waiting_for"]["token"]
+        assert f"sign  callback {token}, until 20" in dev.command("show", run_id).stdout
+        assert dev.command("callback", "heartbeat", token).stdout == "alive\n"
+        content = ["--data", '{"yes": true}'] if answer == "complete" else ["not mine"]
+        told = dev.command("callback", answer, token, *content, "--app", "little.py")
+        assert (told.returncode, told.stdout, told.stderr) == (0, f"{answer.rstrip('e')}ed\n", "")
+        assert dev.command("show", run_id, "--watch").returncode == 0
+        expected = True if answer == "complete" else "not mine"
+        assert dev.json("show", run_id)["output"] == [{"loud": True}, expected]
+
+        late = dev.command("callback", answer, token, *content)
+        assert (late.returncode, late.stdout) == (1, "")
+        assert "settled already" in late.stderr
+
+    forged = dev.command("callback", "complete", "cb1-x", "--json")
+    assert (forged.returncode, forged.stdout) == (1, "")
+    assert forged.stderr == (
+        "lambda-durable callback complete: this is no callback token of this app: it is damaged\n"
+    )
+    for wrong in (["callback", "complete", token, "--data", "{"], ["signal", "bell", "--data", "{"]):
+        said = dev.command(*wrong)
+        assert (said.returncode, "--data is no JSON" in said.stderr) == (2, True)
+    assert dev.command("callback", "complete").returncode == 2
+    assert dev.command("callback", "fail", token).returncode == 2
 
 
 def test_saved_code_is_what_runs_next_and_broken_code_is_waited_out(start):

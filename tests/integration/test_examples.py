@@ -8,7 +8,7 @@ import inspect
 import json
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,6 +37,7 @@ EFFECTS = {
         "people": ["has_been_active", "assign_manager", "book_kickoff"],
     },
     "nightly": {"accounts": ["due"], "billing": ["invoice"], "reports": ["publish"]},
+    "approval": {"mail": ["ask", "remind", "tell"], "payroll": ["add"]},
     "saga": {
         "hotels": ["book", "cancel"],
         "flights": ["book", "cancel"],
@@ -155,6 +156,11 @@ def saga(modules: None, monkeypatch: pytest.MonkeyPatch) -> Example:
 @pytest.fixture
 def research(modules: None, monkeypatch: pytest.MonkeyPatch) -> Example:
     return Example("research", monkeypatch)
+
+
+@pytest.fixture
+def approval(modules: None, monkeypatch: pytest.MonkeyPatch) -> Example:
+    return Example("approval", monkeypatch)
 
 
 modes = pytest.mark.parametrize("mode", [1, 3, "all", "auto"])
@@ -421,6 +427,98 @@ def test_research_asks_the_model_that_the_environment_names(research, monkeypatc
     assert "bedrock:InvokeModel" in run.error.message
 
 
+# Approval
+
+
+def answered(example, answer, *, after="2h", data=None, **options):
+    """The run of a claim, to which somebody answers by `answer(client, token)`."""
+    runtime = LocalRuntime(example.app, **options)
+    run = runtime.start(example.function, {**example.event.data, **(data or {})})
+    runtime.advance(after)
+    waiting = runtime.get(run.run_id).steps["decision"].waiting_for
+    if waiting is not None:
+        assert answer(runtime.client, waiting.token) is True
+    runtime.drain()
+    ended = runtime.get(run.run_id)
+    runtime.close()
+    return ended
+
+
+def approve(client, token):
+    return client.complete_callback(token, {"approved": True, "note": "go"})
+
+
+@modes
+@pytest.mark.parametrize(("after", "reminders"), [("2h", 0), ("3d", 1)])
+def test_approval_pays_once_the_manager_has_approved_and_reminds_after_a_day(
+    approval, mode, after, reminders
+):
+    run = answered(approval, approve, after=after, steps_per_invocation=mode)
+
+    assert (run.status, run.error) == ("completed", None)
+    assert run.output.model_dump() == {
+        "claim": "E-318",
+        "status": "paid",
+        "note": "go",
+        "reminded": bool(reminders),
+    }
+    assert approval.effects == ["decision/submit", *["remind"] * reminders, "pay", "tell"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "note"),
+    [
+        (
+            lambda client, token: client.complete_callback(token, {"approved": False, "note": "no"}),
+            "declined",
+            "no",
+        ),
+        (
+            lambda client, token: client.fail_callback(token, "Charles has left"),
+            "declined",
+            "Charles has left",
+        ),
+        (lambda client, token: client.complete_callback(token, {"aproved": True}), "declined", "approved"),
+        (lambda client, token: True, "expired", "nobody has answered for a week"),
+    ],
+)
+def test_approval_pays_nothing_otherwise(approval, answer, status, note):
+    run = answered(approval, answer)
+
+    assert (run.status, run.output.status) == ("completed", status)
+    assert note in run.output.note
+    assert approval.effects[-1] == "tell"
+    assert "pay" not in approval.effects
+
+
+def test_approval_gives_up_after_a_week(approval):
+    run = approval.run()
+
+    assert (run.output.status, run.output.reminded) == ("expired", True)
+    assert (run.ended_at - run.started_at).days == 7
+    assert run.labels == ("E-318", "ada@example.com")
+
+
+def test_approval_says_so_when_the_manager_cannot_be_asked(approval):
+    run = answered(approval, approve, data={"manager": "charles@example.invalid"})
+
+    assert (run.output.status, run.output.reminded) == ("undeliverable", False)
+    assert run.output.note == "charles@example.invalid does not exist"
+    assert approval.effects == ["tell"]
+
+
+@pytest.mark.parametrize("mode", ["all", "auto"])
+@pytest.mark.parametrize("after", ["2h", "3d"])
+def test_approval_survives_a_crash_at_every_point(approval, mode, after):
+    def drive(runtime, run):
+        runtime.advance(after)
+        token = runtime.get(run.run_id).steps["decision"].waiting_for.token
+        assert approve(runtime.client, token) is True
+        runtime.drain()
+
+    assert assert_survives_crashes(approval, {}, mode, drive) > 30
+
+
 # Crashed everywhere
 
 
@@ -436,14 +534,23 @@ def without_times(run: Run[Any]) -> dict[str, Any]:
     return {"status": run.status, "output": run.output, "labels": run.labels, "steps": steps}
 
 
-def assert_survives_crashes(example: Example, data: dict[str, Any], mode: Any) -> int:
+def drain(runtime: LocalRuntime, _: Run[Any]) -> None:
+    runtime.drain()
+
+
+def assert_survives_crashes(
+    example: Example,
+    data: dict[str, Any],
+    mode: Any,
+    play: Callable[[LocalRuntime, Run[Any]], object] = drain,
+) -> int:
     """No effect without a crash happens twice; with one, that of a step in flight may, once more."""
     fields = {**example.event.data, **data}
     undisturbed, expected, points = None, Counter[str](), 0
 
     def drive(runtime: LocalRuntime, run: Run[Any]) -> None:
         example.effects.runtime = runtime
-        runtime.drain()
+        play(runtime, run)
 
     for crash in crash_everywhere(
         example.app, example.function, fields, drive=drive, steps_per_invocation=mode
