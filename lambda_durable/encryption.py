@@ -154,8 +154,15 @@ class Encryption(Middleware):
 
     def decode(self, text: str, place: Place) -> str:
         source = base64.b64decode(text, validate=True)
-        decrypted, header = self._sdk.decrypt(source=source, materials_manager=self._decrypting)
-        app_id = header.encryption_context.get(APP)
+        decryptor = self._sdk.stream(mode="d", source=source, materials_manager=self._decrypting)
+        try:
+            decrypted = decryptor.read()
+        except BaseException:
+            decryptor.footer = None  # what failed has none, of which close() would complain instead
+            raise
+        finally:
+            decryptor.close()
+        app_id = decryptor.header.encryption_context.get(APP)
         owner, _, plain = str(decrypted, "utf-8").partition("\n")
         if (app_id, owner) != (place.app_id, place.owner):
             raise DecryptionError(

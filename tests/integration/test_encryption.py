@@ -9,6 +9,7 @@ from collections import Counter
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from cryptography.exceptions import InvalidTag
 
 from lambda_durable import (
@@ -362,6 +363,25 @@ def test_keys_of_kms_are_rotated_too(kms, kms_key):
     assert Encryption(new, old_keys=[old]).decode(text, HERE) == "value"
     with pytest.raises(Exception, match="data key"):
         Encryption(new).decode(text, HERE)
+
+
+def test_a_key_that_may_not_be_used_loses_nothing(durable, kms, kms_key, caplog):
+    key = kms_key()
+    app = Durable("app", middleware=Encryption(key))
+
+    @app.function("f")
+    def f(ctx: Context[dict]) -> str:
+        return ctx.step.run("keep", lambda: ctx.event.data["name"])
+
+    def refuse(**_):
+        raise ClientError({"Error": {"Code": "DisabledException", "Message": "no"}}, "GenerateDataKey")
+
+    rt = durable(app)
+    kms.meta.events.register("before-call.kms", refuse)
+    with pytest.raises(MiddlewareError, match=r"could not encode what is kept of .*data key"):
+        rt.start(f, {"name": SECRET})
+    kms.meta.events.unregister("before-call.kms", refuse)
+    assert rt.run(f, {"name": SECRET}).output == SECRET
 
 
 def test_the_environment_names_the_keys(kms, kms_key, monkeypatch):
