@@ -94,9 +94,12 @@ class Client:
         if self._app is not None and id not in self._app.functions:
             known = ", ".join(map(repr, self._app.functions)) or "none"
             raise ConfigurationError(f"the app has no function {id!r}; it has {known}")
+        if data is None:
+            started = self._app.functions[id] if self._app is not None else function
+            data = {} if isinstance(started, str) else started.no_data
         now = self._world.clock.now()
         run = _check_run_id(run_id) if run_id is not None else make_run_id(to_millis(now), Event("x").id)
-        plain = plain_data({} if data is None else data)
+        plain = plain_data(data)
         message = ingress.start_message(self._world, id, run, plain, now, limit=self._limit)
         self._world.queue.send([Outgoing(message.body())])
         event = ingress.invoked_event(plain, run, now)

@@ -9,6 +9,7 @@ import typing
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar, get_args, get_origin, overload
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -116,6 +117,20 @@ class Function(Generic[Data, Result]):
     def wants(self, event: Event[Any]) -> bool:
         """Whether one of its triggers takes the event."""
         return any(trigger.accepts(event) for trigger in self.triggers)
+
+    @cached_property
+    def no_data(self) -> Any:
+        """What stands for the data of a run that was given none: {}, or None where the function's type takes that
+        and not {}."""
+        return None if self._takes(None) and not self._takes({}) else {}
+
+    def _takes(self, data: object) -> bool:
+        try:
+            if self._data is not None:
+                self._data.validate_python(data)
+        except Exception:  # ValidationError, or what a validator of the user's own raises
+            return False
+        return True
 
     def validate(self, event: Event[Any]) -> Event[Data]:
         """The event with its data as the function's model. Raises EventDataError naming the field."""

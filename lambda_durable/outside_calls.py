@@ -193,7 +193,7 @@ def invoke(
             f'{what}: on_parent_end= is "cancel" or "leave", and this is {on_parent_end!r}'
         )
     give_up_at: Callable[[int], int | None] = _after(timeout, what) if timeout is not None else _never
-    plain = plain_data({} if data is None else data)
+    plain = plain_data(getattr(function, "no_data", {}) if data is None else data)
     output = codec() if isinstance(function, str) else function.codec
     scope = scope_here()
     undo = options.undoing(id, scope)

@@ -30,7 +30,7 @@ from .messages import Continuation
 def renew(function: Function[Any, Any], replay: Replay, limit: int, data: Any) -> NoReturn:
     """What a handler calls to continue as new. `limit`: the bytes that the event may have."""
     scope_here().check_renewal()
-    text = dump_event(replace(replay.event, data=plain_data({} if data is None else data)))
+    text = dump_event(replace(replay.event, data=plain_data(function.no_data if data is None else data)))
     payloads.check_size(text, limit, f"the data with which run {replay.run_id} is to continue as new")
     function.validate(load_event(text))
     replay.renew(text)

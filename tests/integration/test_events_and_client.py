@@ -707,3 +707,31 @@ def test_an_event_whose_data_is_not_there_is_put_aside(durable, app, key, says):
     (letter,) = rt.dead_letters
     assert says in letter.reason
     assert list(rt.runs()) == []
+
+
+@pytest.mark.parametrize(
+    ("type_", "data"),
+    [(None, None), (int | None, None), (Order | None, None), (dict | None, {}), (dict, {}), (object, {})],
+    ids=str,
+)
+def test_a_run_without_data_has_none_where_its_type_takes_that_and_no_empty_dict(durable, app, type_, data):
+    seen = []
+
+    def handler(ctx):
+        seen.append(ctx.event.data)
+        if ctx.run_id == "own" and len(seen) == 1:
+            ctx.continue_as_new(None)
+
+    handler.__annotations__["ctx"] = Context[type_]
+    started = app.function("f")(handler)
+    rt = durable(app)
+    for way in (started, "f"):
+        run = rt.client.start(way, None)
+        rt.drain()
+        assert rt.get(run.run_id).status == "completed", rt.get(run.run_id).error
+    assert seen == [data, data]
+
+    seen.clear()
+    rt.client.start(started, run_id="own")
+    rt.drain()
+    assert (rt.get("own").status, seen) == ("completed", [data, data])

@@ -72,7 +72,7 @@ BEHAVIOURS = {
     },
     "test_suite_invokes": {
         "test_what_a_function_returns_comes_back": "invoke/5-1 invoke/5-2 invoke/5-3",
-        "test_a_function_may_return_nothing": "invoke/5-4",
+        "test_a_function_may_be_given_nothing_and_return_it": "invoke/5-4",
         "test_a_function_that_fails_fails_its_caller": "invoke/5-5",
         "test_a_failure_can_be_caught_and_is_the_same_on_every_replay": "invoke/5-6 invoke/5-10",
         "test_large_data_goes_there_and_back": "invoke/5-7",

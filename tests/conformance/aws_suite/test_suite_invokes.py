@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lambda_durable import InvokeError, NonRetriableError
+from lambda_durable import Context, InvokeError, NonRetriableError
 
 
 @pytest.fixture
@@ -34,18 +34,18 @@ def test_what_a_function_returns_comes_back(play, echo, data):
     assert [(step.id, step.kind) for step in run.steps.values()] == [("my call", "invoke")]
 
 
-def test_a_function_may_return_nothing(play, app, flavour):
-    def silent(ctx):
-        return None
-        yield
-
-    target = flavour.function(app, silent, id="silent")
+def test_a_function_may_be_given_nothing_and_return_it(play, app, calls):
+    @app.function("silent")
+    def silent(ctx: Context[None]) -> None:
+        calls.append(ctx.event.data)
+        return ctx.event.data
 
     def body(ctx):
-        return (yield ctx.step.invoke("call", target, None))
+        return (yield ctx.step.invoke("call", silent, None))
 
     run = play(body)
     assert (run.status, run.output, run.steps["call"].status) == ("completed", None, "completed")
+    assert calls == [None]
 
 
 def test_a_function_that_fails_fails_its_caller(play, echo):
