@@ -12,7 +12,14 @@ from . import calls
 from .async_steps import AsyncStep
 from .calls import DurableStep, Options, Semantics
 from .cancel_on import CancelOn
-from .config import Retry, StepsPerInvocation, Timeouts, check_steps_per_invocation
+from .config import (
+    Retry,
+    StepsPerInvocation,
+    Timeouts,
+    check_pin,
+    check_steps_per_invocation,
+    check_version,
+)
 from .context import AsyncContext, Context
 from .durations import Duration
 from .engine.asynchronous import AsyncReplay
@@ -99,6 +106,8 @@ class Durable:
         cancel_on: CancelOn | Sequence[CancelOn] = (),
         steps_per_invocation: StepsPerInvocation | None = None,
         labels: Callable[[Event[D]], Sequence[str]] | None = None,
+        version: str | None = None,
+        pin: bool = False,
     ) -> _Decorator[D]: ...
     @overload
     def function(
@@ -111,6 +120,8 @@ class Durable:
         cancel_on: CancelOn | Sequence[CancelOn] = (),
         steps_per_invocation: StepsPerInvocation | None = None,
         labels: Callable[[Event[Any]], Sequence[str]] | None = None,
+        version: str | None = None,
+        pin: bool = False,
     ) -> _OpenDecorator: ...
     def function(
         self,
@@ -122,13 +133,16 @@ class Durable:
         cancel_on: CancelOn | Sequence[CancelOn] = (),
         steps_per_invocation: StepsPerInvocation | None = None,
         labels: Callable[[Event[Any]], Sequence[str]] | None = None,
+        version: str | None = None,
+        pin: bool = False,
     ) -> Any:
         """Make a handler a durable function, started by any of its triggers (at most 10).
 
         With one trigger the event's data is what its model says; with several, what the handler's
         `Context[...]` says; without one the function is only started or invoked. `labels` gives up to 3
         strings to find a run by. `timeouts` limits how long a run may take, `cancel_on` names
-        events that cancel it.
+        events that cancel it. `version` says which code this is, in runs and errors; with `pin`, a run stays on
+        the Lambda version that it began on, whatever is deployed meanwhile.
         """
         if isinstance(triggers, str):
             raise ConfigurationError(
@@ -160,6 +174,8 @@ class Durable:
                 labels=labels,
                 timeouts=_check_timeouts(timeouts, id),
                 cancel_on=_check_cancel_on(cancel_on, id),
+                version=check_version(version, f"function {id!r}"),
+                pin=check_pin(pin, f"function {id!r}"),
                 register=self._register,
             )
             self._register(function)

@@ -117,6 +117,26 @@ class Retry:
         return min(self.max_delay, timedelta(seconds=min(seconds, self.max_delay.total_seconds())))
 
 
+LONGEST_VERSION = 64
+
+
+def check_version(value: object, what: str) -> str:
+    """A function's version, "" for none. Raises ConfigurationError."""
+    if value is None:
+        return ""
+    if not isinstance(value, str) or not 1 <= len(value) <= LONGEST_VERSION or not value.isprintable():
+        raise ConfigurationError(
+            f"version= of {what} has 1 to {LONGEST_VERSION} printable characters, and this is {value!r}"
+        )
+    return value
+
+
+def check_pin(value: object, what: str) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"pin= of {what} is True or False, and this is {value!r}")
+    return value
+
+
 def check_steps_per_invocation(value: object) -> StepsPerInvocation:
     """The value, if it is one. Raises ConfigurationError otherwise."""
     if value in ("all", "auto"):

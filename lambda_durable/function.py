@@ -60,6 +60,8 @@ class Function(Generic[Data, Result]):
         labels: Callable[[Event[Data]], Sequence[str]] | None,
         timeouts: Timeouts,
         cancel_on: Sequence[CancelOn],
+        version: str,
+        pin: bool,
         register: Callable[[Function[Any, Any]], None],
     ) -> None:
         self.id = id
@@ -72,6 +74,8 @@ class Function(Generic[Data, Result]):
         self.failure_handler: Function[Failure[Data], Any] | None = None
         self.timeouts = timeouts
         self.cancel_on = tuple(cancel_on)
+        self.version = version
+        self.pin = pin
         self._labels = labels
         self._register = register
         annotation = _context_annotation(handler)
@@ -191,6 +195,8 @@ class _FailureFunction(Function[Any, Any]):
             labels=None,
             timeouts=Timeouts(),
             cancel_on=(),
+            version=of.version,
+            pin=of.pin,
             register=of._register,
         )
         self._of = of

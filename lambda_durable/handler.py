@@ -13,8 +13,9 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from .durations import to_millis
 from .engine.journal_ids import run_of
 from .errors import ConfigurationError
 from .events import from_eventbridge
@@ -28,6 +29,7 @@ from .runtime.sealing import sealed
 from .runtime.worker import Worker
 
 if TYPE_CHECKING:
+    from .aws.versions import LambdaVersions
     from .function import App
 
 MARGIN: Final = 0.1
@@ -46,6 +48,7 @@ class LambdaHandler:
     def __init__(self, app: App) -> None:
         self._app = app
         self._world: World | None = None
+        self._versions: LambdaVersions | None = None
         self._failed_queue = ""
         self._acknowledge: Callable[[str], None] = lambda _: None
         self._mistake: ConfigurationError | None = None
@@ -76,7 +79,7 @@ class LambdaHandler:
             return None
         world = self._connected()
         if _is_batch(kind.get("Records")):
-            return self._messages(world, kind["Records"], _invocation(context, world.clock))
+            return self._batch(world, kind, _invocation(context, world.clock))
         if "detail-type" in kind:
             return self._event(world, kind, context.aws_request_id)
         if kind.get("lambda_durable") == "reconcile":
@@ -96,18 +99,36 @@ class LambdaHandler:
         return self._world
 
     def _connect(self) -> None:
-        from .aws.clients import Clients
+        from .aws.clients import Clients, Lazy
         from .aws.settings import Settings
         from .aws.sqs import SqsQueue
+        from .aws.versions import LambdaVersions
         from .aws.world import check, connect
 
         settings = Settings.from_environment()
         clients = Clients(settings)
         world = sealed(connect(settings, ThreadExecutor(), clients=clients), self._app)
+        self._versions = LambdaVersions(
+            cast("Any", Lazy(lambda: clients.lambda_)),
+            os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""),
+            os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", ""),
+            settings.queue_arn,
+            world.clock,
+        )
         check(settings, clients)
         self._failed_queue = settings.failed_queue_arn
         self._acknowledge = SqsQueue(clients.sqs, settings.queue_url, settings.dead_letter_url).delete
-        self._world = world
+        self._world = replace(world, versions=self._versions)
+
+    def _batch(self, world: World, event: Mapping[str, Any], invocation: Invocation) -> dict[str, Any]:
+        """Messages of a queue; or one that another version of the worker hands over, whose run is pinned to this."""
+        given = event.get("lambda_durable")
+        if isinstance(given, dict) and self._versions is not None:
+            left = (given["until"] - to_millis(world.clock.now())) / 1000
+            deadline = min(invocation.deadline, world.clock.monotonic() + left)
+            invocation = replace(invocation, deadline=deadline)
+            world = replace(world, versions=self._versions.told(given["live"]))
+        return self._messages(world, event["Records"], invocation)
 
     # -- messages ------------------------------------------------------------------------------------
 
@@ -129,6 +150,7 @@ class LambdaHandler:
             message_id=record["messageId"],
             receive_count=int(attributes.get("ApproximateReceiveCount", 1)),
             first_received=None if first is None else int(first),
+            receipt=record.get("receiptHandle") or "",
         )
         executor = ThreadExecutor()
         worker = Worker(self._app, replace(world, executor=executor))

@@ -7,7 +7,7 @@ write may have been applied although its call raised.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -331,12 +331,14 @@ class Outgoing:
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """A message as it was received. SQS delivers at least once, in any order; `receive_count` is a hint.
-    `first_received`: when it was for the first time, in milliseconds; None if that is not known."""
+    `first_received`: when it was for the first time, in milliseconds; None if that is not known.
+    `receipt` is what it can be deleted by, where it came with one."""
 
     body: str
     message_id: str
     receive_count: int = 1
     first_received: int | None = None
+    receipt: str = field(default="", repr=False, compare=False)
 
 
 class Queue(Protocol):
@@ -395,6 +397,37 @@ class EventBus(Protocol):
         ...
 
 
+class VersionGoneError(Exception):
+    """A version of the worker was deleted."""
+
+
+class Versions(Protocol):
+    """The versions of the worker that were published. `present` is the one that this is, `live` the one that
+    messages come to; both are empty where nothing is published."""
+
+    @property
+    def present(self) -> str: ...
+    @property
+    def live(self) -> str: ...
+
+    def hand_over(self, version: str, delivery: Delivery, invocation: Invocation) -> None:
+        """Have another version work on a message, in an invocation of its own that ends before this one; on return
+        it is done with it. Raises VersionGoneError; when it raises anything else, the message is to come back."""
+        ...
+
+
+class Unversioned:
+    """The `Versions` of a worker that was never published."""
+
+    present = live = ""
+
+    def hand_over(self, version: str, delivery: Delivery, invocation: Invocation) -> None:  # noqa: ARG002
+        raise RuntimeError(f"this worker can't reach version {version} of it")
+
+
+UNVERSIONED = Unversioned()
+
+
 class Executor(Protocol):
     """Runs steps' functions, of this invocation, side by side."""
 
@@ -424,6 +457,7 @@ class World:
     bus: EventBus
     executor: Executor
     seal: Seal = PLAIN
+    versions: Versions = UNVERSIONED
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,9 @@ class FailedAttempt(_Frozen):
 
 class Run(_Frozen, Generic[Result]):
     """A run and its steps, as they were when it was read. `retrying` while the handler itself, not a step, is
-    to be tried again. `continuations`: how often it has continued as new; event and steps are those of since."""
+    to be tried again. `continuations`: how often it has continued as new; event and steps are those of since. `version`
+    (what its function calls it) and `lambda_version` are of the code that it began on, and stays on if it is `pinned`.
+    """
 
     run_id: str
     function_id: str
@@ -76,6 +78,9 @@ class Run(_Frozen, Generic[Result]):
     skipped_reason: str | None = None
     duplicate_of: str | None = None
     continuations: int = 0
+    version: str | None = None
+    lambda_version: str | None = None
+    pinned: bool = False
     steps: dict[str, StepRecord] = {}
 
 

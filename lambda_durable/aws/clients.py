@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_sqs import SQSClient
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT: Final = 2.0
 READ_TIMEOUT: Final = 5.0
 """Seconds without a byte, after which a call counts as lost. Ours take milliseconds."""
+
+LONGEST_INVOCATION: Final = 900.0
+"""Seconds. Lambda: the longest timeout of a function."""
 
 ATTEMPTS: Final = 3
 """Of each call. What still fails then fails the invocation, whose message comes back later."""
@@ -81,6 +85,12 @@ class Clients:
         """A client of another service, new with each call; `options` are boto3's own. One that is not `explained`
         raises boto3's errors."""
         return self._make(service, explained=explained, **options)
+
+    @cached_property
+    def lambda_(self) -> LambdaClient:
+        """For invocations: each is made once, and waited for as long as one can take."""
+        once = Config(read_timeout=LONGEST_INVOCATION, retries={"total_max_attempts": 1})
+        return cast("LambdaClient", self._make("lambda", config=_config().merge(once)))
 
     def _make(self, service: str, *, explained: bool = True, **options: Any) -> Any:
         create: Any = self._session.client

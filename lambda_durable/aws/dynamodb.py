@@ -177,7 +177,7 @@ class DynamoStore(WaitStore):
         new, gone = items.event_change(header.event)
         assert header.renewal is not None
         expires = max((before.expires or 0) // 1000, self._expiry())
-        new |= {**items.renewal(header.renewal), "x": number(expires)}
+        new |= {**items.renewal(header.renewal), **items.code(header), "x": number(expires)}
         if header.check_at is not None and header.check_at != before.check_at:
             new["ks"] = number(header.check_at)
         number_of, numbered = _journal(before)

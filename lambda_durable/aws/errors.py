@@ -69,7 +69,11 @@ _GONE: Final = {
 _MAY_BE_GONE: Final = frozenset({"GetSchedule", "UpdateSchedule", "DeleteSchedule", "ListSchedules"})
 
 # Where the action that a policy allows has another name than the operation.
-_ACTIONS: Final = {"SendMessageBatch": "SendMessage", "ListObjectsV2": "ListBucket"}
+_ACTIONS: Final = {
+    "SendMessageBatch": "SendMessage",
+    "ListObjectsV2": "ListBucket",
+    "Invoke": "InvokeFunction",
+}
 
 
 def is_throttling(error: BaseException) -> bool:

@@ -13,12 +13,13 @@ and then:
               key of its object   e error   n attempts, unless evident   w wakes at   q plan
               c claim: "attempt:deadline:tag"   W what a wait is for
               h attempts of a poll's checks that are over   y has an undo: "undo", with "if_unknown" where that
-              is for an attempt that died, too, and "unknown" where one did
+              is for an attempt that died, too, and "unknown" where one did   r code, where it is not the run's
     header    f function   s status   i event's id   v, V event, the key of its object   c created   w starts,
               if later   t ended   z who ended it   o, O, e as in a record   L labels   gp, gs key in the index
               of runs   Y, y to start, finish by   U unused steps   P who invoked it   H has something
               to undo   E what it ends as after that   kp, ks key in the index
               of checks, until it has ended   J number of its journal, j who began that, when, and events taken
+              K code, "label@Lambda version"   p stays on it
     log       o order   d dispatched
     failure   n attempts   j outcomes seen   e error   w wakes at
     event     ep, es key in the index of events   n name   t time   a seen   f functions   v, V event, the key of
@@ -35,6 +36,7 @@ import json
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
+from ..engine.code import UNKNOWN, Code
 from ..engine.journal import (
     Author,
     Claim,
@@ -162,6 +164,8 @@ def record_item(run_id: str, record: Record, expiry: int) -> Item:
         item["W"] = _waits_json(record.waits)
     if record.checked:
         item["h"] = number(record.checked)
+    if record.code is not None:
+        item["r"] = text(str(record.code))
     if record.undo is not None:
         item["y"] = _undo_text(record.undo)
     return item
@@ -194,6 +198,7 @@ def record(item: Item, scope: str) -> Record:
         plan=_plan(_from_json(item, "q", None)),
         waits=_waits(_from_json(item, "W", None)),
         checked=integer(item, "h") or 0,
+        code=Code.parse(item["r"]["S"]) if "r" in item else None,
         undo=_undo(item["y"]["S"]) if "y" in item else None,
     )
 
@@ -298,7 +303,7 @@ def header_item(header: Header, expiry: int) -> Item:
         item["L"] = texts(header.labels)
     if header.renewal is not None:
         item |= renewal(header.renewal)
-    return item
+    return item | code(header)
 
 
 def ending(header: Header) -> Item:
@@ -315,6 +320,16 @@ def ending(header: Header) -> Item:
         item["U"] = texts(header.unused)
     if header.ends_as is not None:
         item["E"] = text(header.ends_as.value)
+    return item
+
+
+def code(header: Header) -> Item:
+    """The attributes of a header that say on which code its journal began."""
+    item: Item = {}
+    if header.code != UNKNOWN:
+        item["K"] = text(str(header.code))
+    if header.pinned:
+        item["p"] = number(1)
     return item
 
 
@@ -364,6 +379,8 @@ def header(item: Item) -> Header:
         undoes="H" in item,
         ends_as=RunStatus(item["E"]["S"]) if "E" in item else None,
         renewal=_renewal(item),
+        code=Code.parse(_text(item, "K", "@")),
+        pinned="p" in item,
         expires=expiry * 1000 if (expiry := integer(item, "x")) is not None else None,
     )
 

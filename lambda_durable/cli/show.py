@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..durations import to_millis
+from ..engine.code import Code
 from ..runs import FailedAttempt, Run, StepRecord
 from .deployed import deployed
 from .display import Display
@@ -91,8 +92,16 @@ def _head(run: Run[Any]) -> Iterator[tuple[str, str]]:
         yield "labels", ", ".join(run.labels)
     if run.created_at is not None:
         yield "started", stamp(run.created_at)
+    if run.version or run.lambda_version:
+        yield "code", _code(run)
     if run.continuations:
         yield "continued", f"as new, {_times(run.continuations)}; event and steps are those of since"
+
+
+def _code(run: Run[Any]) -> str:
+    """On which code it began."""
+    code = Code(run.version or "", run.lambda_version or "").spelled()
+    return f"{code}; it stays on it" if run.pinned else code
 
 
 def _times(count: int) -> str:

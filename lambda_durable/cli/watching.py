@@ -26,8 +26,8 @@ class WatchedRuntime(LocalRuntime):
         self._listener = listener
         super().__init__(*args, **options)
 
-    def _world(self, clock: Clock, executor: Executor) -> World:
-        world = super()._world(clock, executor)
+    def _world(self, clock: Clock, executor: Executor, version: str | None = None) -> World:
+        world = super()._world(clock, executor, version)
         return replace(world, store=cast(Store, _WatchedStore(world.store, self._listener)))
 
 

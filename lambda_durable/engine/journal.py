@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from ..errors import ErrorInfo
 from . import paths
+from .code import UNKNOWN, Code
 from .journal_ids import journal_id
 
 
@@ -158,7 +159,7 @@ class Record:
     """What the journal holds under one path. Final once `ended` is set, and then it never changes.
 
     `checked` counts those of a poll's attempts that belong to checks which are over. Those that have an `undo`
-    end at different times, so that they have an order.
+    end at different times, so that they have an order. `code` is what wrote it, where that is not the run's own.
     """
 
     path: str
@@ -176,6 +177,7 @@ class Record:
     waits: WaitPlan | None = None
     checked: int = 0
     undo: Undoable | None = None
+    code: Code | None = None
 
     @property
     def final(self) -> bool:
@@ -243,7 +245,8 @@ class Header:
     first step may run, where that is later than `created`; `start_by` and `finish_by` are when it times out.
     `check_at` is when the reconciler looks whether it
     is still driven. `undoes` says that a step with an undo has begun; `ends_as` is how a run that is compensating
-    ends. `expires` is what the state says of when it is deleted.
+    ends. `code` is what its journal began on, and what it stays on if it is `pinned`. `expires` is what the state
+    says of when it is deleted.
     """
 
     run_id: str
@@ -267,6 +270,8 @@ class Header:
     undoes: bool = False
     ends_as: RunStatus | None = None
     renewal: Renewal | None = None
+    code: Code = UNKNOWN
+    pinned: bool = False
     expires: int | None = field(default=None, compare=False)
 
     @property

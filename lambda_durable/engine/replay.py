@@ -15,6 +15,7 @@ from typing import Any, NoReturn, Protocol
 
 from ..config import Retry
 from . import paths
+from .code import UNKNOWN, Code
 from .interrupts import Broken, Reload, Renewed, Suspend, Swallowed
 from .journal import Journal, Kind, Payload
 from .operations import FanOut, Group, Operation, StepCall
@@ -74,9 +75,13 @@ class Replay(ABC):
         started: int,
         retry: Retry,
         focus: str,
+        began_on: Code = UNKNOWN,
+        code: Code = UNKNOWN,
     ) -> None:
         self.run_id = run_id
         self.journal_id = journal_id
+        self.began_on = began_on  # where a record does not say otherwise
+        self.code = code
         self.journal = journal
         self.driver = driver
         self.retry = retry

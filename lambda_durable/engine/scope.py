@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigurationError, DeterminismError, DuplicateStepError, NestedStepError
 from ..step_info import running_step
 from . import paths
-from .journal import Kind, Partition
+from .journal import Kind, Partition, Record
 from .operations import Operation, Sleep
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ class Scope:
         if record is not None and record.kind is not kind:
             raise DeterminismError(
                 f"step {path!r} is a {kind} in the code and a {record.kind} in the journal of run "
-                f"{self.replay.run_id}; give the new step another id, or deploy the old code until its runs are over"
+                f"{self.replay.run_id}{self._versions(record)}; give the new step another id, deploy the old code "
+                "until its runs are over, or let runs stay on the code that they began on (pin=True of the function)"
             )
         if self.replay.log is not None and (record is not None or path in self.replay.journal.dispatched):
             self.replay.log.known()
@@ -84,6 +85,13 @@ class Scope:
         """Note an operation that may have an undo."""
         if op.undo is not None:
             self.replay.undoable[op.path] = op
+
+    def _versions(self, record: Record) -> str:
+        """Which code wrote a record, and which this is, as far as is known."""
+        was, now = record.code or self.replay.began_on, self.replay.code
+        if was == now or not was.spelled() or not now.spelled():
+            return ""
+        return f", which {was.spelled()} wrote, and this is {now.spelled()}"
 
     def check_renewal(self) -> None:
         """Raises the error that continue_as_new deserves anywhere but in the handler itself."""

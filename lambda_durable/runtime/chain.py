@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..durations import to_millis
 from ..engine import paths
+from ..engine.code import UNKNOWN, Code
 from ..engine.interrupts import Reload, Stale
 from ..engine.journal import Author, Header, Journal, LogEntry, Partition, Payload, Record
 from ..engine.operations import StepCall
@@ -82,6 +83,7 @@ class Chain:
     header: Header
     journal: Journal
     message: Continuation
+    code: Code = UNKNOWN
     tag: str = ""
     generation: int = 0
     progressed: bool = False  # wrote something
@@ -236,17 +238,25 @@ class Chain:
         self._mine = max(self._mine, author.generation)
         self.generation = max(self.generation, author.generation)  # it had taken the lead before
 
+    def stamped(self, record: Record) -> Record:
+        """A record that says which code wrote it, where that is not what the run's journal began on."""
+        code = self.code if self.code != self.header.code else None
+        return record if record.code == code else replace(record, code=code)
+
     # -- writing -------------------------------------------------------------------------------------
 
     def register(self, record: Record) -> Record:
         """Write a record where there is none; what is there now."""
+        record = self.stamped(record)
         return self._written(record, self.world.store.register(self.journal_id, record))
 
     def commit(self, record: Record) -> Record:
         """Write an outcome, or a failed attempt; what is there now. The first outcome stays."""
+        record = self.stamped(record)
         return self._written(record, self.world.store.commit(self.journal_id, record))
 
     def claim(self, record: Record, seen: Record | None) -> Record:
+        record = self.stamped(record)
         return self._written(record, self.world.store.claim(self.journal_id, record, seen))
 
     def take(self, found: Record) -> Record:

@@ -15,6 +15,7 @@ from .chain import Chain
 from .messages import Continuation, Start, tag
 from .resolution import end, ended
 from .scopes import partitions
+from .versions import pin
 
 DEEPEST = 50
 """Runs that may invoke one another in a row: one that invokes itself comes to an end."""
@@ -42,6 +43,7 @@ def begin(chain: Chain, op: Invoke, record: Record, max_data: int) -> ErrorInfo 
             from_millis(record.began),
             limit=max_data,
             parent=Parent(chain.journal_id, op.path, record.waits.resume, depth),
+            pin=pin(chain.world, chain.header),
         )
     except PayloadTooLargeError as error:
         return ErrorInfo.of(error)

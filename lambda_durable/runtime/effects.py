@@ -50,6 +50,7 @@ class Effects:
             output=Payload(text="null"),
             undo=undo,
         )
+        wanted = chain.stamped(wanted)
         found = chain.world.store.transact(chain.journal_id, wanted, items)
         return Committed(found if found is not None else wanted)
 

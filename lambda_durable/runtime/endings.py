@@ -22,6 +22,7 @@ from .hooks import Hooks
 from .interrupts import GoOn
 from .messages import compensation
 from .run_ids import run_id
+from .versions import pin
 
 failed_runs = logging.getLogger("lambda_durable.failed_runs")
 
@@ -103,6 +104,7 @@ class Endings:
             failure_data(event, header.error, header.run_id, header.function_id),
             from_millis(header.ended),
             limit=self._app.max_output + ingress.ROOM_FOR_FAILURE,
+            pin=pin(self._world, header),
         )
         self._world.queue.send([Outgoing(message.body())])
 

@@ -15,6 +15,7 @@ from ..calls import Adapted, is_async
 from ..durations import from_millis
 from ..engine import paths
 from ..engine.journal import Header
+from ..engine.journal_ids import run_of
 from ..engine.operations import Committed, StepCall
 from ..events import Event
 from ..function import App
@@ -96,7 +97,7 @@ class Hooks:
             event_id=header.event_id,
             created_at=from_millis(header.created),
             labels=header.labels,
-            parent_run_id=parent.run_id if parent is not None else None,
+            parent_run_id=run_of(parent.run_id) if parent is not None else None,
             parent_step_id=parent.path if parent is not None else None,
         )
 

@@ -31,6 +31,7 @@ from .hooks import Hooks
 from .large_events import LARGEST, unwrap
 from .messages import FINISH, START, Arrival, Continuation, Due, Invoker, PoisonError, Scheduled, Start, tag
 from .run_ids import run_id
+from .versions import code_of
 from .wakes import send_at
 
 DEDUPE = 24 * 60 * 60 * 1000
@@ -112,7 +113,21 @@ def start(world: World, app: App, message: Start, delivery: Delivery) -> None:
     author = Author(0, tag(delivery.message_id))
     by = message.invoker
     parent = Parent(by.run, by.path, by.resume, by.depth) if by is not None else None
-    _set_off(world, [_begin(world, app, message.run, message.function, invoked, author, parent=parent)])
+    _set_off(
+        world,
+        [
+            _begin(
+                world,
+                app,
+                message.run,
+                message.function,
+                invoked,
+                author,
+                parent=parent,
+                pinned=message.pin is not None,
+            )
+        ],
+    )
 
 
 def start_message(
@@ -124,6 +139,7 @@ def start_message(
     *,
     limit: int = payloads.MAX_OUTPUT,
     parent: Parent | None = None,
+    pin: str | None = None,
 ) -> Start:
     """The message that starts a function with `data` (plain JSON values). Raises PayloadTooLargeError."""
     text = dump_event(invoked_event(data, run, now))
@@ -133,10 +149,10 @@ def start_message(
         invoker = Invoker(run=parent.run_id, path=parent.path, resume=parent.resume, depth=parent.depth)
     closed = world.seal.close(text, run)
     if len(closed.encode()) <= LARGEST:
-        return Start(function=function_id, run=run, event=closed, invoker=invoker)
+        return Start(function=function_id, run=run, event=closed, invoker=invoker, pin=pin)
     key = f"inbox/{world.blobs.digest(text)}"
     world.blobs.put(key, text)
-    return Start(function=function_id, run=run, key=key, invoker=invoker)
+    return Start(function=function_id, run=run, key=key, invoker=invoker, pin=pin)
 
 
 def scheduled(world: World, app: App, message: Scheduled, delivery: Delivery) -> None:
@@ -173,12 +189,14 @@ def _begin(
     author: Author,
     starts: int | None = None,
     parent: Parent | None = None,
+    pinned: bool = False,
 ) -> Header | None:
     """Write a run's header. None if its first message is not ours to send."""
     text = dump_event(event)
     now = to_millis(world.clock.now())
     begin = max(now, starts or 0)
     function = app.functions.get(function_id)
+    code = code_of(world, function)
     timeouts = function.timeouts if function is not None else Timeouts()
     header = Header(
         run_id=run,
@@ -194,6 +212,8 @@ def _begin(
         start_by=begin + in_millis(timeouts.start) if timeouts.start is not None else None,
         finish_by=begin + in_millis(timeouts.finish) if timeouts.finish is not None else None,
         check_at=begin + INTERVAL,
+        code=code,
+        pinned=bool(code.release) and (pinned or (function is not None and function.pin)),
     )
     found = world.store.create_run(header)
     if found is not None and found.author.tag != author.tag:

@@ -99,7 +99,8 @@ class Invoker(BaseModel):
 
 
 class Start(BaseModel):
-    """Start a function directly. `event` is the Event as JSON, or `key` the object that holds it."""
+    """Start a function directly. `event` is the Event as JSON, or `key` the object that holds it. `pin` is the
+    version of the worker that its run is to begin and stay on."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     kind: Literal["start"] = "start"
@@ -108,6 +109,7 @@ class Start(BaseModel):
     event: str | None = None
     key: Annotated[str, Field(pattern=r"^inbox/[0-9a-f]{64}$")] | None = None
     invoker: Invoker | None = None
+    pin: str | None = None
 
     def body(self) -> str:
         return self.model_dump_json(exclude_none=True)

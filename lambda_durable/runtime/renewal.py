@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
+from ..engine.code import Code
 from ..engine.journal import Header, Partition, Renewal, RunStatus
 from ..engine.journal_ids import journal_id
 from ..engine.replay import Replay
@@ -25,6 +26,7 @@ from .chain import Chain
 from .checks import INTERVAL
 from .endings import Endings
 from .messages import Continuation
+from .versions import code_of
 
 
 def renew(function: Function[Any, Any], replay: Replay, limit: int, data: Any) -> NoReturn:
@@ -54,6 +56,7 @@ class Renewals:
             renewal=Renewal(number, chain.author, now, waits.taken(chain)),
             check_at=min(header.check_at or now + INTERVAL, now + INTERVAL),
             undoes=False,
+            code=self._code(header),
         )
         before, after = self._cancelling(header), self._cancelling(renewed)
         for waiter in after - before:
@@ -81,6 +84,14 @@ class Renewals:
         first = Continuation(run=header.journal_id, generation=1, idle=0 if top.records else message.idle + 1)
         self._world.queue.send([Outgoing(first.body())])
         return True
+
+    def _code(self, header: Header) -> Code:
+        """What the new journal begins on. A run that is pinned is so to the live version from then on."""
+        code, live = (
+            code_of(self._world, self._app.functions.get(header.function_id)),
+            self._world.versions.live,
+        )
+        return Code("", live) if header.pinned and live != code.release else code
 
     def _cancelling(self, header: Header) -> set[Waiter]:
         """Who waits for the events that cancel a run, as long as it has this event."""

@@ -313,6 +313,7 @@ class Turn:
         record = Record(
             path=op.path, kind=op.kind, state=State.RUNNING, author=author, began=self.now(), plan=plan
         )  # fmt: skip
+        record = self.chain.stamped(record)
         return self.chain.register(record) is record
 
     def register_sleep(self, op: Sleep) -> Record:

@@ -39,6 +39,9 @@ def run_of(world: World, header: Header, top: Partition, function: Function[Any,
         started_at=None if status is RunStatus.QUEUED else from_millis(header.starts or header.created),
         ended_at=_time(header.ended),
         continuations=header.renewal.number if header.renewal is not None else 0,
+        version=header.code.label or None,
+        lambda_version=header.code.release or None,
+        pinned=header.pinned,
         steps=_all_steps(world, header, top),
     )
 

@@ -11,8 +11,9 @@ from ..config import Retry, StepsPerInvocation
 from ..durations import from_millis, in_millis, to_millis
 from ..engine import paths
 from ..engine.asynchronous import AsyncReplay
+from ..engine.code import Code
 from ..engine.interrupts import Broken, Reload, Renewed, Stale, Suspend, Swallowed
-from ..engine.journal import Failure, Journal, Record, RunStatus
+from ..engine.journal import Failure, Header, Journal, Partition, Record, RunStatus
 from ..engine.replay import Replay
 from ..engine.sync import SyncReplay
 from ..errors import (
@@ -26,7 +27,7 @@ from ..errors import (
 from ..event_json import load_event
 from ..events import Event
 from ..function import App, Function
-from ..ports import Delivery, Invocation, Outgoing, World
+from ..ports import Delivery, Invocation, Outgoing, VersionGoneError, World
 from . import branches, checks, children, ingress
 from .attempts import what_left
 from .chain import SKEW, Chain, Visit
@@ -49,6 +50,7 @@ from .messages import (
 from .renewal import Renewals, renew
 from .turn import Turn
 from .undoing import Undoing
+from .versions import code_of, gone, is_elsewhere
 from .wakes import send_at
 
 MOST_IDLE = 100
@@ -82,7 +84,7 @@ class Worker:
             if isinstance(message, Continuation):
                 self._go_on(message, Visit(delivery, invocation, stands_for=message.stands_for))
             elif isinstance(message, Start):
-                self._start(message, delivery)
+                self._start(message, delivery, invocation)
             elif isinstance(message, Scheduled):
                 ingress.scheduled(self._world, self._app, message, delivery)
             elif isinstance(message, Arrival):
@@ -93,7 +95,17 @@ class Worker:
             logger.error("a message is put aside: %s", error, extra={"message_id": delivery.message_id})
             self._world.queue.dead_letter(delivery, str(error))
 
-    def _start(self, message: Start, delivery: Delivery) -> None:
+    def _start(self, message: Start, delivery: Delivery, invocation: Invocation) -> None:
+        if message.pin is not None and message.pin != self._world.versions.present:
+            try:
+                self._world.versions.hand_over(message.pin, delivery, invocation)
+                return
+            except VersionGoneError:  # who handles a failure may be the live code
+                if message.invoker is not None:
+                    why = f"Lambda version {message.pin}, to which the run is pinned that invoked it, was deleted"
+                    children.refuse(self._world, message, delivery, why)
+                    return
+                message = message.model_copy(update={"pin": None})
         if message.invoker is not None and not children.may_begin(self._world, message, delivery):
             return
         try:
@@ -169,7 +181,7 @@ class Worker:
             self._world.queue.send([Outgoing(again.model_copy(update={"revived": 1}).body())])
             return
         try:
-            chain = self._load(again, Visit(delivery, invocation))
+            chain = self._load(again, Visit(delivery, invocation), here=True)
             if chain is not None:
                 self._fail(
                     chain,
@@ -186,8 +198,9 @@ class Worker:
 
     # -- loading -------------------------------------------------------------------------------------
 
-    def _load(self, message: Continuation, visit: Visit) -> Chain | None:
-        """The run, as far as the message needs it. None if there is nothing to do."""
+    def _load(self, message: Continuation, visit: Visit, *, here: bool = False) -> Chain | None:
+        """The run, as far as the message needs it. None if there is nothing to do; for another version than this,
+        too, unless it is to be done `here` whichever the run is pinned to."""
         store = self._world.store
         loaded = store.load_run(message.run)
         if loaded is None:
@@ -198,6 +211,8 @@ class Worker:
                 return None
             message = message.model_copy(update={"run": header.journal_id})
             top = store.load_scope(header.journal_id, "")
+        if not here and is_elsewhere(self._world, header) and self._hand_over(header, top, message, visit):
+            return None
         if header.status.ended:
             self._ends.follow_up(header, top, visit.tag)
             return None
@@ -208,7 +223,7 @@ class Worker:
         journal = Journal([top])
         for scope in paths.ancestors(message.scope)[1:] if message.scope else ():
             journal.add(store.load_scope(message.run, scope))
-        chain = Chain(self._world, visit, header, journal, message)
+        chain = Chain(self._world, visit, header, journal, message, self._code(header))
         if header.status is RunStatus.CANCELLING:
             self._ends.end(chain, RunStatus.CANCELLED)
             return None
@@ -227,6 +242,23 @@ class Worker:
             )
             return None
         return chain if self._is_due(chain, target) else None
+
+    def _code(self, header: Header) -> Code:
+        return code_of(self._world, self._app.functions.get(header.function_id))
+
+    def _hand_over(self, header: Header, top: Partition, message: Continuation, visit: Visit) -> bool:
+        """Have the version that a run is pinned to work on a message. Whether there is nothing left to do here."""
+        if header.status.ended and (header.ended_by is None or header.ended_by.tag != visit.tag):
+            return True
+        try:
+            self._world.versions.hand_over(header.code.release, visit.delivery, visit.invocation)
+            return True
+        except VersionGoneError:
+            if header.status is not RunStatus.RUNNING:
+                return False
+            chain = Chain(self._world, visit, header, Journal([top]), message, self._code(header))
+            self._ends.end(chain, RunStatus.FAILED, error=gone(header))
+            return True
 
     def _is_due(self, chain: Chain, record: Record | None) -> bool:
         """Whether there is something to do for a message now. `record` is that of its branch or leaf."""
@@ -334,6 +366,8 @@ class Worker:
             started=header.begun,
             retry=function.retry,
             focus=turn.focus,
+            began_on=header.code,
+            code=chain.code,
         )
         replay.event = load_event(text)  # one of its own: a model may share what it was made of
         self._replay(chain, function, replay, event, turn)

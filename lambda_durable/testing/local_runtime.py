@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..config import StepsPerInvocation, check_steps_per_invocation
 from ..durations import Duration, from_millis, parse_duration, require_aware, to_millis
 from ..function import Function
-from ..ports import Clock, Delivery, Executor, Invocation, World
+from ..ports import Clock, Delivery, Executor, Invocation, VersionGoneError, World
 from ..runs import Run, RunSummary
 from ..runtime.executor import NoExecutor
 from ..runtime.reconciler import reconcile
@@ -60,6 +60,8 @@ class LocalRuntime:
         from .cloud import Cloud  # boto3 and moto: a second, and only for who makes a runtime
 
         self._app = app
+        self._releases = {"1": app}
+        self._live = "1"
         self._steps_per_invocation = (
             None if steps_per_invocation is None else check_steps_per_invocation(steps_per_invocation)
         )
@@ -151,9 +153,12 @@ class LocalRuntime:
         time. `step_id` is a path (`m[1]`, `g/a`), or a map's id for all its items."""
         self._stubs[step_id] = Stub(fn, parse_duration(takes, "stub(takes=)"))
 
-    def deploy(self, app: Durable) -> None:
-        """Go on with other code, and the same state. Schedules become those of the new code."""
+    def deploy(self, app: Durable, *, retain: bool = True) -> None:
+        """Go on with other code, and the same state. Schedules become those of the new code. Runs that are pinned
+        go on with the code that they began on, unless `retain` is false: then its versions are deleted."""
         self._app = app
+        self._live = str(int(self._live) + 1)
+        self._releases = {**(self._releases if retain else {}), self._live: app}
         self._client = None
         self._register()
 
@@ -267,7 +272,8 @@ class LocalRuntime:
         self._make_worker(world).dead_letter(delivery, invocation)
 
     def _make_worker(self, world: World) -> Worker:
-        return Worker(self._app, world, steps_per_invocation=self._steps_per_invocation)
+        app = self._releases[world.versions.present]
+        return Worker(app, world, steps_per_invocation=self._steps_per_invocation)
 
     def _register(self) -> None:
         """As a deployment does."""
@@ -278,7 +284,8 @@ class LocalRuntime:
 
         self._cloud.create_table(table_definition(_TABLE))
 
-    def _world(self, clock: Clock, executor: Executor) -> World:
+    def _world(self, clock: Clock, executor: Executor, version: str | None = None) -> World:
+        present = self._live if version is None else version
         from ..aws.dynamodb import DynamoStore
         from ..aws.s3 import S3Blobs
 
@@ -290,5 +297,36 @@ class LocalRuntime:
             scheduler=self._scheduler,
             bus=self._bus,
             executor=executor,
+            versions=_LocalVersions(self, present),
         )
-        return sealed(world, self._app)
+        return sealed(world, self._releases[present])
+
+    def _hand_over(self, version: str, delivery: Delivery, invocation: Invocation) -> None:
+        """What Lambda does when a version is invoked by another."""
+        if version not in self._releases:
+            raise VersionGoneError(version)
+        process = self._simulation.current()
+        assert process is not None
+        executor = VirtualExecutor(self._simulation, process, self._traffic, self._stubs)
+        clock = VirtualClock(self._simulation, self._dice.skew())
+        self.invocations += 1
+        try:
+            self._handle(self._world(clock, executor, version), delivery, invocation)
+        finally:
+            executor.close()
+
+
+class _LocalVersions:
+    """The `Versions` port: each deployment publishes one."""
+
+    def __init__(self, runtime: LocalRuntime, present: str) -> None:
+        self._runtime = runtime
+        self.present = present
+
+    @property
+    def live(self) -> str:
+        return self._runtime._live
+
+    def hand_over(self, version: str, delivery: Delivery, invocation: Invocation) -> None:
+        runtime = self._runtime
+        runtime._traffic.call("lambda:Invoke", lambda: runtime._hand_over(version, delivery, invocation))
