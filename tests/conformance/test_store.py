@@ -23,6 +23,7 @@ from samples import (
     retrying,
 )
 
+from lambda_durable.engine.code import Code
 from lambda_durable.engine.journal import (
     Claim,
     FanPlan,
@@ -53,6 +54,8 @@ RECORDS = [
     record(state=State.FAILED, error=BOOM, output=None, attempts=5),
     record(state=State.FAILED, output=None),
     record(error=BOOM),  # completed, and yet an error
+    record(code=Code("2026-11", "7")),
+    record(code=Code("a@b", "")),
     record(state=State.WAITING),
     record(state=State.CANCELLED, output=None),
     record(undo=Undoable()),
@@ -174,6 +177,17 @@ def test_a_run_can_have_any_id(store: Store, id: str) -> None:
     assert store.load_run(id) == (header(id), Partition("", {"x": record("x")}))
     assert store.load_scope(id, "g") == Partition("g", {"g/x": record("g/x")})
     assert [found.run_id for found in store.runs(["checkout"]) if found.run_id != "a"] == [id]
+
+
+@pytest.mark.parametrize("code", [Code("", "7"), Code("2026-11", ""), Code("a@b 💥", "12"), Code()])
+@pytest.mark.parametrize("pinned", [False, True])
+def test_a_run_says_on_which_code_it_began(store: Store, code: Code, pinned: bool) -> None:
+    begun = header(code=code, pinned=pinned)
+    store.create_run(begun)
+    assert store.get_header(RUN) == begun
+    moved = replace(begun, renewal=Renewal(1, ME, NOW), code=Code("", "8"))
+    assert store.renew_run(begun, moved) is None
+    assert store.get_header(RUN) == moved
 
 
 def test_a_running_run_ends_once(store: Store) -> None:

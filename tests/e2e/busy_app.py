@@ -22,6 +22,13 @@ def sleeper(ctx: Context[dict]) -> None:
     ctx.step.sleep("hibernate", "100d")  # past the retention: what the run keeps has to live longer
 
 
+@app.function("loyal", on_event("busy/began"), pin=True)
+def loyal(ctx: Context[dict]) -> None:
+    ctx.step.wait_for_event(
+        "deploy", "busy/deployed", timeout="15m"
+    )  # after that, the new version hands it over
+
+
 def nothing(ctx: Context[dict]) -> None: ...
 
 

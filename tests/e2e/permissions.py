@@ -82,6 +82,10 @@ def statements_of(stack: Stack) -> Iterator[Statement]:
         for policy in properties["Policies"]:
             for statement in policy["PolicyDocument"]["Statement"]:
                 yield _statement(role, statement)
+    for properties in stack.of_type("AWS::IAM::Policy").values():
+        for role in properties["Roles"]:
+            for statement in properties["PolicyDocument"]["Statement"]:
+                yield _statement(role, statement)
     for properties in stack.of_type("AWS::SQS::QueuePolicy").values():
         for statement in properties["PolicyDocument"]["Statement"]:
             yield _statement(statement["Principal"]["Service"], statement)
@@ -171,6 +175,9 @@ def _requests(
         case "events":
             for entry in params["Entries"]:
                 yield f"events:{operation}", f"arn:aws:events:{place}:event-bus/{entry['EventBusName']}"
+        case "lambda":
+            function = f"{params['FunctionName']}:{params['Qualifier']}"
+            yield f"lambda:{operation}Function", f"arn:aws:lambda:{place}:function:{function}"
         case "scheduler" if operation == "ListSchedules":
             yield f"scheduler:{operation}", "*"  # IAM knows no resource for it
         case "scheduler":

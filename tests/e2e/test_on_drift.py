@@ -12,7 +12,7 @@ from deployment import Deployment, printed_template
 from toolbox import ROOT
 
 DRIFT = Path(__file__).parent / "drift"
-FUNCTIONS = ["inserted", "deleted", "reordered", "edited", "renamed", "another-kind", "upgraded"]
+FUNCTIONS = ["inserted", "deleted", "reordered", "edited", "renamed", "another-kind", "pinned", "upgraded"]
 VERSION = re.search(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
 NEXT_VERSION = f"{VERSION}.post1"
 
@@ -98,7 +98,23 @@ def test_a_step_whose_kind_was_changed_is_a_determinism_error(ended):
     assert run["status"] == "failed"
     assert run["error"]["type"].endswith("DeterminismError")
     assert "first" in run["error"]["message"]
+    assert "which Lambda version 1 wrote, and this is Lambda version 2" in run["error"]["message"]
     assert run["steps"]["first"]["output"] == "first, before"
+
+
+def test_a_pinned_run_ends_on_the_code_that_it_began_on(ended):
+    run = ended["pinned"]
+    assert run["output"] == ["first, before", "second, before", "before"]
+    assert (run["version"], run["lambda_version"], run["pinned"]) == ("before", "1", True)
+
+
+def test_what_begins_after_the_deploy_is_pinned_to_the_new_code(drift, ended, clock):
+    run_id = drift.client.start("pinned", {}).run_id
+    drift.wait_for_step(run_id, "pause")
+    clock.advance(timedelta(hours=1) - timedelta(seconds=30))
+    run = drift.wait_for_end(run_id, faster=15)
+    assert run["output"] == ["first, after", "second, after", "after"]
+    assert (run["version"], run["lambda_version"]) == ("after", "2")
 
 
 def test_an_upgraded_library_goes_on_with_what_the_old_one_wrote(ended):

@@ -29,7 +29,8 @@ def project(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def findings(deploy, calls, project):
-    """Of a run with a large output and a long sleep, a poison message, and a second deploy with other crons."""
+    """Of a run with a large output and a long sleep, a poison message, and a second deploy with other crons, after
+    which a pinned run goes on."""
     stack = deploy("busy", project / "template.yaml", base=project).deploy()
     stack.put_event("busy/began", {})
     stack.aws("sqs").send_message(QueueUrl=stack.outputs["QueueUrl"], MessageBody='{"kind": "poison"}')
@@ -43,6 +44,9 @@ def findings(deploy, calls, project):
         app.read_text().replace('"changed": "0 9 * * *", "removed": "0 9 * * *"', '"changed": "0 8 * * *"')
     )
     stack.deploy()
+    (loyal,) = stack.client.runs("loyal")
+    stack.put_event("busy/deployed", {})
+    assert stack.wait_for_end(loyal.run_id)["lambda_version"] == "1"
 
     resources = stack.resources
     lines = calls.read_text().splitlines()

@@ -316,6 +316,25 @@ def test_what_a_pinned_run_invokes_can_not_begin_on_a_version_that_is_gone(durab
     assert [found.status for found in rt.runs("child")] == ["failed"]
 
 
+def test_what_a_pinned_run_invokes_begins_on_its_version_across_a_deploy(durable, told, mode):
+    old, new = Release("old", told, mode=mode), Release("new", told, mode=mode)
+    rt = durable(old.app)
+    deployed = []
+    take = rt._queue._deliver
+
+    def deliver(delivery, done):
+        if '"invoker"' in delivery.body and not deployed:
+            deployed.append(delivery)
+            rt.deploy(new.app)
+        take(delivery, done)
+
+    rt._queue._deliver = deliver
+    run = rt.run(old.app.functions["parent"])
+    assert (run.output, len(deployed)) == ("child on old", 1)
+    (child,) = rt.runs("child")
+    assert (rt.get(child.run_id).pinned, rt.get(child.run_id).lambda_version) == (True, "1")
+
+
 # under fire
 
 

@@ -68,6 +68,13 @@ def another_kind(ctx: Context[dict]) -> list[str]:
     return []
 
 
+@app.function("pinned", version=CODE, pin=True)
+def pinned(ctx: Context[dict]) -> list[str]:
+    a = ctx.step.run("first", first)
+    ctx.step.sleep("pause", "1h")
+    return [a, ctx.step.run("second", second), CODE]
+
+
 @app.function("upgraded")
 def upgraded(ctx: Context[dict]) -> list[str]:
     a = ctx.step.run("began-on", library)
