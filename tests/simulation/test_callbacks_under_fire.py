@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from random import Random
@@ -305,3 +306,28 @@ def test_a_client_that_dies_once_it_has_answered_holds_nobody_up_for_long(name, 
     ended = rt.get(run.run_id)
     assert (ended.status, ended.output, sorted(desk.effects)) == ("completed", 7, DONE[name])
     assert ended.ended_at <= answered + timedelta(minutes=45)
+
+
+@pytest.mark.parametrize("name", ["alive", "beside"])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_heartbeat_between_a_look_at_the_clock_and_the_giving_up_is_not_lost(name, mode):
+    app, _ = make(mode)
+    rt = LocalRuntime(app)
+    run = rt.start(app.functions[name])
+    rt.advance("1m")
+    (token,) = open_tokens(rt, run.run_id).values()
+    beats = []
+
+    def beat(_, place):
+        if place.startswith("before dynamodb:UpdateItem") and not beats:
+            with ThreadPoolExecutor(1) as outside:  # a thread of its own is no invocation
+                beats.append(outside.submit(rt.client.heartbeat_callback, token).result())
+
+    rt._traffic.watch = beat
+    rt.advance("1h")
+    assert beats == [True]
+    assert rt.get(run.run_id).status == "running"
+    rt.advance("58m")
+    assert rt.client.complete_callback(token, 7)
+    rt.drain()
+    assert rt.get(run.run_id).output == 7
