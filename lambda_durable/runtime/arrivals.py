@@ -21,7 +21,7 @@ from ..ports import Outgoing, StoredEvent, Waiter, World
 from . import payloads
 from .chain import SKEW
 from .messages import Arrival, Continuation
-from .resolution import end
+from .resolution import end, end_from_outside
 
 PAGE = 50
 """Waits that are ended before what is left is looked at again: whether there is time for more."""
@@ -61,6 +61,8 @@ class Arrived:
     stored: StoredEvent
     event: Event[Any]
     tag: str
+    again: bool = False
+    """Whether it is not the first delivery of the event, and so may be one that does not come back if it dies."""
 
     def wake(self, deadline: float, after: Arrival | None = None) -> None:
         """End all waits that the event ends; hands over to another message when time runs out."""
@@ -86,7 +88,8 @@ class Arrived:
             if waiter.since > self.stored.seen + SKEW or not self._meets(waiter):
                 continue
             if not waiter.path.startswith(CANCEL):
-                end(self.world, waiter, self.tag, output=self.stored.payload)
+                ends = end_from_outside if self.again else end
+                ends(self.world, waiter, self.tag, output=self.stored.payload)
             elif self.stored.seen <= waiter.until:
                 self._cancel(waiter)
 

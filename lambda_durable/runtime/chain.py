@@ -245,17 +245,33 @@ class Chain:
 
     # -- writing -------------------------------------------------------------------------------------
 
+    def leave_a_stand_in(self) -> None:
+        """See to it that a redelivery which dies is followed by another. It may be a copy of a message that was
+        acknowledged, which does not come back; and whoever finds what it wrote leaves the rest to it. So before
+        it writes, a message is sent that does what its redelivery would."""
+        visit = self.visit
+        if visit.delivery.receive_count > 1 and not visit.has_stand_in:
+            visit.has_stand_in = True
+            at = self.now() + round(visit.invocation.timeout * 1000) + SKEW
+            body = Continuation.model_validate_json(visit.delivery.body)
+            stand_in = body.model_copy(update={"stands_for": self.tag, "due": None})
+            name = f"{self.journal_id}/{self.tag}/stand-in/{visit.delivery.receive_count}"
+            send_at(self.world, stand_in.body(), at, now=self.now(), name=name)
+
     def register(self, record: Record) -> Record:
         """Write a record where there is none; what is there now."""
+        self.leave_a_stand_in()
         record = self.stamped(record)
         return self._written(record, self.world.store.register(self.journal_id, record))
 
     def commit(self, record: Record) -> Record:
         """Write an outcome, or a failed attempt; what is there now. The first outcome stays."""
+        self.leave_a_stand_in()
         record = self.stamped(record)
         return self._written(record, self.world.store.commit(self.journal_id, record))
 
     def claim(self, record: Record, seen: Record | None) -> Record:
+        self.leave_a_stand_in()
         record = self.stamped(record)
         return self._written(record, self.world.store.claim(self.journal_id, record, seen))
 
@@ -300,7 +316,7 @@ class Chain:
         generation = max(self.generation, self._latest + 1) if self.follower else self.generation
         if log:  # what an earlier entry handed out comes back a generation later, and must see this one
             generation = max(generation, log[-1].author.generation + 1)
-        self._leave_a_stand_in()
+        self.leave_a_stand_in()
         entry = LogEntry(
             position=len(log),
             author=Author(generation, self.tag),
@@ -317,19 +333,6 @@ class Chain:
         self.generation = self._mine = generation
         self.progressed = self.outdated = True
         self._latest = max(self._latest, generation)
-
-    def _leave_a_stand_in(self) -> None:
-        """Where another delivery of the message in hand was acknowledged before this one came, this one does not
-        come back if it dies; and whoever finds that it has the lead leaves the rest to it. So a message
-        follows that does what a redelivery would."""
-        visit = self.visit
-        if visit.delivery.receive_count > 1 and not visit.has_stand_in:
-            visit.has_stand_in = True
-            at = self.now() + round(visit.invocation.timeout * 1000) + SKEW
-            body = Continuation.model_validate_json(visit.delivery.body)
-            stand_in = body.model_copy(update={"stands_for": self.tag, "due": None})
-            name = f"{self.journal_id}/{self.tag}/stand-in/{visit.delivery.receive_count}"
-            send_at(self.world, stand_in.body(), at, now=self.now(), name=name)
 
     def _brings(self, path: str) -> bool:
         """Whether it is an outcome that this message wrote, or that came back from what was handed out."""

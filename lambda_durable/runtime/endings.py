@@ -36,6 +36,7 @@ class Endings:
 
     def end(self, chain: Chain, status: RunStatus, **outcome: Any) -> None:
         """Write how the run ended. Whoever comes first decides."""
+        chain.leave_a_stand_in()
         author: Author = chain.author
         ended = replace(chain.header, status=status, ended=chain.now(), ended_by=author, **outcome)
         found = self._end(ended)

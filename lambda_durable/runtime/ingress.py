@@ -80,7 +80,7 @@ def event(
     starts = stored.time if stored.time > stored.seen + SKEW else None
     runs = {id: run_id(stored.time, first.id, str(stored.seen), id) for id in stored.functions}
     _set_off(world, [_begin(world, app, run, id, first, author, starts) for id, run in runs.items()])
-    Arrived(world, stored, first, author.tag).wake(until)
+    Arrived(world, stored, first, author.tag, delivery.receive_count > 1).wake(until)
     return list(runs.values())
 
 
@@ -90,7 +90,7 @@ def arrival(world: World, message: Arrival, delivery: Delivery, until: float) ->
     if stored is None:
         raise PoisonError(f"the event {message.event!r}, which was to end waits, is gone")
     first = load_event(payloads.read(world.blobs, stored.payload))
-    Arrived(world, stored, first, tag(delivery.message_id)).wake(until, message)
+    Arrived(world, stored, first, tag(delivery.message_id), delivery.receive_count > 1).wake(until, message)
 
 
 def start(world: World, app: App, message: Start, delivery: Delivery) -> None:

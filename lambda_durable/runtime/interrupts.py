@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 class ComesAgain(Exception):
-    """The message in hand has been overtaken, and is not acknowledged yet: an earlier delivery of it may still be at
-    work, and would lose what brings it back."""
+    """The message in hand is a copy, and is not acknowledged: the delivery that came before may still be at work, and
+    would lose what brings it back if it dies."""
 
 
 class GoOn(Interrupt):

@@ -78,7 +78,7 @@ class Worker:
         self._renewals = Renewals(app, world, self._ends)
 
     def handle(self, delivery: Delivery, invocation: Invocation) -> None:
-        """Do what a message says."""
+        """Do what a message says. Raises ComesAgain when all is done, and the message is to be kept."""
         try:
             message = parse(delivery.body)
             if isinstance(message, Continuation):
@@ -94,6 +94,16 @@ class Worker:
         except PoisonError as error:
             logger.error("a message is put aside: %s", error, extra={"message_id": delivery.message_id})
             self._world.queue.dead_letter(delivery, str(error))
+            return
+        if self._may_be_at_work(delivery, invocation):
+            raise ComesAgain("another delivery of this message may still be at work")
+
+    def _may_be_at_work(self, delivery: Delivery, invocation: Invocation) -> bool:
+        """Whether an earlier delivery of a message may not have ended yet."""
+        if delivery.receive_count == 1 or delivery.first_received is None:
+            return False
+        age = to_millis(self._world.clock.now()) - delivery.first_received
+        return age < invocation.timeout * 1000 + SKEW
 
     def _start(self, message: Start, delivery: Delivery, invocation: Invocation) -> None:
         if message.pin is not None and message.pin != self._world.versions.present:
@@ -126,12 +136,8 @@ class Worker:
                 message = go_on.message
             except Reload:
                 continue
-            except Suspend:
+            except (Suspend, Stale):
                 self._linger(visit)
-                return
-            except Stale:
-                self._linger(visit)
-                self._let_go(visit)
                 return
             except Broken as broken:
                 assert broken.__cause__ is not None
@@ -151,15 +157,6 @@ class Worker:
         header = self._world.store.get_header(run)
         if header is not None and header.status is RunStatus.COMPENSATING:
             self._world.queue.send([Outgoing(compensation(run).body())])
-
-    def _let_go(self, visit: Visit) -> None:
-        """Acknowledge a message that was overtaken, if no other delivery of it can be at work. Raises ComesAgain."""
-        delivery = visit.delivery
-        if delivery.receive_count == 1 or delivery.first_received is None:
-            return
-        age = to_millis(self._world.clock.now()) - delivery.first_received
-        if age < visit.invocation.timeout * 1000 + SKEW:
-            raise ComesAgain("another message has gone on, and another delivery of this one may be at work")
 
     def dead_letter(self, delivery: Delivery, invocation: Invocation) -> None:
         """A message that was received too often: every invocation that took it failed, or died. A
@@ -276,7 +273,7 @@ class Worker:
             return True
         at = self._due_at(chain, due)
         if at is None or (at != due.at and not self._put_off(chain, due.path)):
-            return not self._was_ended_by_another(chain, due.path)
+            return not self._was_done_by_another(chain, due.path)
         if at <= chain.now():
             return True
         chain.repeats = False  # a wake that came early goes back, and is still the only one
@@ -315,18 +312,13 @@ class Worker:
         record = self._record(chain, path)
         return record is not None and record.waits is not None
 
-    def _was_ended_by_another(self, chain: Chain, path: str) -> bool:
-        """Whether it is a wait that somebody outside ended before its time was over: that one sends the message
-        which goes on."""
-        if path.startswith(":"):
+    def _was_done_by_another(self, chain: Chain, path: str) -> bool:
+        """Whether another message has made the attempt that this one was for, or somebody outside has ended the
+        wait whose time is over: that one sees to it that the run goes on."""
+        record = None if path.startswith(":") else self._record(chain, path)
+        if record is None or record.author.tag == chain.tag:
             return False
-        record = self._record(chain, path)
-        return (
-            record is not None
-            and record.final
-            and record.waits is not None
-            and record.author.tag != chain.tag
-        )
+        return record.final or record.waits is None
 
     def _already_ended(self, chain: Chain, record: Record) -> None:
         """A branch or leaf has its outcome. If this very message brought it, its work ends with what comes
@@ -456,6 +448,7 @@ class Worker:
             wake_at=wake_at,
             author=chain.author,
         )
+        chain.leave_a_stand_in()
         self._world.store.save_failure(chain.journal_id, failure)
         chain.progressed = True
         chain.wake(FAILURE, wake_at, message=chain.once_more())
