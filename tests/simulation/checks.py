@@ -18,7 +18,7 @@ from lambda_durable.runtime.interrupts import ComesAgain
 from lambda_durable.testing import Faults
 from lambda_durable.testing.simulation import Crashed
 from tests.simulation.nodes import Failed, Group, Model, NoArm, Sleep, Step, within
-from tests.simulation.outside import TABLE, Invoke, Poll, Send, Transact, Waiting
+from tests.simulation.outside import TABLE, Callback, Invoke, Poll, Send, Transact, Waiting
 from tests.simulation.traced import Effect, TracedRuntime
 from tests.simulation.workflows import Workflow
 
@@ -299,7 +299,10 @@ def there_is_no_storm(case: Case) -> Iterator[str]:
             work += 2 + min(node.until, node.timeout) // node.every
         else:
             work += (
-                2 + isinstance(node, Group) + 4 * isinstance(node, (Invoke, Send)) + isinstance(node, Waiting)
+                2
+                + isinstance(node, Group)
+                + 4 * isinstance(node, (Callback, Invoke, Send))
+                + isinstance(node, Waiting)
             )
     work += len(case.workflow.happenings)
     most = 4 + 2 * work
@@ -337,6 +340,30 @@ def waits_end_with_what_came(case: Case) -> Iterator[str]:
             first = min((one.at for one in suits if begun < one.at < begun + node.seconds - 1), default=None)
             if first is not None and (number is None or ended > first + 1):
                 yield f"{path} ended at {ended} with {number}, and what it waited for came at {first}"
+
+
+@check
+def callbacks_end_with_what_came(case: Case) -> Iterator[str]:
+    model, _, _ = case.expected
+    came = case.workflow.happenings
+    for path, node in model.nodes.items():
+        step = case.run.steps.get(path)
+        if not isinstance(node, Callback) or step is None or step.ended_at is None:
+            continue
+        assert step.started_at is not None
+        begun, ended = seconds_of(step.started_at), seconds_of(step.ended_at)
+        if step.status == "completed":
+            numbers = {one.number for one in came if one.kind == "complete" and one.at <= ended + SKEW}
+            if step.output not in numbers:
+                yield f"{path} ended with {step.output}, which nobody had given"
+        elif step.error is not None and "Timeout" in step.error.type:
+            least = min(node.seconds, node.heartbeat or node.seconds)
+            if ended < begun + least - SKEW:
+                yield f"{path} gave up after {ended - begun} s, and not after {least}"
+        elif step.error is not None and "Callback" in step.error.type:
+            failed = any(one.kind == "fail" and one.at <= ended + SKEW for one in came)
+            if not failed:
+                yield f"{path} failed with {step.error}, and nobody had failed it"
 
 
 @check

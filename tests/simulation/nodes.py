@@ -44,6 +44,10 @@ class Outside(Protocol):
         """Told by an undo that it ran."""
         ...
 
+    def token(self, token: str, /) -> None:
+        """Given the token of a callback."""
+        ...
+
     def seconds(self) -> float:
         """Since the run was started."""
         ...

@@ -24,8 +24,9 @@ KEY = "k"
 
 @dataclass(frozen=True)
 class Happening:
-    """What the outside world does, so many seconds after the run's start: `kind` is "event", "signal" or
-    "cancel". An event comes with a number, and matches the run or not."""
+    """What the outside world does, so many seconds after the run's start: `kind` is "event", "signal",
+    "cancel", or what is done with all tokens that were handed out: "complete", "fail" or "beat". An event comes
+    with a number, and matches the run or not."""
 
     at: int
     kind: str
@@ -37,7 +38,7 @@ class Happening:
         return Event(self.name, {"key": KEY if self.matches else "other", "n": self.number})
 
     def line(self) -> str:
-        number = f" {self.number}" if self.kind != "cancel" else ""
+        number = f" {self.number}" if self.kind in ("event", "signal", "complete") else ""
         return f"after {self.at}s: {self.kind} {self.name}{number}{'' if self.matches else ' of another'}".rstrip()
 
 
@@ -97,6 +98,52 @@ class SignalWait(Waiting):
         if found is None:
             return None
         return found["data"] if isinstance(found, Mapping) else found.data
+
+
+@dataclass(frozen=True, kw_only=True)
+class Callback(Node):
+    """Hands its token out, and waits for who completes it with a number, or fails it; with a heartbeat, perhaps."""
+
+    seconds: int
+    heartbeat: int | None = None
+    slow: int = 0
+
+    @property
+    def submit(self) -> Step:
+        return Step(id="submit", fails=self.slow, delay=5)
+
+    def call(self, env: Env, acc: int) -> Any:
+        function = env.function(self.submit)
+
+        def submit(callback: Any) -> Any:
+            env.outside.token(callback.token)
+            return function(acc)
+
+        return env.step.options(retry=self.submit.policy).wait_for_callback(
+            self.id,
+            submit,
+            timeout=f"{self.seconds}s",
+            heartbeat=None if self.heartbeat is None else f"{self.heartbeat}s",
+        )
+
+    def run(self, env: Env, acc: int) -> Any:
+        return self.call(env, acc)
+
+    async def run_async(self, env: Env, acc: int) -> Any:
+        return await self.call(env, acc)
+
+    def model(self, m: Model, scope: str, acc: int) -> Any:
+        path = m.note(m.path(scope, self.id), self)
+        record = m.steps.get(path)
+        with m.maybe():
+            m.note(f"{path}/submit", self.submit)
+        if record is not None and record.status == "failed":
+            raise Failed(path)
+        return None if record is None else record.output
+
+    def lines(self) -> Iterator[str]:
+        beats = self.heartbeat and f"heartbeat={self.heartbeat}s"
+        yield self.title(f"timeout={self.seconds}s", beats, self.slow and f"submit fails {self.slow}")
 
 
 @dataclass(frozen=True, kw_only=True)

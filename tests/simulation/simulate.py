@@ -110,7 +110,7 @@ def simulate(setup: Setup, *, verbose: bool = False) -> list[str]:
             run_id = runtime.start(function, {"key": KEY}).run_id
             for happening in setup.workflow.happenings:
                 runtime.advance(timedelta(seconds=max(happening.at - outside.seconds(), 0)))
-                _happens(happening, runtime, run_id)
+                _happens(happening, outside, run_id)
             runtime.drain()
             return violations(Case(setup.workflow, runtime.get(run_id), runtime, faults))
     except Storm as storm:
@@ -121,14 +121,23 @@ def simulate(setup: Setup, *, verbose: bool = False) -> list[str]:
         runtime.close()
 
 
-def _happens(happening: Happening, runtime: TracedRuntime, run_id: str) -> None:
+def _happens(happening: Happening, outside: _Outside, run_id: str) -> None:
+    runtime, client = outside.runtime, outside.runtime.client
     if happening.kind == "event":
         runtime.send(happening.event())
     elif happening.kind == "signal":
-        runtime.client.send_signal(happening.name, happening.number)
+        client.send_signal(happening.name, happening.number)
+    elif happening.kind in ("complete", "fail", "beat"):
+        for token in outside.tokens:
+            if happening.kind == "complete":
+                client.complete_callback(token, happening.number)
+            elif happening.kind == "fail":
+                client.fail_callback(token, "no")
+            else:
+                client.heartbeat_callback(token)
     else:
         with suppress(RunNotFoundError):  # its start is late
-            runtime.client.cancel(run_id)
+            client.cancel(run_id)
 
 
 class _Outside:
@@ -136,11 +145,18 @@ class _Outside:
 
     runtime: TracedRuntime
 
+    def __init__(self) -> None:
+        self.tokens: list[str] = []
+
     def log(self, path: str, attempt: int, succeeds: bool) -> None:
         self.runtime.log(path, attempt, succeeds)
 
     def undone(self) -> None:
         self.runtime.note_undo()
+
+    def token(self, token: str) -> None:
+        if token not in self.tokens:
+            self.tokens.append(token)
 
     def seconds(self) -> float:
         return seconds_of(self.runtime.now())

@@ -22,7 +22,17 @@ from tests.simulation.nodes import (
     run_body,
     run_body_async,
 )
-from tests.simulation.outside import Approval, EventWait, Happening, Invoke, Poll, Send, SignalWait, Transact
+from tests.simulation.outside import (
+    Approval,
+    Callback,
+    EventWait,
+    Happening,
+    Invoke,
+    Poll,
+    Send,
+    SignalWait,
+    Transact,
+)
 from tests.simulation.parallels import Branches, Gather, Map, Polled, Race, Tasks
 
 
@@ -264,7 +274,7 @@ class OpenGenerator(Generator):
 
     def __init__(self, random: Random, size: int, is_async: bool) -> None:
         super().__init__(random, size)
-        self._open = ["event", "event", "signal", "invoke", "invoke", "poll", "transact", "send"]
+        self._open = ["event", "signal", "callback", "invoke", "poll"] * 2 + ["transact", "send"]
         if is_async:
             self._open += ["approval", "approval"]
 
@@ -291,7 +301,9 @@ class OpenGenerator(Generator):
         draw, found = self.random, []
         for number in range(draw.randint(0, 12)):
             at = draw.choice((0, 1, 5, 30, 100, 600, 1000, 3000)) + draw.randrange(60)
-            if draw.random() < 0.7:
+            if draw.random() < 0.3:
+                found.append(Happening(at, draw.choice(("complete", "complete", "beat", "fail")), "", number))
+            elif draw.random() < 0.7:
                 matches = draw.random() < 0.8
                 found.append(Happening(at, "event", draw.choice(EVENTS), number, matches))
             else:
@@ -311,6 +323,16 @@ class OpenGenerator(Generator):
     def signal(self, names: _Names) -> SignalWait:
         name = self.random.choice(SIGNALS)
         return SignalWait(id=names.new("n"), name=name, seconds=self._seconds(), caught=True)
+
+    def callback(self, names: _Names) -> Callback:
+        draw, seconds = self.random, self._seconds()
+        return Callback(
+            id=names.new("c"),
+            seconds=seconds,
+            heartbeat=draw.choice([None, None, *(beat for beat in (1, 30, 400) if beat <= seconds)]),
+            slow=draw.choice((0, 0, 0, 1)),
+            caught=True,
+        )
 
     def approval(self, names: _Names) -> Approval:
         return Approval(id=names.new("a"), wait=self.event(names), sleep=self._seconds())
