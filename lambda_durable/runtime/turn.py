@@ -367,14 +367,21 @@ class Turn:
         if times:
             if chain.follower and chain.message.leaf is None:
                 raise Stale
-            at, path = min(times)
             if chain.message.check:
-                look_again(chain, at, or_later=not any(map(self._driven_elsewhere, ops)))
-                raise Suspend
+                look_again(chain, min(times)[0], or_later=not any(map(self._driven_elsewhere, ops)))
+                times = [(at, path) for at, path in times if self._is_mine(path)]  # others are left to theirs
+                if not times:
+                    raise Suspend
+            at, path = min(times)
             chain.wake(path, at, message=self._in_place_of_this(path) or chain.once_more())
         elif self.focus and not replay.reached(self.focus):
             raise GoOn(branches.home(self.chain))
         raise Suspend
+
+    def _is_mine(self, path: str) -> bool:
+        """Whether it is this message that left the record at a path as it is."""
+        record = self.chain.journal.find(path)
+        return record is not None and record.author.tag == self.chain.tag
 
     def _in_place_of_this(self, path: str) -> Continuation | None:
         """Where another delivery of the message in hand is at work, acknowledging this one leaves that one

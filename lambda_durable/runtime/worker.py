@@ -318,7 +318,7 @@ class Worker:
         record = None if path.startswith(":") else self._record(chain, path)
         if record is None or record.author.tag == chain.tag:
             return False
-        return record.final or record.waits is None
+        return record.final or (record.wake_at is not None and record.waits is None)
 
     def _already_ended(self, chain: Chain, record: Record) -> None:
         """A branch or leaf has its outcome. If this very message brought it, its work ends with what comes
