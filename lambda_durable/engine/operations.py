@@ -123,9 +123,10 @@ class Outside(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What an effect returns that has committed the step's outcome itself."""
+    """What an effect returns that has committed the step's outcome itself. `found` is what was there instead."""
 
     record: Record
+    found: Record | None = None
 
 
 @dataclass(eq=False, kw_only=True, slots=True)

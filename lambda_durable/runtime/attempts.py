@@ -211,7 +211,7 @@ class Attempts:
         visit.longest_step = max(visit.longest_step, self.chain.world.clock.monotonic() - since)
         if isinstance(result, Committed):
             self.settled()
-            return self.chain.take(result.record)
+            return self.chain.take(result.record, result.found)
         attempt = self._this_attempt(op)
         base = self._blank(op, began)
         if error is not None:

@@ -58,7 +58,7 @@ def give_up(chain: Chain, op: CallbackWait) -> None:
         due=None if why else record.wake_at,
     )
     assert found is not None
-    chain.take(found)
+    chain.take(found, None if found.author == chain.author else found)
 
 
 def _too_late(record: Record) -> ErrorInfo:

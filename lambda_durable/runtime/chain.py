@@ -275,9 +275,9 @@ class Chain:
         record = self.stamped(record)
         return self._written(record, self.world.store.claim(self.journal_id, record, seen))
 
-    def take(self, found: Record) -> Record:
-        """Note a record that was committed together with other things, or is there instead."""
-        return self._written(found, None if found.author == self.author else found)
+    def take(self, record: Record, found: Record | None) -> Record:
+        """Note a record that was committed together with other things; `found` if that is there instead."""
+        return self._written(record, found)
 
     def _written(self, record: Record, found: Record | None) -> Record:
         self.outdated = True

@@ -52,7 +52,7 @@ class Effects:
         )
         wanted = chain.stamped(wanted)
         found = chain.world.store.transact(chain.journal_id, wanted, items)
-        return Committed(found if found is not None else wanted)
+        return Committed(wanted, found)
 
     def _identified(self, number: int, event: Event[Any]) -> Event[Any]:
         key = f"{self.chain.journal_id}/{self.path}/{number}"
