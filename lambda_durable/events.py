@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,7 @@ from typing_extensions import TypeVar
 
 from .durations import require_aware
 from .errors import ConfigurationError, DurableError
-from .expressions import Expression, ExpressionError, compile_condition
+from .expressions import Expression, compile_condition
 
 Data = TypeVar("Data", default=Any)
 
@@ -31,8 +30,6 @@ where that is no JSON object, or holds this key itself."""
 
 _DEEPEST = 200
 _MADE_HERE: Any = None
-
-logger = logging.getLogger(__name__)
 
 
 class MalformedEventError(DurableError, ValueError):
@@ -155,20 +152,12 @@ class EventTrigger(Trigger[Data]):
         return name == self.name
 
     def accepts(self, event: Event[Any]) -> bool:
-        """Whether the event starts the function. One that a condition fails on is logged and refused."""
+        """Whether the event starts the function. Raises ExpressionError if `if_exp` fails on it."""
         if not self.matches_name(event.name):
             return False
         if self._condition is None:
             return True
-        try:
-            return self._condition.holds(self._typed(event) if callable(self.if_exp) else event)
-        except ExpressionError as error:
-            logger.warning(
-                "if_exp of the trigger %r failed on an event, which therefore starts nothing: %s",
-                self.name,
-                error.error_type,
-            )
-            return False
+        return self._condition.holds(self._typed(event) if callable(self.if_exp) else event)
 
     def _typed(self, event: Event[Any]) -> Event[Any]:
         """The event as the model has it; or as it came: what a model refuses is for the run to say."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
+import logging
 import typing
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -21,12 +22,15 @@ from .context import AsyncContext, Context
 from .errors import ConfigurationError, ErrorInfo, EventDataError
 from .event_json import load_event
 from .events import Event, Trigger
+from .expressions import ExpressionError
 from .middleware import Middleware
 from .serialization import Codec, codec_of
 
 Data = TypeVar("Data")
 Result = TypeVar("Result")
 R = TypeVar("R")
+
+logger = logging.getLogger(__name__)
 
 LABELS = 3
 LONGEST_LABEL = 256
@@ -76,6 +80,7 @@ class Function(Generic[Data, Result]):
         self.cancel_on = tuple(cancel_on)
         self.version = version
         self.pin = pin
+        self.failed_conditions = 0  # times that the if_exp of a trigger failed on an event, in this process
         self._labels = labels
         self._register = register
         annotation = _context_annotation(handler)
@@ -119,8 +124,24 @@ class Function(Generic[Data, Result]):
         return function
 
     def wants(self, event: Event[Any]) -> bool:
-        """Whether one of its triggers takes the event."""
-        return any(trigger.accepts(event) for trigger in self.triggers)
+        """Whether one of its triggers takes the event. One whose condition fails on it does not; that is logged, and
+        counted in `failed_conditions`."""
+        return any(self._accepts(trigger, event) for trigger in self.triggers)
+
+    def _accepts(self, trigger: Trigger[Any], event: Event[Any]) -> bool:
+        try:
+            return trigger.accepts(event)
+        except ExpressionError as error:
+            self.failed_conditions += 1
+            logger.warning(
+                "if_exp of a trigger of function %r failed on event %r (%s), which therefore does not start it: %s",
+                self.id,
+                event.name,
+                event.id,
+                error.error_type,
+                extra={"function_id": self.id, "event_id": event.id},
+            )
+            return False
 
     @cached_property
     def no_data(self) -> Any:

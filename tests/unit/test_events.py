@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, TypeAdapter
 
+from lambda_durable import Context, Durable
 from lambda_durable.errors import ConfigurationError, DurableError
 from lambda_durable.events import (
     Event,
@@ -362,17 +363,20 @@ class TestTriggerConditions:
         with pytest.raises(ConfigurationError, match=r"(?s)^on_event\('x', if_exp=\): .*Syntax error"):
             on_event("x", if_exp="event.data.n >")
 
-    def test_that_fail_do_not_hold_and_are_logged_without_payload(
+    def test_that_fail_do_not_hold_and_are_counted_and_logged_without_payload(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         def fail(event: Event[Any]) -> bool:
             raise ValueError(event.data)
 
-        with caplog.at_level(logging.WARNING):
-            assert not on_event("x", if_exp=fail).accepts(Event("x", "secret"))
-            assert not on_event("x", if_exp="event.data.n > 1").accepts(Event("x", "secret"))
-            assert not on_event("x", if_exp="event.data + event.name").accepts(Event("x", "secret"))
+        def handler(ctx: Context) -> None: ...
 
+        conditions = [fail, "event.data.n > 1", "event.data + event.name"]
+        function = Durable("app").function("f", [on_event("x", if_exp=each) for each in conditions])(handler)
+        with caplog.at_level(logging.WARNING):
+            assert not function.wants(Event("x", "secret"))
+
+        assert function.failed_conditions == 3
         assert [record.levelname for record in caplog.records] == ["WARNING"] * 3
         assert "ValueError" in caplog.text
         assert "secret" not in caplog.text
