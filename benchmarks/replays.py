@@ -11,6 +11,7 @@ from typing import Any
 from lambda_durable import AsyncContext, Context, Durable, Event
 from lambda_durable.engine.asynchronous import AsyncReplay
 from lambda_durable.engine.journal import Author, Journal, Kind, Partition, Payload, Record, State
+from lambda_durable.engine.replay import Replay
 from lambda_durable.engine.sync import SyncReplay
 from lambda_durable.function import Function
 
@@ -76,15 +77,26 @@ def _records(steps: int) -> dict[str, Record]:
 
 
 def _replay(function: Function[Any, Any], steps: int) -> None:
-    kind = AsyncReplay if function.is_async else SyncReplay
-    journal = Journal([Partition("", _records(steps))])
-    replay: Any = kind(
-        run_id="r", journal=journal, driver=Finished(), started=0, retry=function.retry, focus=""
+    kind: type[Replay] = AsyncReplay if function.is_async else SyncReplay
+    replay = kind(
+        run_id="r",
+        journal_id="r",
+        journal=Journal([Partition("", _records(steps))]),
+        driver=Finished(),
+        started=0,
+        retry=function.retry,
+        focus="",
     )
     event: Event[Any] = Event("bench", {"steps": steps}, id="e", time=datetime(2025, 1, 1, tzinfo=UTC))
     result = replay.run(
         lambda: function.call(
-            event=event, run_id="r", function_id=function.id, attempt=1, started_at=event.time, _logger=None
+            event=event,
+            run_id="r",
+            function_id=function.id,
+            attempt=1,
+            started_at=event.time,
+            _logger=None,
+            _renew=None,
         )
     )
     assert result == steps * (steps - 1) // 2
