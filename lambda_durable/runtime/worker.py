@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config import Retry, StepsPerInvocation
 from ..durations import from_millis, in_millis, to_millis
@@ -49,9 +49,11 @@ from .messages import (
 )
 from .renewal import Renewals, renew
 from .turn import Turn
-from .undoing import Undoing
 from .versions import code_of, gone, is_elsewhere
 from .wakes import send_at
+
+if TYPE_CHECKING:
+    from .undoing import Undoing
 
 MOST_IDLE = 100
 """Invocations in a row that got nowhere before a run is failed: an endless loop costs money."""
@@ -480,6 +482,8 @@ class Worker:
         return function.steps_per_invocation
 
     def _undoing(self, chain: Chain) -> Undoing:
+        from .undoing import Undoing  # with the surveys, 10 ms of a cold start that few runs need
+
         function = self._app.functions.get(chain.header.function_id)
         mode: StepsPerInvocation = "all" if function is None else self._mode(function)
         return Undoing(chain, self._ends, function, mode, self._app.max_output, self._hooks)

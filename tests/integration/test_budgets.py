@@ -1,6 +1,8 @@
 """What a run costs, counted: issue 2, point 4; DESIGN.md, 'The state'."""
 
 import asyncio
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
@@ -592,3 +594,24 @@ def test_a_run_that_waits_for_another_is_looked_after_ever_more_seldom(durable, 
         rt.reconcile()
         rt.advance("0s")
     assert rt.invocations - before <= 40
+
+
+# a cold start
+
+
+def test_a_cold_start_loads_nothing_that_only_some_runs_need():
+    rare = {
+        "aws_encryption_sdk",
+        "celpy",
+        "lambda_durable.ai",
+        "lambda_durable.aws.bedrock",
+        "lambda_durable.encryption",
+        "lambda_durable.engine.survey",
+        "lambda_durable.runtime.undoing",
+    }
+    code = "import sys, lambda_durable, lambda_durable.handler; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "lambda_durable.runtime.worker" in loaded
+    assert rare.isdisjoint(loaded)
