@@ -19,9 +19,9 @@ from ..function import Function
 from ..matching import value_at
 from ..ports import Outgoing, StoredEvent, Waiter, World
 from . import payloads
-from .chain import SKEW
 from .messages import Arrival, Continuation
 from .resolution import end, end_from_outside
+from .wakes import SKEW
 
 PAGE = 50
 """Waits that are ended before what is left is looked at again: whether there is time for more."""

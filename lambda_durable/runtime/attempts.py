@@ -27,9 +27,11 @@ from ..errors import (
 )
 from ..serialization import Codec
 from ..step_info import StepInfo, running_step
-from .chain import SKEW, Chain, Running
+from .chain import Chain
 from .effects import Effects
 from .hooks import Hooks
+from .visit import Running
+from .wakes import SKEW
 
 
 @dataclass(slots=True)

@@ -18,60 +18,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
 
 from ..durations import to_millis
 from ..engine import paths
 from ..engine.code import UNKNOWN, Code
 from ..engine.interrupts import Reload, Stale
 from ..engine.journal import Author, Header, Journal, LogEntry, Partition, Payload, Record
-from ..engine.operations import StepCall
-from ..ports import Delivery, Invocation, Outgoing, World
+from ..ports import Outgoing, World
 from . import payloads
-from .messages import Continuation, Due, Level, tag
+from .messages import Continuation, Due, Level
 from .retention import outlive
-from .wakes import send_at
-
-if TYPE_CHECKING:
-    from .attempts import Attempts
-
-SKEW = 5_000
-"""Milliseconds by which two hosts' clocks may differ."""
-
+from .visit import Visit
+from .wakes import lifetime, send_at
 
 NOBODY = Author(-1, "")
-
-
-class Running(NamedTuple):
-    """A step whose function runs: since when the step is at it (milliseconds), since when this attempt is, and
-    until when it may be (monotonic)."""
-
-    op: StepCall
-    began: int
-    since: float
-    until: float
-
-
-@dataclass(slots=True)
-class Visit:
-    """One invocation's work on one message, across the replays that it takes."""
-
-    delivery: Delivery
-    invocation: Invocation
-    loads: int = 0
-    sent_again: set[str] = field(default_factory=set)  # what it handed out, as it would after a redelivery
-    registered: set[str] = field(default_factory=set)  # waits that others can find for certain
-    running: dict[str, Running] = field(default_factory=dict)
-    longest_step: float = 0.0  # seconds that an attempt took
-    stuck: bool = False  # an attempt whose time was up can't be stopped: nothing may begin beside it
-    stands_for: str | None = None  # the tag of the message that this one replaces
-    has_stand_in: bool = False  # a message follows that replaces this one
-    abandoned: dict[str, tuple[Attempts, Running]] = field(default_factory=dict)  # what may have to be undone
-    missed: bool = False  # the code did not come to a step that is to be undone: all was loaded once more
-
-    @property
-    def tag(self) -> str:
-        return self.stands_for or tag(self.delivery.message_id)
 
 
 @dataclass(slots=True)
@@ -252,7 +212,7 @@ class Chain:
         visit = self.visit
         if visit.delivery.receive_count > 1 and not visit.has_stand_in:
             visit.has_stand_in = True
-            at = self.now() + round(visit.invocation.timeout * 1000) + SKEW
+            at = self.now() + lifetime(visit.invocation)
             body = Continuation.model_validate_json(visit.delivery.body)
             stand_in = body.model_copy(update={"stands_for": self.tag, "due": None})
             name = f"{self.journal_id}/{self.tag}/stand-in/{visit.delivery.receive_count}"
@@ -376,7 +336,7 @@ class Chain:
         now = self.now()
         fire = max(at, now)
         if self.repeats:
-            fire += round(self.visit.invocation.timeout * 1000) + SKEW
+            fire += lifetime(self.visit.invocation)
         self.outlive(fire)
         name = f"{self.journal_id}/{path}/{at}/{due.leaf}/{due.generation}"
         send_at(self.world, due.body(), fire, now=now, name=name, late=self.repeats)

@@ -9,8 +9,8 @@ message, and looked at again when that should have come.
 from __future__ import annotations
 
 from ..engine.journal import Record, RunStatus
-from .chain import SKEW, Chain
-from .wakes import send_at
+from .chain import Chain
+from .wakes import lifetime, send_at
 
 INTERVAL = 15 * 60 * 1000
 """Milliseconds after its start, or after it was looked at, at which a run is looked at."""
@@ -19,7 +19,7 @@ INTERVAL = 15 * 60 * 1000
 def patience(chain: Chain) -> int:
     """Milliseconds in which a living chain writes something: an invocation that dies at once, its message's
     visibility timeout (the Lambda's timeout and a minute), and another invocation."""
-    return 2 * round(chain.visit.invocation.timeout * 1000) + 60_000 + 2 * SKEW
+    return 2 * lifetime(chain.visit.invocation) + 60_000
 
 
 def is_quiet(chain: Chain, target: Record | None) -> bool:

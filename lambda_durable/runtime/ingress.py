@@ -25,14 +25,13 @@ from ..ports import Delivery, Outgoing, StoredEvent, World
 from ..schedules import SCHEDULED
 from . import payloads
 from .arrivals import Arrived, cancelling
-from .chain import SKEW
 from .checks import INTERVAL
 from .hooks import Hooks
 from .large_events import LARGEST, unwrap
 from .messages import FINISH, START, Arrival, Continuation, Due, Invoker, PoisonError, Scheduled, Start, tag
 from .run_ids import run_id
 from .versions import code_of
-from .wakes import send_at
+from .wakes import SKEW, send_at
 
 DEDUPE = 24 * 60 * 60 * 1000
 """Milliseconds from the first event with an id in which a second one starts nothing."""

@@ -28,7 +28,7 @@ from ..function import Function
 from ..serialization import Codec
 from . import children
 from .attempts import Attempts
-from .chain import SKEW, Chain
+from .chain import Chain
 from .checks import look_again
 from .endings import Endings
 from .hooks import Hooks
@@ -37,7 +37,7 @@ from .messages import Due, compensation
 from .renewal import renew
 from .scopes import partitions
 from .turn import Turn
-from .wakes import send_at
+from .wakes import SKEW, send_at
 
 PATIENCE = 60_000
 """Milliseconds after which a run that was invoked, and cancelled since, is looked at again; its end says so."""

@@ -17,10 +17,10 @@ from ..event_json import load_event
 from ..ports import Waiter
 from . import callbacks, children, signals
 from .arrivals import Arrived
-from .chain import SKEW, Chain
+from .chain import Chain
 from .resolution import ended, forget, waiters_of
 from .run_ids import run_id
-from .wakes import send_at
+from .wakes import SKEW, send_at
 
 MOST_TAKEN = 50
 """Events that a wait remembers as those of earlier ones."""

@@ -7,10 +7,18 @@ import math
 from datetime import timedelta
 
 from ..durations import from_millis
-from ..ports import Outgoing, World
+from ..ports import Invocation, Outgoing, World
 
 LONGEST_DELAY = 900
 """Seconds. SQS: DelaySeconds is at most 900; what is due later goes through a schedule."""
+
+SKEW = 5_000
+"""Milliseconds by which two hosts' clocks may differ."""
+
+
+def lifetime(invocation: Invocation) -> int:
+    """Milliseconds after which an invocation of this Lambda that runs now is surely gone."""
+    return round(invocation.timeout * 1000) + SKEW
 
 
 def send_at(world: World, body: str, at: int, *, now: int, name: str, late: bool = False) -> None:

@@ -30,7 +30,7 @@ from ..function import App, Function
 from ..ports import Delivery, Invocation, Outgoing, VersionGoneError, World
 from . import branches, checks, children, ingress
 from .attempts import what_left
-from .chain import SKEW, Chain, Visit
+from .chain import Chain
 from .endings import Endings, too_late
 from .hooks import Hooks
 from .interrupts import ComesAgain, GoOn, Strayed
@@ -50,7 +50,8 @@ from .messages import (
 from .renewal import Renewals, renew
 from .turn import Turn
 from .versions import code_of, gone, is_elsewhere
-from .wakes import send_at
+from .visit import Visit
+from .wakes import lifetime, send_at
 
 if TYPE_CHECKING:
     from .undoing import Undoing
@@ -105,7 +106,7 @@ class Worker:
         if delivery.receive_count == 1 or delivery.first_received is None:
             return False
         age = to_millis(self._world.clock.now()) - delivery.first_received
-        return age < invocation.timeout * 1000 + SKEW
+        return age < lifetime(invocation)
 
     def _start(self, message: Start, delivery: Delivery, invocation: Invocation) -> None:
         if message.pin is not None and message.pin != self._world.versions.present:

@@ -1,0 +1,45 @@
+"""A visit: one invocation's work on one message, across the replays that it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..engine.operations import StepCall
+from ..ports import Delivery, Invocation
+from .messages import tag
+
+if TYPE_CHECKING:
+    from .attempts import Attempts
+
+
+class Running(NamedTuple):
+    """A step whose function runs: since when the step is at it (milliseconds), since when this attempt is, and
+    until when it may be (monotonic)."""
+
+    op: StepCall
+    began: int
+    since: float
+    until: float
+
+
+@dataclass(slots=True)
+class Visit:
+    """One invocation's work on one message, across the replays that it takes."""
+
+    delivery: Delivery
+    invocation: Invocation
+    loads: int = 0
+    sent_again: set[str] = field(default_factory=set)  # what it handed out, as it would after a redelivery
+    registered: set[str] = field(default_factory=set)  # waits that others can find for certain
+    running: dict[str, Running] = field(default_factory=dict)
+    longest_step: float = 0.0  # seconds that an attempt took
+    stuck: bool = False  # an attempt whose time was up can't be stopped: nothing may begin beside it
+    stands_for: str | None = None  # the tag of the message that this one replaces
+    has_stand_in: bool = False  # a message follows that replaces this one
+    abandoned: dict[str, tuple[Attempts, Running]] = field(default_factory=dict)  # what may have to be undone
+    missed: bool = False  # the code did not come to a step that is to be undone: all was loaded once more
+
+    @property
+    def tag(self) -> str:
+        return self.stands_for or tag(self.delivery.message_id)
