@@ -262,12 +262,14 @@ class Undoing:
 
     def _is_expected(self, error: Exception) -> bool:
         """Whether it is what the code fails with once it has come as far as it did."""
+        if isinstance(error, DeterminismError):
+            return False  # the code comes no further than that, whatever the run failed with
         failed = self.chain.header.error
         return isinstance(error, StepError) or (failed is not None and failed.type == type_name(type(error)))
 
     def _why_gone(self, path: str, error: Exception | None) -> str:
         what = f"step {path!r} of run {self.chain.header.run_id} was not undone"
-        help_ = "undo it by hand, or rerun the run on code that has it"
+        help_ = "undo it by hand, and keep what undoes a step until the runs that began with it are over"
         if self.function is None:
             function_id = self.chain.header.function_id
             return f"{what}: this app has no function {function_id!r}; was it renamed or removed? {help_}"

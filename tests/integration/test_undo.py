@@ -539,6 +539,33 @@ def test_an_undo_whose_code_is_gone_is_seen_and_the_others_still_run(durable, ap
         assert "no longer calls it, or gives it no undo=" in ended.steps[gone].error.message
 
 
+def test_code_that_no_longer_fits_the_journal_says_why_nothing_behind_that_is_undone(durable, app, hotel):
+    f = a_sync(app, hotel)
+    rt = durable(app)
+    rt.stub("last", lambda: 1 / 0)
+    run = rt.start(f)
+    rt.advance("1s")
+
+    after = Durable("app", retry=app.retry)
+
+    @after.function("f", on_event("go"))
+    def newer(ctx: Context) -> None:
+        ctx.step.options(undo=hotel.cancel).run("one", hotel.book, 1)
+        ctx.step.sleep("between", "1s")
+        ctx.step.group("inner", lambda: ctx.step.options(undo=hotel.cancel).run("four", hotel.book, 4))
+
+    rt.deploy(after)
+    rt.drain()
+    ended = rt.get(run.run_id)
+    assert ended.error.type == "lambda_durable.errors.DeterminismError"
+    assert ended.steps["undo/one"].status == "completed"
+    message = ended.steps["undo/inner/four"].error.message
+    assert (
+        "the code fails before it comes to the step, with DeterminismError: step 'between' is a sleep"
+        in message
+    )
+
+
 def test_a_function_that_is_gone_is_seen(durable, app, hotel):
     rt = durable(app)
     f = a_sync(app, hotel)
