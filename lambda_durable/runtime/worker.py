@@ -237,9 +237,7 @@ class Worker:
         if message.check and visit.loads == 1 and not checks.is_quiet(chain, target):
             return None
         if message.idle >= MOST_IDLE:
-            self._fail(
-                chain, f"{MOST_IDLE} invocations in a row made no progress; the last waited for {message.due}"
-            )
+            self._fail(chain, _why_idle(message, header))
             return None
         return chain if self._is_due(chain, target) else None
 
@@ -503,3 +501,12 @@ def _until(invocation: Invocation) -> float:
 
 def _outcomes(chain: Chain) -> int:
     return chain.journal.partitions[""].outcomes(chain.now())
+
+
+def _why_idle(message: Continuation, header: Header) -> str:
+    why = f"{MOST_IDLE} invocations in a row made no progress"
+    if message.due is not None:
+        return f"{why}; the last waited for {message.due.path!r}"
+    if header.renewal is not None:
+        return f"{why}: does it continue as new for ever, with no step, sleep or wait in between?"
+    return why
