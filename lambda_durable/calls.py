@@ -140,7 +140,7 @@ def step_call(
 ) -> StepCall:
     fn, options = plain_function(_callable(id, fn), options)
     if sync:
-        _refuse_async(id, fn)
+        refuse_async(id, fn)
     scope = scope or scope_here()
     undo = options.undoing(id, scope)
     path, index = scope.name(id, kind)
@@ -230,7 +230,7 @@ def group(
     _callable(id, fn)
     options.refuse_undo(f"step.group({id!r})")
     if sync:
-        _refuse_async(id, fn)
+        refuse_async(id, fn)
     scope = scope_here()
     path, index = scope.name(id, Kind.GROUP)
     return Group(
@@ -251,7 +251,7 @@ def parallel(
     options.refuse_undo(f"step.parallel({id!r})")
     for body in bodies:
         _callable(id, body)
-        _refuse_async(id, body)
+        refuse_async(id, body)
     keys = [str(index) for index in range(len(bodies))]
     return _fan_out(Kind.PARALLEL, Options(), id, keys, bodies, bodies, max_concurrency)
 
@@ -273,7 +273,7 @@ def fan_out(
         plain_function(_callable(id, fn), options) if kind is Kind.MAP else (_callable(id, fn), options)
     )
     if sync:
-        _refuse_async(id, fn)
+        refuse_async(id, fn)
     if kind is Kind.MAP_GROUP:
         options.refuse_undo(f"step.map_group({id!r})")
     listed = list(items)
@@ -358,7 +358,7 @@ def is_async(fn: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004
 
 
-def _refuse_async(id: object, fn: Callable[..., Any]) -> None:
+def refuse_async(id: object, fn: Callable[..., Any]) -> None:
     if is_async(fn):
         raise ConfigurationError(
             f"step {id!r} got an async function in a sync handler, which cannot await it; make the handler "

@@ -27,6 +27,8 @@ def parse_duration(value: object, what: str) -> timedelta:
         duration = value
     elif isinstance(value, str):
         if not _WHOLE.fullmatch(value):
+            if value.startswith("-") and _WHOLE.fullmatch(value[1:]):
+                raise ConfigurationError(f"{what}: a duration cannot be negative, and this is {value!r}")
             raise ConfigurationError(f'{what}: {value!r} is no duration; write "90s", "15m", "1h30m" or "3d"')
         try:
             parts = (timedelta(**{_UNITS[unit]: float(number)}) for number, unit in _PART.findall(value))

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal, Protocol
 
 from .callbacks import LONGEST_PATH, Address, Callback, token_of
-from .calls import Adapted, Options, step_call, with_options
+from .calls import Adapted, Options, refuse_async, step_call, with_options
 from .durations import Duration, from_millis, in_millis, parse_duration
 from .engine.journal import Kind
 from .engine.operations import CallbackWait, Invoke, Outside, StepCall, Wait
 from .engine.scope import scope_here
-from .errors import CallbackError, ConfigurationError, SerializationError
+from .errors import (
+    CallbackError,
+    ConfigurationError,
+    EventDataError,
+    SerializationError,
+    StepError,
+    type_name,
+)
 from .event_json import load_event
 from .events import LONGEST_NAME, Event
 from .matching import check_condition, check_match, value_at
@@ -55,11 +63,12 @@ def wait_for_event(
 ) -> Wait:
     what = f"step.wait_for_event({id!r})"
     options.refuse_undo(what)
-    names = (event,) if isinstance(event, str) else tuple(event)
+    names = tuple(event) if isinstance(event, Sequence) and not isinstance(event, str) else (event,)
     if not names or not all(isinstance(name, str) and 1 <= len(name) <= LONGEST_NAME for name in names):
         raise ConfigurationError(
             f"{what}: an event's name has 1 to {LONGEST_NAME} characters, and this is {event!r}"
         )
+    options = _with_model(options, model, what)
     check_condition(if_exp, f"{what}, if_exp=")
     check_match(match, f"{what}, match=")
     scope = scope_here()
@@ -73,7 +82,7 @@ def wait_for_event(
         scope=scope,
         index=index,
         give_up_at=give_up_at,
-        read=functools.partial(_read_event, model),
+        read=functools.partial(_read_event, options.model, path),
         names=tuple(dict.fromkeys(names)),
         match_path=match or "",
         match=value,
@@ -126,7 +135,7 @@ def wait_for_callback(
         raise ConfigurationError(
             f"{what}: heartbeat={heartbeat!r} is longer than timeout={timeout!r}, so none could ever be missed"
         )
-    options = with_options(options, model=model)
+    options = _with_model(options, model, what)
     scope = scope_here()
     path, index = scope.name(id, Kind.WAIT_FOR_CALLBACK)
     if len(path.encode()) > LONGEST_PATH:
@@ -148,6 +157,8 @@ def wait_for_callback(
     if submit is not None:
         plain = replace(options, model=None)
         inner = scope.replay.scope(path, scope.now)
+        if sync:
+            refuse_async(f"{path}/{SUBMIT}", submit)
         op.submit = step_call(plain, SUBMIT, submit, (), {}, sync=sync, scope=inner)
         op.submit.call = Adapted(op.submit.call, functools.partial(_submit, op))
     return op
@@ -165,7 +176,8 @@ def _read_callback(model: Any, path: str, text: str) -> Any:
     try:
         return (codec() if model is None else codec(model)).decode(text)
     except SerializationError as error:
-        raise CallbackError(f"what it was completed with is refused: {error.message}", step_id=path) from None
+        why = f"what it was completed with is not what model= says: {error.message}"
+        raise CallbackError(why, step_id=path) from None
 
 
 def _positive(duration: Duration, what: str) -> int:
@@ -193,7 +205,8 @@ def invoke(
             f'{what}: on_parent_end= is "cancel" or "leave", and this is {on_parent_end!r}'
         )
     give_up_at: Callable[[int], int | None] = _after(timeout, what) if timeout is not None else _never
-    plain = plain_data(getattr(function, "no_data", {}) if data is None else data)
+    with _naming(f"the data of {what}"):
+        plain = plain_data(getattr(function, "no_data", {}) if data is None else data)
     output = codec() if isinstance(function, str) else function.codec
     scope = scope_here()
     undo = options.undoing(id, scope)
@@ -220,8 +233,10 @@ def _never(_: int) -> None:
 
 
 def send_signal(options: Options, id: object, signal: str, data: Any) -> StepCall:
-    _check_signal(signal, f"step.send_signal({id!r})")
-    text = signal_text(signal, data)
+    what = f"step.send_signal({id!r})"
+    _check_signal(signal, what)
+    with _naming(f"the data of {what}"):
+        text = signal_text(signal, data)
     return _effect(options, id, Kind.SEND_SIGNAL, lambda outside: outside.send_signal(signal, text))
 
 
@@ -264,7 +279,7 @@ def _effect(options: Options, id: object, kind: Kind, outside: Callable[[Outside
         scope=scope,
         index=index,
         call=_nothing,
-        retry=scope.replay.retry,
+        retry=options.retry or scope.replay.retry,
         codec=codec(),
         outside=outside,
         undo=undo,
@@ -275,6 +290,22 @@ def _effect(options: Options, id: object, kind: Kind, outside: Callable[[Outside
 
 def _nothing() -> None:
     """What a step of the runtime's own calls of the user's."""
+
+
+def _with_model(options: Options, model: Any, what: str) -> Options:
+    try:
+        return with_options(options, model=model)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{what}, {error}") from None
+
+
+@contextmanager
+def _naming(what: str) -> Iterator[None]:
+    """Says of a value that can't be kept what it was to be."""
+    try:
+        yield
+    except SerializationError as error:
+        raise SerializationError(f"{what}: {error.message}") from None
 
 
 def _after(timeout: Duration, what: str) -> Callable[[int], int]:
@@ -289,8 +320,14 @@ def _check_signal(signal: object, what: str) -> None:
         )
 
 
-def _read_event(model: Any, text: str) -> Event[Any] | None:
+def _read_event(model: Any, path: str, text: str) -> Event[Any] | None:
     if text == "null":
         return None
     event = load_event(text)
-    return event if model is None else replace(event, data=codec(model).decode(json.dumps(event.data)))
+    if model is None:
+        return event
+    try:
+        return replace(event, data=codec(model).decode(json.dumps(event.data)))
+    except SerializationError as error:
+        why = f"the data of event {event.name!r} ({event.id}) is not what model= says: {error.message}"
+        raise StepError(why, step_id=path, error_type=type_name(EventDataError)) from None

@@ -158,3 +158,16 @@ def test_bad_input_is_an_error_at_the_call(durable, items, message):
             ctx.step.transact("t", *items)
 
     assert durable(app).run(f).status == "completed"
+
+
+def test_what_is_wrong_with_the_request_is_tried_again_as_the_step_says(durable):
+    app = Durable("bank", retry=Retry.fixed("1s", 3))
+
+    @app.function("f")
+    def f(ctx: Context) -> None:
+        ctx.step.options(retry=Retry.never()).transact("add", add("ann", 1))
+
+    run = durable(app).run(f)  # there is no such table
+
+    assert run.status == "failed"
+    assert run.steps["add"].attempts == 1

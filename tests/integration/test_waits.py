@@ -14,8 +14,10 @@ from lambda_durable import (
     Durable,
     Event,
     Retry,
+    SerializationError,
     Signal,
     SignalConflictError,
+    StepError,
     on_event,
 )
 from lambda_durable.testing import Faults, LocalRuntime
@@ -153,6 +155,38 @@ def test_the_event_comes_as_its_model(durable, app):
     rt.drain()
 
     assert rt.get(run_id).output == 3
+
+
+def test_the_model_of_an_event_can_be_an_option_of_the_step(durable, app):
+    @app.function("f", on_event("ordered"))
+    def f(ctx: Context) -> int:
+        paid = ctx.step.options(model=Payment).wait_for_event("wait", "paid", timeout="1h")
+        assert paid is not None
+        return paid.data.amount
+
+    rt, run_id = begin(durable, app)
+    rt.send(Event("paid", Payment(order="x", amount=3)))
+    rt.drain()
+
+    assert rt.get(run_id).output == 3
+
+
+def test_an_event_that_the_model_refuses_is_a_step_error_that_names_it(durable, app):
+    @app.function("f", on_event("ordered"))
+    def f(ctx: Context) -> object:
+        try:
+            ctx.step.wait_for_event("wait", "paid", timeout="1h", model=Payment)
+        except StepError as error:
+            return [error.step_id, error.error_type, error.message, ctx.step.run("after", int)]
+
+    rt, run_id = begin(durable, app)
+    rt.send(Event("paid", {"order": "x", "amount": "much"}, id="e-1"))
+    rt.drain()
+
+    step, kind, message, _ = rt.get(run_id).output
+    assert (step, kind) == ("wait", "lambda_durable.errors.EventDataError")
+    assert message.startswith("the data of event 'paid' (e-1) is not what model= says:")
+    assert "amount: Input should be a valid integer" in message
 
 
 def test_a_wait_beside_a_step_and_a_sleep(durable, app):
@@ -431,14 +465,20 @@ def test_a_time_out_that_comes_too_late_leaves_the_run_alone(durable):
     [
         (lambda step: step.wait_for_event("w", "", timeout="1h"), "an event's name has 1 to 255"),
         (lambda step: step.wait_for_event("w", [], timeout="1h"), "an event's name has 1 to 255"),
+        (lambda step: step.wait_for_event("w", 3, timeout="1h"), "an event's name has 1 to 255"),
+        (lambda step: step.wait_for_event("w", ["x", 3], timeout="1h"), "an event's name has 1 to 255"),
         (lambda step: step.wait_for_event("w", "x", timeout=5), "a number says nothing of its unit"),
         (lambda step: step.wait_for_event("w", "x", timeout=timedelta(-1)), "cannot be negative"),
+        (lambda step: step.wait_for_event("w", "x", timeout="-1h"), "cannot be negative"),
+        (lambda step: step.wait_for_event("w", "x", timeout="1h", model="Payment"), "takes the type"),
         (lambda step: step.wait_for_event("w", "x", timeout="1h", if_exp="async.data ="), "if_exp="),
         (lambda step: step.wait_for_event("w", "x", timeout="1h", if_exp=len), "is CEL over"),
         (lambda step: step.wait_for_event("w", "x", timeout="1h", match="1 + 1"), "a path whose value"),
         (lambda step: step.wait_for_signal("w", "", timeout="1h"), "a signal's name has 1 to 255"),
         (lambda step: step.wait_for_signal("w", "x", timeout="1h", on_conflict="?"), "on_conflict="),
         (lambda step: step.send_event("w", "x"), "takes events"),
+        (lambda step: step.send_signal("w", "x", object()), "the data of step.send_signal('w')"),
+        (lambda step: step.invoke("w", "x", object()), "the data of step.invoke('w')"),
     ],
 )
 def test_bad_input_is_an_error_at_the_call(durable, call, message):
@@ -449,7 +489,7 @@ def test_bad_input_is_an_error_at_the_call(durable, call, message):
     def f(ctx: Context) -> None:
         try:
             call(ctx.step)
-        except ConfigurationError as error:
+        except (ConfigurationError, SerializationError) as error:
             seen.append(str(error))
 
     durable(app).run(f)
