@@ -17,6 +17,10 @@ START = ":start"
 """The made-up path, in a message's `due`, of a run's start; in a user's id `:` is escaped."""
 
 
+FAILURE = ":failure"
+"""The made-up path, in a message's `due`, of the handler's own failed attempt."""
+
+
 class PoisonError(Exception):
     """A message that no retry can make sense of; its text is the reason."""
 

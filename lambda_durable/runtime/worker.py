@@ -4,54 +4,36 @@ back."""
 from __future__ import annotations
 
 import logging
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..config import Retry, StepsPerInvocation
-from ..durations import from_millis, in_millis, to_millis
+from ..config import StepsPerInvocation
+from ..durations import to_millis
 from ..engine import paths
-from ..engine.asynchronous import AsyncReplay
 from ..engine.code import Code
-from ..engine.interrupts import Broken, Reload, Renewed, Stale, Suspend, Swallowed
-from ..engine.journal import Failure, Header, Journal, Partition, Record, RunStatus
-from ..engine.replay import Replay
-from ..engine.sync import SyncReplay
-from ..errors import (
-    ConfigurationError,
-    DurableError,
-    ErrorInfo,
-    EventDataError,
-    RunTimeoutError,
-    StepError,
-)
-from ..event_json import load_event
-from ..events import Event
+from ..engine.interrupts import Broken, Reload, Stale, Suspend
+from ..engine.journal import Header, Journal, Partition, RunStatus
+from ..errors import ConfigurationError, ErrorInfo, RunTimeoutError
 from ..function import App, Function
 from ..ports import Delivery, Invocation, Outgoing, VersionGoneError, World
-from . import branches, checks, children, ingress
-from .attempts import what_left
+from . import checks, children, ingress, staleness
 from .chain import Chain
 from .endings import Endings, too_late
 from .hooks import Hooks
-from .interrupts import ComesAgain, GoOn, Strayed
-from .logs import HandlerLog
+from .interrupts import ComesAgain, GoOn
 from .messages import (
-    FINISH,
-    START,
     Arrival,
     Continuation,
-    Due,
     PoisonError,
     Scheduled,
     Start,
     compensation,
     parse,
 )
-from .renewal import Renewals, renew
-from .turn import Turn
+from .renewal import Renewals
+from .replaying import Replaying
 from .versions import code_of, gone, is_elsewhere
 from .visit import Visit
-from .wakes import lifetime, send_at
+from .wakes import lifetime
 
 if TYPE_CHECKING:
     from .undoing import Undoing
@@ -60,9 +42,6 @@ MOST_IDLE = 100
 """Invocations in a row that got nowhere before a run is failed: an endless loop costs money."""
 
 MOST_RELOADS = 50
-
-FAILURE = ":failure"
-"""The made-up path of the handler's own failed attempt, in a message's `due`; in a user's id `:` is escaped."""
 
 logger = logging.getLogger(__name__)
 
@@ -231,7 +210,7 @@ class Worker:
         if not compensates and (why := too_late(chain)) is not None:
             self._ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(RunTimeoutError(why)))
             return None
-        target = self._target(chain)
+        target = staleness.target(chain)
         if message.forced:
             chain.force(target)
         if message.check and visit.loads == 1 and not checks.is_quiet(chain, target):
@@ -239,7 +218,7 @@ class Worker:
         if message.idle >= MOST_IDLE:
             self._fail(chain, _why_idle(message, header))
             return None
-        return chain if self._is_due(chain, target) else None
+        return chain if staleness.is_due(chain, target) else None
 
     def _code(self, header: Header) -> Code:
         return code_of(self._world, self._app.functions.get(header.function_id))
@@ -258,78 +237,6 @@ class Worker:
             self._ends.end(chain, RunStatus.FAILED, error=gone(header))
             return True
 
-    def _is_due(self, chain: Chain, record: Record | None) -> bool:
-        """Whether there is something to do for a message now. `record` is that of its branch or leaf."""
-        message, due = chain.message, chain.message.due
-        if record is not None and record.final:
-            self._already_ended(chain, record)
-            return False
-        if (
-            record is not None
-            and record.author.tag != chain.tag
-            and record.author.generation >= message.generation
-        ):
-            return False  # another message has made an attempt since this one was sent
-        if due is None:
-            return True
-        at = self._due_at(chain, due)
-        if at is None or (at != due.at and not self._put_off(chain, due.path)):
-            return not self._was_done_by_another(chain, due.path)
-        if at <= chain.now():
-            return True
-        chain.repeats = False  # a wake that came early goes back, and is still the only one
-        chain.wake(due.path, at, message=chain.once_more())
-        return False
-
-    def _target(self, chain: Chain) -> Record | None:
-        """The record of the branch or leaf that a message is about."""
-        return self._record(chain, chain.focus) if chain.focus else None
-
-    def _record(self, chain: Chain, target: str) -> Record | None:
-        scope = paths.parent(target)
-        partition = chain.journal.partitions.get(scope)
-        if partition is not None:
-            return partition.records.get(target)
-        record = self._world.store.get_record(chain.journal_id, target)
-        if record is not None:
-            chain.note(record)
-        return record
-
-    def _due_at(self, chain: Chain, due: Due) -> int | None:
-        if due.path == FAILURE:
-            failure = chain.journal.partitions[""].failure
-            return failure.wake_at if failure is not None else None
-        if due.path == START:
-            return chain.header.starts
-        if due.path == FINISH:
-            return chain.header.finish_by
-        record = self._record(chain, due.path)
-        return record.wake_at if record is not None and not record.final else None
-
-    def _put_off(self, chain: Chain, path: str) -> bool:
-        """Whether it is a wait that this wake alone is for, and that lasts longer since it had a heartbeat."""
-        if path not in chain.journal.dispatched:
-            return False
-        record = self._record(chain, path)
-        return record is not None and record.waits is not None
-
-    def _was_done_by_another(self, chain: Chain, path: str) -> bool:
-        """Whether another message has made the attempt that this one was for, or somebody outside has ended the
-        wait whose time is over: that one sees to it that the run goes on."""
-        record = None if path.startswith(":") else self._record(chain, path)
-        if record is None or record.author.tag == chain.tag:
-            return False
-        return record.final or (record.wake_at is not None and record.waits is None)
-
-    def _already_ended(self, chain: Chain, record: Record) -> None:
-        """A branch or leaf has its outcome. If this very message brought it, its work ends with what comes
-        after; if another one did, that one sees to it."""
-        if not chain.answers_for(record.author):
-            return
-        message = branches.after(chain, record)
-        if message is not None:
-            raise GoOn(message)
-
     # -- working -------------------------------------------------------------------------------------
 
     def _work(self, chain: Chain) -> None:
@@ -341,139 +248,15 @@ class Worker:
         if function is None:
             self._fail(chain, f"this app has no function {header.function_id!r}; was it renamed or removed?")
             return
-        text = chain.read(header.event)
-        try:
-            event = function.validate(load_event(text))
-        except EventDataError as error:
-            self._ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(error))
-            return
-        if chain.repeats:
-            children.give_up_again(chain)
-        turn = Turn(chain, self._mode(function), self._app.max_output, self._hooks)
-        kind: type[Replay] = AsyncReplay if function.is_async else SyncReplay
-        replay = kind(
-            run_id=header.run_id,
-            journal_id=header.journal_id,
-            journal=chain.journal,
-            driver=turn,
-            started=header.begun,
-            retry=function.retry,
-            focus=turn.focus,
-            began_on=header.code,
-            code=chain.code,
-        )
-        replay.event = load_event(text)  # one of its own: a model may share what it was made of
-        self._replay(chain, function, replay, event, turn)
-
-    def _replay(
-        self, chain: Chain, function: Function[Any, Any], replay: Replay, event: Event[Any], turn: Turn
-    ) -> None:
-        log = HandlerLog(replay, function.id)
-        attempt = self._attempt(chain)
-        call = partial(
-            function.call,
-            event=event,
-            run_id=chain.header.run_id,
-            function_id=function.id,
-            attempt=attempt,
-            started_at=from_millis(chain.header.created),
-            _logger=log.logger,
-            _renew=partial(renew, function, replay, self._app.max_output),
-        )
-        try:
-            result = self._hooks.around_handler(chain.header, event, partial(replay.run, call))
-        except Renewed as renewed:
-            log.flush()
-            if replay.focus:
-                raise GoOn(branches.home(chain)) from None
-            chain.visit.running.clear()  # what still runs belongs to a journal that nobody will read
-            self._settle(chain, replay)
-            self._renewals.renew(chain, renewed.event)
-        except Swallowed as swallowed:
-            self._ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(swallowed.error()))
-        except Strayed as strayed:
-            self._strayed(chain, function.retry, strayed.error)
-        except Exception as error:
-            log.flush()
-            turn.attempts.drain()  # what a retry would start again
-            if not replay.focus:
-                self._handler_failed(chain, replay, function.retry, error)
-            elif isinstance(error, StepError):
-                raise GoOn(branches.home(chain)) from None
-            else:
-                self._strayed(chain, function.retry, error)
-        else:
-            log.flush()
-            if replay.focus:
-                raise GoOn(branches.home(chain))
-            turn.attempts.abandon()
-            self._handler_ended(chain, replay, function, result)
-
-    def _attempt(self, chain: Chain) -> int:
-        failure = chain.journal.partitions[""].failure
-        return failure.attempts + 1 if failure is not None and failure.seen == _outcomes(chain) else 1
-
-    # -- the handler's end ---------------------------------------------------------------------------
-
-    def _handler_ended(self, chain: Chain, replay: Replay, function: Function[Any, Any], result: Any) -> None:
-        self._settle(chain, replay)
-        try:
-            text = function.codec.encode(result)
-            output = chain.keep(text, f"the output of function {function.id!r}", limit=self._app.max_output)
-        except StepError as error:
-            self._ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(error))
-            return
-        unused = chain.journal.partitions[""].records.keys() - replay.top.called
-        self._ends.end(chain, RunStatus.COMPLETED, output=output, unused=tuple(sorted(unused)))
-
-    def _handler_failed(self, chain: Chain, replay: Replay, retry: Retry, error: Exception) -> None:
-        """Code between steps raised: it is tried again, unless the error says that this is useless."""
-        error = what_left(error)
-        attempt = self._attempt(chain)
-        if isinstance(error, DurableError) or attempt >= retry.max_attempts or not retry.wants(error):
-            self._settle(chain, replay)
-            info = ErrorInfo.of(error)
-            self._ends.end(
-                chain,
-                RunStatus.FAILED,
-                error=info if info.step_id else info.model_copy(update={"attempts": attempt}),
-            )
-            return
-        chain.lead(replay.undecided())
-        delay = retry.delay(attempt, f"{chain.journal_id}/{FAILURE}/{attempt}/{_outcomes(chain)}")
-        wake_at = chain.now() + in_millis(delay)
-        failure = Failure(
-            attempts=attempt,
-            seen=_outcomes(chain),
-            error=ErrorInfo.of(error),
-            wake_at=wake_at,
-            author=chain.author,
-        )
-        chain.leave_a_stand_in()
-        self._world.store.save_failure(chain.journal_id, failure)
-        chain.progressed = True
-        chain.wake(FAILURE, wake_at, message=chain.once_more())
-
-    def _strayed(self, chain: Chain, retry: Retry, error: Exception) -> None:
-        """The code around a branch or step that was handed out raised before it came to it. It is tried
-        again; in the end the run fails, since its handler can't be replayed."""
-        message = chain.message
-        attempt = message.failures + 1
-        if isinstance(error, DurableError) or attempt >= retry.max_attempts or not retry.wants(error):
-            self._ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(error, attempts=attempt))
-            return
-        again = chain.once_more(failures=attempt)
-        delay = retry.delay(attempt, f"{chain.journal_id}/{message.leaf or message.scope}/{attempt}")
-        now = chain.now()
-        at = now + in_millis(delay)
-        name = f"{chain.journal_id}/{message.scope}/{message.leaf}/{message.generation}/{attempt}"
-        send_at(self._world, again.body(), at, now=now, name=name)
-
-    def _settle(self, chain: Chain, replay: Replay) -> None:
-        """Before a run ends: how it does is the same for whoever gets here, once the order is agreed."""
-        order = replay.undecided()
-        if order:
-            chain.lead(order)
+        Replaying(
+            chain,
+            self._ends,
+            self._renewals,
+            function,
+            self._mode(function),
+            self._app.max_output,
+            self._hooks,
+        ).go_on()
 
     def _mode(self, function: Function[Any, Any]) -> StepsPerInvocation:
         if self._steps_per_invocation is not None:
@@ -497,10 +280,6 @@ class Worker:
 def _until(invocation: Invocation) -> float:
     """Until when (monotonic) work may go on that can be handed over."""
     return invocation.deadline - invocation.timeout / 2
-
-
-def _outcomes(chain: Chain) -> int:
-    return chain.journal.partitions[""].outcomes(chain.now())
 
 
 def _why_idle(message: Continuation, header: Header) -> str:
