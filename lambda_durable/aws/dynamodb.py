@@ -15,9 +15,9 @@ from ..engine.journal_ids import run_of
 from ..engine.paths import parent
 from ..errors import RunNotFoundError, TransactionError
 from ..ports import Lane, StoredEvent
-from . import items, keys
+from . import headers, items, keys
 from . import lanes as moves
-from .items import number, text
+from .attributes import number, text
 from .table import (
     CHECKS_INDEX,
     EVENT_SHARDS,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         TransactWriteItemTypeDef,
     )
 
-    from .items import Item
+    from .attributes import Item
 
 # What has to be there for a write to happen.
 NOTHING_IS_THERE = "attribute_not_exists(pk)"
@@ -102,8 +102,8 @@ class DynamoStore(WaitStore):
 
     def create_run(self, header: Header) -> Header | None:
         expiry = self._expiry(header.starts)
-        found = self._put(items.header_item(header, expiry), NOTHING_IS_THERE)
-        return None if found is None else items.header(found)
+        found = self._put(headers.header_item(header, expiry), NOTHING_IS_THERE)
+        return None if found is None else headers.header(found)
 
     def load_run(self, run_id: str) -> tuple[Header, Partition] | None:
         if run_of(run_id) != run_id:
@@ -116,13 +116,13 @@ class DynamoStore(WaitStore):
         top = next(found, None)
         if top is None or top["sk"]["S"] != keys.HEADER:
             return None
-        header = self._known(items.header(top))
+        header = self._known(headers.header(top))
         over = header.renewal is not None
         return header, Partition("") if over else items.partition(found, "")
 
     def get_header(self, run_id: str) -> Header | None:
         found = self._get(keys.run(run_id), keys.HEADER)
-        return self._known(items.header(found)) if found else None
+        return self._known(headers.header(found)) if found else None
 
     def _known(self, header: Header) -> Header:
         if not header.status.ended and header.expires is not None:
@@ -147,14 +147,14 @@ class DynamoStore(WaitStore):
             condition=RUNNING,
             returning="ALL_NEW",
         )
-        return items.header(found) if found else None
+        return headers.header(found) if found else None
 
     def begin_undo(self, header: Header) -> Header | None:
         condition = RUNNING_OR_CANCELLING if header.ends_as is RunStatus.CANCELLED else RUNNING
         return self._change_status(header, condition)
 
     def _change_status(self, header: Header, condition: str, *, remove: str = "") -> Header | None:
-        change = items.ending(header)
+        change = headers.ending(header)
         values = {f":{name}": value for name, value in change.items()}
         for status in (RunStatus.RUNNING, RunStatus.CANCELLING, RunStatus.COMPENSATING):
             if f":{status.value}" in condition:
@@ -171,13 +171,13 @@ class DynamoStore(WaitStore):
             return None
         if not found:
             raise RunNotFoundError(f"run {header.run_id!r} cannot become {header.status}: it has no header")
-        return items.header(found)
+        return headers.header(found)
 
     def renew_run(self, before: Header, header: Header) -> Header | None:
-        new, gone = items.event_change(header.event)
+        new, gone = headers.event_change(header.event)
         assert header.renewal is not None
         expires = max((before.expires or 0) // 1000, self._expiry())
-        new |= {**items.renewal(header.renewal), **items.code(header), "x": number(expires)}
+        new |= {**headers.renewal(header.renewal), **headers.code(header), "x": number(expires)}
         if header.check_at is not None and header.check_at != before.check_at:
             new["ks"] = number(header.check_at)
         number_of, numbered = _journal(before)
@@ -192,7 +192,7 @@ class DynamoStore(WaitStore):
             },
             condition=f"{RUNNING} AND {number_of}",
         )
-        return None if renewed else items.header(found)
+        return None if renewed else headers.header(found)
 
     def begin_cancel(self, run_id: str) -> Header | None:
         _, found = self._update(
@@ -203,7 +203,7 @@ class DynamoStore(WaitStore):
             condition=RUNNING,
             returning="ALL_OLD",
         )
-        return items.header(found) if found else None
+        return headers.header(found) if found else None
 
     def runs(
         self,
@@ -241,7 +241,7 @@ class DynamoStore(WaitStore):
 
         shards = [index_partition(id, shard) for id in dict.fromkeys(function_ids) for shard in range(SHARDS)]
         newest_first = merge(*map(listed, shards), key=lambda item: item["gs"]["S"], reverse=True)
-        return map(items.header, newest_first)
+        return map(headers.header, newest_first)
 
     # Looking after runs
 
@@ -254,7 +254,7 @@ class DynamoStore(WaitStore):
                 "ExpressionAttributeValues": {":kp": text(checks_partition(shard)), ":now": number(now)},
                 "Limit": LIST_PAGE,
             }
-            yield from map(items.due_check, self._query(request))
+            yield from map(headers.due_check, self._query(request))
 
     def move_check(self, run_id: str, to: int, *, seen: int | None = None, only_sooner: bool = False) -> bool:
         condition, values = TO_BE_CHECKED, {":to": number(to)}

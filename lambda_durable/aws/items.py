@@ -32,25 +32,19 @@ Times are epoch milliseconds unless it says otherwise. Unknown attributes are ig
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
-from ..engine.code import UNKNOWN, Code
+from ..engine.code import Code
 from ..engine.journal import (
-    Author,
     Claim,
     Failure,
     FanPlan,
-    Header,
     Kind,
     LogEntry,
-    Parent,
     Partition,
     Payload,
     Record,
-    Renewal,
-    RunStatus,
     State,
     Undoable,
     WaitPlan,
@@ -58,75 +52,29 @@ from ..engine.journal import (
 from ..errors import ErrorInfo
 from ..ports import StoredEvent
 from . import keys
-from .table import (
-    EVENT_SHARDS,
-    checks_partition,
-    events_partition,
-    index_partition,
-    index_sort,
-    shard_of,
+from .attributes import (
+    error_json,
+    from_json,
+    integer,
+    number,
+    put_payload,
+    read_author,
+    read_error,
+    read_payload,
+    read_text,
+    read_texts,
+    text,
+    texts,
+    to_json,
 )
+from .table import EVENT_SHARDS, events_partition, index_sort, shard_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
-    Item = dict[str, AttributeValueTypeDef]
-
-# The index of runs leaves out who started a run: no protocol decision reads an index.
-_NOBODY = Author(0, "")
-
-
-def text(value: str) -> AttributeValueTypeDef:
-    return {"S": value}
-
-
-def number(value: int) -> AttributeValueTypeDef:
-    return {"N": str(value)}
-
-
-def to_json(value: object) -> AttributeValueTypeDef:
-    return {"S": json.dumps(value, ensure_ascii=False, separators=(",", ":"))}
-
-
-def _text(item: Item, name: str, default: str = "") -> str:
-    return item[name]["S"] if name in item else default
-
-
-def integer(item: Item, name: str) -> int | None:
-    return int(item[name]["N"]) if name in item else None
-
-
-def _from_json(item: Item, name: str, default: Any) -> Any:
-    return json.loads(item[name]["S"]) if name in item else default
-
-
-def _put_payload(item: Item, payload: Payload | None, inline: str, blob: str) -> None:
-    if payload is None:
-        return
-    if payload.key is not None:
-        item[blob] = text(payload.key)
-    if payload.text is not None:
-        item[inline] = text(payload.text)
-
-
-def _payload(item: Item, inline: str, blob: str) -> Payload | None:
-    if inline in item:
-        return Payload(text=item[inline]["S"])
-    return Payload(key=item[blob]["S"]) if blob in item else None
-
-
-def _error_json(error: ErrorInfo) -> AttributeValueTypeDef:
-    return {"S": error.model_dump_json(exclude_defaults=True)}
-
-
-def _error(item: Item) -> ErrorInfo | None:
-    return ErrorInfo.model_validate_json(item["e"]["S"]) if "e" in item else None
-
-
-def _author(item: Item, name: str = "m") -> Author:
-    return Author.parse(item[name]["S"])
+    from .attributes import Item
 
 
 # Records. Unless it says otherwise, one has failed if it has an error and else completed; and a final one was
@@ -151,9 +99,9 @@ def record_item(run_id: str, record: Record, expiry: int) -> Item:
         item["s"] = text(record.state.value)
     if record.attempts != _evident_attempts(record.ended):
         item["n"] = number(record.attempts)
-    _put_payload(item, record.output, "o", "O")
+    put_payload(item, record.output, "o", "O")
     if record.error is not None:
-        item["e"] = _error_json(record.error)
+        item["e"] = error_json(record.error)
     if record.wake_at is not None:
         item["w"] = number(record.wake_at)
     if record.claim is not None:
@@ -174,29 +122,29 @@ def record_item(run_id: str, record: Record, expiry: int) -> Item:
 def outcome(output: Payload | None, error: ErrorInfo | None) -> Item:
     """The attributes of what a record ended with."""
     item: Item = {}
-    _put_payload(item, output, "o", "O")
+    put_payload(item, output, "o", "O")
     if error is not None:
-        item["e"] = _error_json(error)
+        item["e"] = error_json(error)
     return item
 
 
 def record(item: Item, scope: str) -> Record:
     """The record of an item that lies in the partition of `scope`."""
-    ended, error, attempts = integer(item, "t"), _error(item), integer(item, "n")
+    ended, error, attempts = integer(item, "t"), read_error(item), integer(item, "n")
     return Record(
         path=item["u"]["S"] if "u" in item else keys.path(scope, item["sk"]["S"]),
         kind=Kind(item["k"]["S"]),
         state=State(item["s"]["S"]) if "s" in item else _evident_state(error),
-        author=_author(item),
+        author=read_author(item),
         began=int(item["b"]["N"]),
         ended=ended,
         attempts=_evident_attempts(ended) if attempts is None else attempts,
-        output=_payload(item, "o", "O"),
+        output=read_payload(item, "o", "O"),
         error=error,
         wake_at=integer(item, "w"),
         claim=_claim(item["c"]["S"]) if "c" in item else None,
-        plan=_plan(_from_json(item, "q", None)),
-        waits=_waits(_from_json(item, "W", None)),
+        plan=_plan(from_json(item, "q", None)),
+        waits=_waits(from_json(item, "W", None)),
         checked=integer(item, "h") or 0,
         code=Code.parse(item["r"]["S"]) if "r" in item else None,
         undo=_undo(item["y"]["S"]) if "y" in item else None,
@@ -267,141 +215,6 @@ def _counted(count: int) -> tuple[str, ...]:
     return tuple(map(str, range(count)))
 
 
-# Headers
-
-
-def header_item(header: Header, expiry: int) -> Item:
-    pk = keys.run(header.run_id)
-    item: Item = {
-        "pk": text(pk),
-        "sk": text(keys.HEADER),
-        "f": text(header.function_id),
-        "c": number(header.created),
-        "m": text(str(header.author)),
-        "x": number(expiry),
-        "gp": text(index_partition(header.function_id, shard_of(header.run_id))),
-        "gs": text(index_sort(header.created, header.run_id)),
-        **ending(header),
-    }
-    if header.starts is not None:
-        item["w"] = number(header.starts)
-    if header.start_by is not None:
-        item["Y"] = number(header.start_by)
-    if header.finish_by is not None:
-        item["y"] = number(header.finish_by)
-    if header.parent is not None:
-        item["P"] = to_json(asdict(header.parent))
-    if header.check_at is not None:
-        item["kp"] = text(checks_partition(shard_of(header.run_id)))
-        item["ks"] = number(header.check_at)
-    if pk != header.run_id:
-        item["u"] = text(header.run_id)
-    _put_payload(item, header.event, "v", "V")
-    if header.event_id:
-        item["i"] = text(header.event_id)
-    if header.labels:
-        item["L"] = texts(header.labels)
-    if header.renewal is not None:
-        item |= renewal(header.renewal)
-    return item | code(header)
-
-
-def ending(header: Header) -> Item:
-    """The attributes of a header that its end sets, and the beginning of its end."""
-    item: Item = {"s": text(header.status.value)}
-    if header.ended is not None:
-        item["t"] = number(header.ended)
-    if header.ended_by is not None:
-        item["z"] = text(str(header.ended_by))
-    _put_payload(item, header.output, "o", "O")
-    if header.error is not None:
-        item["e"] = _error_json(header.error)
-    if header.unused:
-        item["U"] = texts(header.unused)
-    if header.ends_as is not None:
-        item["E"] = text(header.ends_as.value)
-    return item
-
-
-def code(header: Header) -> Item:
-    """The attributes of a header that say on which code its journal began."""
-    item: Item = {}
-    if header.code != UNKNOWN:
-        item["K"] = text(str(header.code))
-    if header.pinned:
-        item["p"] = number(1)
-    return item
-
-
-def renewal(renewal: Renewal) -> Item:
-    """The attributes of a header that say of which journal it is."""
-    kept: dict[str, object] = {"by": str(renewal.by), "at": renewal.at}
-    if renewal.taken:
-        kept["taken"] = dict(renewal.taken)
-    return {"J": number(renewal.number), "j": to_json(kept)}
-
-
-def _renewal(item: Item) -> Renewal | None:
-    if "J" not in item:
-        return None
-    kept = _from_json(item, "j", {})
-    taken = tuple(kept.get("taken", {}).items())
-    return Renewal(int(item["J"]["N"]), Author.parse(kept["by"]), kept["at"], taken)
-
-
-def event_change(event: Payload) -> tuple[Item, str]:
-    """What is to be set of a header, and what removed, for it to have another event."""
-    item: Item = {}
-    _put_payload(item, event, "v", "V")
-    return item, "V" if "v" in item else "v"
-
-
-def header(item: Item) -> Header:
-    return Header(
-        run_id=_text(item, "u", item["pk"]["S"]),
-        function_id=item["f"]["S"],
-        status=RunStatus(item["s"]["S"]),
-        event=_payload(item, "v", "V") or Payload(),
-        author=_author(item) if "m" in item else _NOBODY,
-        created=int(item["c"]["N"]),
-        ended=integer(item, "t"),
-        ended_by=_author(item, "z") if "z" in item else None,
-        output=_payload(item, "o", "O"),
-        error=_error(item),
-        labels=read_texts(item, "L"),
-        event_id=_text(item, "i"),
-        unused=read_texts(item, "U"),
-        parent=_parent(_from_json(item, "P", None)),
-        starts=integer(item, "w"),
-        start_by=integer(item, "Y"),
-        finish_by=integer(item, "y"),
-        check_at=integer(item, "ks"),
-        undoes="H" in item,
-        ends_as=RunStatus(item["E"]["S"]) if "E" in item else None,
-        renewal=_renewal(item),
-        code=Code.parse(_text(item, "K", "@")),
-        pinned="p" in item,
-        expires=expiry * 1000 if (expiry := integer(item, "x")) is not None else None,
-    )
-
-
-def _parent(kept: dict[str, Any] | None) -> Parent | None:
-    return Parent(**{field.name: kept[field.name] for field in fields(Parent)}) if kept else None
-
-
-def due_check(item: Item) -> tuple[str, int]:
-    """An entry of the index of checks: the run's id, and when to look after it."""
-    return _text(item, "u", item["pk"]["S"]), int(item["ks"]["N"])
-
-
-def texts(values: Iterable[str]) -> AttributeValueTypeDef:
-    return {"L": [text(value) for value in values]}
-
-
-def read_texts(item: Item, name: str) -> tuple[str, ...]:
-    return tuple(value["S"] for value in item[name]["L"]) if name in item else ()
-
-
 # Log entries and failures
 
 
@@ -425,11 +238,11 @@ def log_item(run_id: str, scope: str, entry: LogEntry, expiry: int) -> Item:
 def log_entry(item: Item) -> LogEntry:
     return LogEntry(
         position=int(item["sk"]["S"][len(keys.LOG) :]),
-        author=_author(item),
+        author=read_author(item),
         time=int(item["b"]["N"]),
-        order=_from_json(item, "o", {}),
-        dispatched=tuple(_from_json(item, "d", ())),
-        lines=_from_json(item, "l", {}),
+        order=from_json(item, "o", {}),
+        dispatched=tuple(from_json(item, "d", ())),
+        lines=from_json(item, "l", {}),
     )
 
 
@@ -439,7 +252,7 @@ def failure_item(run_id: str, failure: Failure, expiry: int) -> Item:
         "sk": text(keys.FAILURE),
         "n": number(failure.attempts),
         "j": number(failure.seen),
-        "e": _error_json(failure.error),
+        "e": error_json(failure.error),
         "w": number(failure.wake_at),
         "m": text(str(failure.author)),
         "x": number(expiry),
@@ -452,7 +265,7 @@ def failure(item: Item) -> Failure:
         seen=int(item["j"]["N"]),
         error=ErrorInfo.model_validate_json(item["e"]["S"]),
         wake_at=int(item["w"]["N"]),
-        author=_author(item),
+        author=read_author(item),
     )
 
 
@@ -489,22 +302,22 @@ def event_item(event: StoredEvent, expiry: int) -> Item:
     }
     if keys.event_id(item["pk"]["S"]) != event.id:
         item["u"] = text(event.id)
-    _put_payload(item, event.payload, "v", "V")
+    put_payload(item, event.payload, "v", "V")
     return item
 
 
 def event(item: Item) -> StoredEvent:
     return StoredEvent(
-        id=_text(item, "u", keys.event_id(item["pk"]["S"])),
+        id=read_text(item, "u", keys.event_id(item["pk"]["S"])),
         name=item["n"]["S"],
         time=int(item["t"]["N"]),
         seen=int(item["a"]["N"]),
-        payload=_payload(item, "v", "V") or Payload(),
+        payload=read_payload(item, "v", "V") or Payload(),
         functions=read_texts(item, "f"),
-        author=_author(item),
+        author=read_author(item),
     )
 
 
 def event_id(item: Item) -> str:
     """The id of an event that an index lists."""
-    return _text(item, "u", keys.event_id(item["pk"]["S"]))
+    return read_text(item, "u", keys.event_id(item["pk"]["S"]))

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ..ports import Lane
-from .items import integer, number, text
+from .attributes import integer, number, text
 
 if TYPE_CHECKING:
-    from .items import Item
+    from .attributes import Item
 
 CLOSED: Final = -1  # a turn that no lane has
 

@@ -15,14 +15,14 @@ from botocore.exceptions import ClientError
 from ..durations import from_millis
 from ..engine.journal_ids import run_of
 from ..ports import Clock
-from .items import text
+from .attributes import text
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.literals import ReturnValueType
     from mypy_boto3_dynamodb.type_defs import PutItemInputTypeDef, QueryInputTypeDef, UpdateItemInputTypeDef
 
-    from .items import Item
+    from .attributes import Item
 
 GRACE = timedelta(days=7)
 """What items live beyond the retention: the longest that a run may take without stamping them again."""

@@ -12,13 +12,13 @@ from ..engine.paths import parent
 from ..errors import ErrorInfo
 from ..ports import Waiter
 from . import items, keys, waiters
-from .items import number, text
+from .attributes import number, text
 from .table_calls import LIST_PAGE, TableCalls, there_instead
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
 
-    from .items import Item
+    from .attributes import Item
 
 NOBODY_IS_THERE = "attribute_not_exists(pk)"
 STILL_WAITS = "s = :waiting AND attribute_not_exists(t)"

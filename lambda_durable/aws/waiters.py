@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from ..ports import Waiter
 from . import keys
-from .items import _text, number, read_texts, text, texts
+from .attributes import number, read_text, read_texts, text, texts
 
 if TYPE_CHECKING:
-    from .items import Item
+    from .attributes import Item
 
 GRACE = 7 * 24 * 60 * 60
 """Seconds that a waiter is kept beyond its time."""
@@ -69,7 +69,7 @@ def from_item(item: Item, name: str, path: str = "", match: str = "") -> Waiter:
         resume=item["g"]["S"],
         match_path=path,
         match=match,
-        condition=_text(item, "c"),
+        condition=read_text(item, "c"),
         taken=read_texts(item, "n"),
         since=int(item["a"]["N"]),
         until=(int(item["x"]["N"]) - GRACE) * 1000,

@@ -1,0 +1,75 @@
+"""The attributes of an item, one by one, and back."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ..engine.journal import Author, Payload
+from ..errors import ErrorInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+    Item = dict[str, AttributeValueTypeDef]
+
+
+def text(value: str) -> AttributeValueTypeDef:
+    return {"S": value}
+
+
+def number(value: int) -> AttributeValueTypeDef:
+    return {"N": str(value)}
+
+
+def to_json(value: object) -> AttributeValueTypeDef:
+    return {"S": json.dumps(value, ensure_ascii=False, separators=(",", ":"))}
+
+
+def read_text(item: Item, name: str, default: str = "") -> str:
+    return item[name]["S"] if name in item else default
+
+
+def integer(item: Item, name: str) -> int | None:
+    return int(item[name]["N"]) if name in item else None
+
+
+def from_json(item: Item, name: str, default: Any) -> Any:
+    return json.loads(item[name]["S"]) if name in item else default
+
+
+def put_payload(item: Item, payload: Payload | None, inline: str, blob: str) -> None:
+    if payload is None:
+        return
+    if payload.key is not None:
+        item[blob] = text(payload.key)
+    if payload.text is not None:
+        item[inline] = text(payload.text)
+
+
+def read_payload(item: Item, inline: str, blob: str) -> Payload | None:
+    if inline in item:
+        return Payload(text=item[inline]["S"])
+    return Payload(key=item[blob]["S"]) if blob in item else None
+
+
+def error_json(error: ErrorInfo) -> AttributeValueTypeDef:
+    return {"S": error.model_dump_json(exclude_defaults=True)}
+
+
+def read_error(item: Item) -> ErrorInfo | None:
+    return ErrorInfo.model_validate_json(item["e"]["S"]) if "e" in item else None
+
+
+def read_author(item: Item, name: str = "m") -> Author:
+    return Author.parse(item[name]["S"])
+
+
+def texts(values: Iterable[str]) -> AttributeValueTypeDef:
+    return {"L": [text(value) for value in values]}
+
+
+def read_texts(item: Item, name: str) -> tuple[str, ...]:
+    return tuple(value["S"] for value in item[name]["L"]) if name in item else ()

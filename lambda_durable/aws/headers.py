@@ -1,0 +1,156 @@
+"""Headers of runs, as items of the table and back. What their attributes mean: items.py."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+from ..engine.code import UNKNOWN, Code
+from ..engine.journal import Author, Header, Parent, Payload, Renewal, RunStatus
+from . import keys
+from .attributes import (
+    error_json,
+    from_json,
+    integer,
+    number,
+    put_payload,
+    read_author,
+    read_error,
+    read_payload,
+    read_text,
+    read_texts,
+    text,
+    texts,
+    to_json,
+)
+from .table import checks_partition, index_partition, index_sort, shard_of
+
+if TYPE_CHECKING:
+    from .attributes import Item
+
+# The index of runs leaves out who started a run: no protocol decision reads an index.
+_NOBODY = Author(0, "")
+
+
+def header_item(header: Header, expiry: int) -> Item:
+    pk = keys.run(header.run_id)
+    item: Item = {
+        "pk": text(pk),
+        "sk": text(keys.HEADER),
+        "f": text(header.function_id),
+        "c": number(header.created),
+        "m": text(str(header.author)),
+        "x": number(expiry),
+        "gp": text(index_partition(header.function_id, shard_of(header.run_id))),
+        "gs": text(index_sort(header.created, header.run_id)),
+        **ending(header),
+    }
+    if header.starts is not None:
+        item["w"] = number(header.starts)
+    if header.start_by is not None:
+        item["Y"] = number(header.start_by)
+    if header.finish_by is not None:
+        item["y"] = number(header.finish_by)
+    if header.parent is not None:
+        item["P"] = to_json(asdict(header.parent))
+    if header.check_at is not None:
+        item["kp"] = text(checks_partition(shard_of(header.run_id)))
+        item["ks"] = number(header.check_at)
+    if pk != header.run_id:
+        item["u"] = text(header.run_id)
+    put_payload(item, header.event, "v", "V")
+    if header.event_id:
+        item["i"] = text(header.event_id)
+    if header.labels:
+        item["L"] = texts(header.labels)
+    if header.renewal is not None:
+        item |= renewal(header.renewal)
+    return item | code(header)
+
+
+def ending(header: Header) -> Item:
+    """The attributes of a header that its end sets, and the beginning of its end."""
+    item: Item = {"s": text(header.status.value)}
+    if header.ended is not None:
+        item["t"] = number(header.ended)
+    if header.ended_by is not None:
+        item["z"] = text(str(header.ended_by))
+    put_payload(item, header.output, "o", "O")
+    if header.error is not None:
+        item["e"] = error_json(header.error)
+    if header.unused:
+        item["U"] = texts(header.unused)
+    if header.ends_as is not None:
+        item["E"] = text(header.ends_as.value)
+    return item
+
+
+def code(header: Header) -> Item:
+    """The attributes of a header that say on which code its journal began."""
+    item: Item = {}
+    if header.code != UNKNOWN:
+        item["K"] = text(str(header.code))
+    if header.pinned:
+        item["p"] = number(1)
+    return item
+
+
+def renewal(renewal: Renewal) -> Item:
+    """The attributes of a header that say of which journal it is."""
+    kept: dict[str, object] = {"by": str(renewal.by), "at": renewal.at}
+    if renewal.taken:
+        kept["taken"] = dict(renewal.taken)
+    return {"J": number(renewal.number), "j": to_json(kept)}
+
+
+def _renewal(item: Item) -> Renewal | None:
+    if "J" not in item:
+        return None
+    kept = from_json(item, "j", {})
+    taken = tuple(kept.get("taken", {}).items())
+    return Renewal(int(item["J"]["N"]), Author.parse(kept["by"]), kept["at"], taken)
+
+
+def event_change(event: Payload) -> tuple[Item, str]:
+    """What is to be set of a header, and what removed, for it to have another event."""
+    item: Item = {}
+    put_payload(item, event, "v", "V")
+    return item, "V" if "v" in item else "v"
+
+
+def header(item: Item) -> Header:
+    return Header(
+        run_id=read_text(item, "u", item["pk"]["S"]),
+        function_id=item["f"]["S"],
+        status=RunStatus(item["s"]["S"]),
+        event=read_payload(item, "v", "V") or Payload(),
+        author=read_author(item) if "m" in item else _NOBODY,
+        created=int(item["c"]["N"]),
+        ended=integer(item, "t"),
+        ended_by=read_author(item, "z") if "z" in item else None,
+        output=read_payload(item, "o", "O"),
+        error=read_error(item),
+        labels=read_texts(item, "L"),
+        event_id=read_text(item, "i"),
+        unused=read_texts(item, "U"),
+        parent=_parent(from_json(item, "P", None)),
+        starts=integer(item, "w"),
+        start_by=integer(item, "Y"),
+        finish_by=integer(item, "y"),
+        check_at=integer(item, "ks"),
+        undoes="H" in item,
+        ends_as=RunStatus(item["E"]["S"]) if "E" in item else None,
+        renewal=_renewal(item),
+        code=Code.parse(read_text(item, "K", "@")),
+        pinned="p" in item,
+        expires=expiry * 1000 if (expiry := integer(item, "x")) is not None else None,
+    )
+
+
+def _parent(kept: dict[str, Any] | None) -> Parent | None:
+    return Parent(**{field.name: kept[field.name] for field in fields(Parent)}) if kept else None
+
+
+def due_check(item: Item) -> tuple[str, int]:
+    """An entry of the index of checks: the run's id, and when to look after it."""
+    return read_text(item, "u", item["pk"]["S"]), int(item["ks"]["N"])
