@@ -32,6 +32,21 @@ POOL = 48
 """Lanes in a pool: with them its item stays below 1 KB, one write unit."""
 
 
+def register(chain: Chain, op: Group | FanOut, lanes: int = 0) -> bool:
+    """Announce a group or fan-out in its scope: so is its partition found, by a reader too. Whether it
+    was new."""
+    return chain.announce(
+        Record(
+            path=op.path,
+            kind=op.kind,
+            state=State.RUNNING,
+            author=chain.author,
+            began=chain.now(),
+            plan=op.plan(lanes) if isinstance(op, FanOut) else None,
+        )
+    )
+
+
 def hand_out(turn: Turn, ops: Sequence[Operation]) -> None:
     """Give each operation a driver of its own."""
     chain = turn.chain
@@ -44,7 +59,7 @@ def hand_out(turn: Turn, ops: Sequence[Operation]) -> None:
         if chain.message.check and (op.record is not None or isinstance(op, StepCall)):
             messages += _revive(turn, op)
         elif isinstance(op, Sleep):
-            record = op.record or turn.register_sleep(op)
+            record = op.record or waits.begin_sleep(chain, op)
             assert record.wake_at is not None
             chain.wake(op.path, record.wake_at)
         elif isinstance(op, Wait):
@@ -58,7 +73,7 @@ def hand_out(turn: Turn, ops: Sequence[Operation]) -> None:
                 message = chain.next(leaf=op.path, idle=0)
             else:
                 if isinstance(op, Group) and op.record is None and not paths.is_branch(op.path):
-                    turn.register(op)
+                    register(chain, op)
                 message = chain.next(chain=chain.below(op.path), idle=0)
             at = turn.due(op.record) if op.record is not None else None
             if at is None:
@@ -111,7 +126,7 @@ def _open_lanes(turn: Turn, op: FanOut) -> list[Continuation]:
     chain = turn.chain
     begun: set[str] = set()
     if op.record is None:
-        turn.register(op, op.width)
+        register(chain, op, op.width)
     if op.record is not None and chain.repeats:
         begun = set(chain.world.store.load_scope(chain.journal_id, op.path).records)
     assert op.record is not None

@@ -224,6 +224,11 @@ class Chain:
         record = self.stamped(record)
         return self._written(record, self.world.store.register(self.journal_id, record))
 
+    def announce(self, record: Record) -> bool:
+        """Write a record where there is none. Whether it is new: then so is what lies in its scope."""
+        record = self.stamped(record)
+        return self.register(record) is record
+
     def commit(self, record: Record) -> Record:
         """Write an outcome, or a failed attempt; what is there now. The first outcome stays."""
         self.leave_a_stand_in()

@@ -8,7 +8,6 @@ out, whoever brings an outcome back may act, and the chain's log decides who doe
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,20 +20,13 @@ from ..engine.operations import CallbackWait, FanOut, Group, Operation, Sleep, S
 from ..engine.replay import Replay
 from ..errors import StepError
 from . import branches, waits
+from .allowance import Allowance
 from .attempts import Attempts
 from .chain import Chain
 from .checks import look_again
 from .hooks import Hooks
 from .interrupts import GoOn, Strayed
 from .messages import Continuation
-
-WIDE = 8
-"""With "auto", more parallel steps than this run in one invocation, and so do a map's after as many outcomes:
-in an invocation of its own, each would read all the others'."""
-
-MARGIN = 0.1
-"""The part of an invocation's time that is kept for handing over. Nothing new starts in it, nor when there
-is less time left than the longest step so far has taken."""
 
 CANCEL_CHECK = 1.0
 """Seconds: how often a long invocation looks whether its run was cancelled."""
@@ -55,16 +47,7 @@ class Turn:
         self.focus = chain.focus
         self._new: set[str] = set()  # scopes that this turn was the first to enter
         self._looked = chain.world.clock.monotonic()
-        self._mode = mode
-        self._budget = self._allowance()
-
-    def _allowance(self) -> float:
-        if self._mode == "all":
-            return math.inf
-        if self._mode == "auto":
-            # In proportion to what was read for it, so that the sum of all reads is, too.
-            return max(1, self.chain.items_loaded // 4)
-        return self._mode
+        self._allowance = Allowance(chain, mode)
 
     # -- Driver --------------------------------------------------------------------------------------
 
@@ -215,7 +198,7 @@ class Turn:
         todo = [op for op in todo if op not in again]
         if not todo:
             return False
-        if self._out_of_time():
+        if self._allowance.is_out_of_time:
             # What was abandoned may still run; then nobody would come back.
             if not any(op.path in self.attempts.running for op in ops):
                 self._continue(replay)
@@ -248,7 +231,7 @@ class Turn:
         return op.record.state is State.RUNNING
 
     def _start_alone(self, replay: Replay, op: Operation) -> bool:
-        if isinstance(op, StepCall) and self._budget < 1:
+        if isinstance(op, StepCall) and self._allowance.is_used_up:
             self._continue(replay)
         self._lead(replay)
         if isinstance(op, FanOut) and op.record is None and not self._fits([op], [op]):
@@ -270,23 +253,15 @@ class Turn:
         """Whether all of it can run here."""
         if any(self._driven_elsewhere(op) or isinstance(op, Wait) for op in ops):
             return False  # the outside world may bring another message back, while this one is at work
-        if self._mode == "auto" and len(todo) > WIDE and all(isinstance(op, StepCall) for op in todo):
-            return True
-        if (
-            self._mode == "auto"
-            and self.chain.items_loaded > WIDE
-            and all(op.kind is Kind.MAP for op in todo)
-        ):
-            return True
-        return sum(map(_cost, todo)) <= self._budget
+        return self._allowance.has_room_for(todo)
 
     def _begin(self, replay: Replay, op: Operation) -> bool:
         """Begin an operation here."""
         if isinstance(op, StepCall):
-            self._budget -= 1
+            self._allowance.spend()
             self.attempts.begin(op)
         elif isinstance(op, Sleep):
-            self.register_sleep(op)
+            waits.begin_sleep(self.chain, op)
         elif isinstance(op, Wait):
             if self._is_late(op):
                 waits.give_up(self.chain, op)
@@ -296,7 +271,7 @@ class Turn:
             assert isinstance(op, Group | FanOut)
             new = False
             if op.record is None and not paths.is_branch(op.path):
-                new = self.register(op)
+                new = branches.register(self.chain, op)
             elif paths.is_branch(op.path) and op.path != self.focus:
                 new = op.scope.path in self._new
             if new:
@@ -305,37 +280,7 @@ class Turn:
             replay.enter(op)
         return True
 
-    def register(self, op: Group | FanOut, lanes: int = 0) -> bool:
-        """Announce a group or fan-out in its scope: so is its partition found, by a reader too. Whether it
-        was new."""
-        plan = op.plan(lanes) if isinstance(op, FanOut) else None
-        author = self.chain.author
-        record = Record(
-            path=op.path, kind=op.kind, state=State.RUNNING, author=author, began=self.now(), plan=plan
-        )  # fmt: skip
-        record = self.chain.stamped(record)
-        return self.chain.register(record) is record
-
-    def register_sleep(self, op: Sleep) -> Record:
-        now = self.now()
-        return self.chain.register(
-            Record(
-                path=op.path,
-                kind=Kind.SLEEP,
-                state=State.WAITING,
-                author=self.chain.author,
-                began=now,
-                wake_at=op.wake_at(now),
-            )
-        )
-
     # -- waiting -------------------------------------------------------------------------------------
-
-    def _out_of_time(self) -> bool:
-        visit = self.chain.visit
-        if visit.stuck:
-            return True
-        return self.chain.remaining() <= max(visit.invocation.timeout * MARGIN, visit.longest_step)
 
     def _await(self, ops: Sequence[Operation]) -> None:
         """Wait for a step that runs here, or for the time of something that sleeps meanwhile."""
@@ -411,10 +356,3 @@ class Turn:
             return
         if header.status is not RunStatus.RUNNING or header.journal_id != chain.journal_id:
             raise Reload  # what ends it has to know all that others have begun meanwhile
-
-
-def _cost(op: Operation) -> int:
-    """How many steps it is at least."""
-    if isinstance(op, Sleep | Wait):
-        return 0
-    return len(op.keys) if isinstance(op, FanOut) else 1

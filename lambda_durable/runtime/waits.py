@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from ..engine.interrupts import Reload
 from ..engine.journal import Kind, Payload, Record, State, Undoable, WaitPlan
-from ..engine.operations import CallbackWait, Invoke, Operation, Wait
+from ..engine.operations import CallbackWait, Invoke, Operation, Sleep, Wait
 from ..event_json import load_event
 from ..ports import Waiter
 from . import callbacks, children, signals
@@ -35,18 +35,21 @@ def begin(chain: Chain, op: Wait, max_output: int) -> None:
     record = op.record
     if record is None:
         now = chain.now() if op.undo is None else chain.moment()
-        wanted = Record(
-            path=op.path,
-            kind=op.kind,
-            state=State.WAITING,
-            author=chain.author,
-            began=now,
-            wake_at=op.give_up_at(now),
-            waits=_plan(chain, op, now),
-            undo=Undoable() if op.undo is not None else None,
+        new = chain.announce(
+            Record(
+                path=op.path,
+                kind=op.kind,
+                state=State.WAITING,
+                author=chain.author,
+                began=now,
+                wake_at=op.give_up_at(now),
+                waits=_plan(chain, op, now),
+                undo=Undoable() if op.undo is not None else None,
+            )
         )
-        record = chain.register(wanted)
-        if isinstance(op, CallbackWait) and record is wanted:
+        record = op.record
+        assert record is not None
+        if new and isinstance(op, CallbackWait):
             chain.load(op.path, new=True)
     chain.visit.registered.add(op.path)
     if record.final or isinstance(op, CallbackWait):
@@ -66,6 +69,20 @@ def begin(chain: Chain, op: Wait, max_output: int) -> None:
     assert record.waits is not None
     if waiters and (record.waits.since < record.began or chain.repeats):
         _look_back(chain, record, waiters)
+
+
+def begin_sleep(chain: Chain, op: Sleep) -> Record:
+    now = chain.now()
+    return chain.register(
+        Record(
+            path=op.path,
+            kind=Kind.SLEEP,
+            state=State.WAITING,
+            author=chain.author,
+            began=now,
+            wake_at=op.wake_at(now),
+        )
+    )
 
 
 def _plan(chain: Chain, op: Wait, now: int) -> WaitPlan:

@@ -596,6 +596,29 @@ def test_a_run_that_waits_for_another_is_looked_after_ever_more_seldom(durable, 
     assert rt.invocations - before <= 40
 
 
+@pytest.mark.parametrize("deployed", [False, True])
+def test_a_callback_that_newer_code_registers_costs_no_read_more(durable, deployed):
+    def make(version):
+        app = Durable("t")
+
+        @app.function("f", version=version)
+        def f(ctx: Context) -> None:
+            ctx.step.sleep("nap", "1m")
+            ctx.step.wait_for_callback("w", lambda callback: None, timeout="5m")
+
+        return app, f
+
+    app, f = make("1")
+    rt = durable(app)
+    rt.start(f)
+    rt.advance("1s")
+    if deployed:
+        rt.deploy(make("2")[0])
+    before = rt.calls.copy()
+    rt.advance("2m")
+    assert (rt.calls - before)["dynamodb:Query"] == 1  # the run, when its sleep is over
+
+
 # a cold start
 
 
