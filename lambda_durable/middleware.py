@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -123,7 +124,22 @@ def check_middleware(given: object, what: str) -> tuple[Middleware, ...]:
                 f"middleware {name!r} of {what} encodes, so its name is an identifier of its own; set `name`"
             )
         names.add(name)
+        for hook in ("around_handler", "around_step"):
+            if _is_bare(getattr(each, hook)):
+                raise ConfigurationError(
+                    f"{hook} of middleware {name!r} of {what} gives no context manager: write @contextmanager above a "
+                    "plain generator function"
+                )
     return tuple(listed)
+
+
+def _is_bare(hook: object) -> bool:
+    """Whether it is a generator or coroutine function that no decorator made a context manager of."""
+    return (
+        inspect.isgeneratorfunction(hook)
+        or inspect.isasyncgenfunction(hook)
+        or inspect.iscoroutinefunction(hook)
+    )
 
 
 def middleware_name(middleware: Middleware) -> str:

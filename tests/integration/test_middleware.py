@@ -357,7 +357,17 @@ def test_bad_middleware_is_refused():
         def encode(self, text, place):
             return text
 
+    class Bare(Middleware):
+        def around_step(self, step):
+            yield
+
+    class Async(Middleware):
+        async def around_handler(self, replay):
+            yield
+
     for given, told in [
+        (Bare(), "around_step of middleware 'Bare' .* write @contextmanager above"),
+        (Async(), "around_handler of middleware 'Async' .* write @contextmanager above"),
         ("b64", "takes a list of Middleware"),
         ([Base64], "make an object of it"),
         ([Base64(), Base64()], "an identifier of its own"),
