@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar, get_origin, overload
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from .durations import Duration, parse_duration
-from .errors import ConfigurationError, NonRetriableError
+from .errors import ConfigurationError, NonRetriableError, type_name
 from .step_info import running_step
 
 __all__ = ["AnswerError", "Model", "Prompt", "Reply", "Usage"]
@@ -297,6 +297,10 @@ def _fixed(
         fixed["system"] = [{"text": system}]
     if shape is not None:
         fixed["toolConfig"] = shape.tools
+    if settings is not None and not isinstance(settings, Mapping):
+        raise ConfigurationError(
+            f"settings= of model {model!r} are parameters of Converse, and this is {settings!r}"
+        )
     taken = fixed.keys() & (settings or {}).keys() | ({"messages"} & (settings or {}).keys())
     if taken:
         raise ConfigurationError(
@@ -305,10 +309,16 @@ def _fixed(
     return {**fixed, **(settings or {})}
 
 
-def _messages(prompt: Prompt) -> list[Mapping[str, Any]]:
+def _messages(prompt: Any) -> list[Mapping[str, Any]]:
     if isinstance(prompt, str):
         return [_from_user({"text": prompt})]
-    return list(prompt)
+    messages = list(prompt) if isinstance(prompt, Sequence) else []
+    if not messages or not all(isinstance(message, Mapping) for message in messages):
+        kind = type_name(type(prompt))  # not what is in it: that is for the model alone
+        raise ConfigurationError(
+            f"a model takes a text, or a list of Converse's messages, and this is a {kind}"
+        )
+    return messages
 
 
 def _from_user(block: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
@@ -12,7 +13,13 @@ from urllib.parse import urlsplit
 
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+)
 
 from ..errors import ConfigurationError, NonRetriableError, RetryAfterError
 from .clients import CONNECT_TIMEOUT, Clients
@@ -22,6 +29,9 @@ BUSY: Final = frozenset({408, 429, 503})
 
 PASSING: Final = frozenset({424, 500, 502, 504})
 """HTTP: the model or what is before it failed; a retry by the step's own policy may do."""
+
+_MISFIT = re.compile(r"^(\w[\w ]* parameter(?: in)? [\w.\[\]]+)", re.ASCII | re.MULTILINE)
+"""What botocore says of a parameter, up to where it quotes it."""
 
 LONGEST_WAIT: Final = 60.0
 """Seconds to wait for a model that does not say for how long."""
@@ -45,6 +55,12 @@ def converse(
         raise _meaning(error, str(request.get("modelId")), attempt) from None
     except (NoCredentialsError, NoRegionError) as error:
         raise ConfigurationError(f"Bedrock can't be asked: {error}") from None
+    except ParamValidationError as error:
+        misfits = "; ".join(_MISFIT.findall(str(error.kwargs["report"])))
+        raise NonRetriableError(
+            f"model {request.get('modelId')}: the request is not what Converse takes: {misfits}; see what the Model "
+            "was given, and the messages"
+        ) from None
     except BotoCoreError as error:  # a network's
         raise ModelError(f"Bedrock could not be reached: {type(error).__name__}") from None
 

@@ -78,9 +78,9 @@ class ModelServer:
                 assert operation == "converse", f"this stand-in knows Converse alone, and not {self.path}"
                 request = {"modelId": unquote(model), **json.loads(body)}
                 server.requests.append(request)
-                self._say(request, server._answer(request))
+                self._say(_answered(server._answer, request))
 
-            def _say(self, request: dict[str, Any], answer: Answer) -> None:
+            def _say(self, answer: Refusal | dict[str, Any]) -> None:
                 headers: dict[str, str] = {}
                 if isinstance(answer, Refusal):
                     content, status = json.dumps({"message": answer.message}), answer.status
@@ -88,7 +88,7 @@ class ModelServer:
                     if answer.retry_after is not None:
                         headers["Retry-After"] = str(answer.retry_after)
                 else:
-                    content, status = json.dumps(_converse(request, answer)), 200
+                    content, status = json.dumps(answer), 200
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
@@ -104,6 +104,17 @@ class ModelServer:
         return Handler
 
 
+def _answered(
+    answer: Callable[[dict[str, Any]], Answer], request: dict[str, Any]
+) -> Refusal | dict[str, Any]:
+    """What the request is answered with. A test that is wrong about it is told so in the error of its step."""
+    try:
+        said = answer(request)
+        return said if isinstance(said, Refusal) else _converse(request, said)
+    except Exception as error:
+        return Refusal(400, "ModelServerError", message=f"answer raised {type(error).__name__}: {error}")
+
+
 def _converse(request: dict[str, Any], answer: str | dict[str, Any] | Stop) -> dict[str, Any]:
     content: list[dict[str, Any]]
     match answer:
@@ -112,9 +123,13 @@ def _converse(request: dict[str, Any], answer: str | dict[str, Any] | Stop) -> d
         case str():
             reason, content = "end_turn", [{"text": answer}]
         case dict():
+            if "toolConfig" not in request:
+                raise TypeError("a dict is what a tool is called with, and a model without output= has none")
             (tool, *_) = request["toolConfig"]["tools"]
             used = {"toolUseId": "tool-1", "name": tool["toolSpec"]["name"], "input": answer}
             reason, content = "tool_use", [{"toolUse": used}]
+        case _:
+            raise TypeError(f"it gives a text, a dict, a Refusal or a Stop, and this is {answer!r}")
     asked, said = (len(json.dumps(each)) // PER_TOKEN for each in (request["messages"], content))
     return {
         "output": {"message": {"role": "assistant", "content": content}},

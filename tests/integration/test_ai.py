@@ -296,9 +296,44 @@ def test_bad_models_are_refused():
         (lambda: Model("m", timeout=3), "timeout="),
         (lambda: Model("m", output=lambda: 1), "a JSON schema"),
         (lambda: Model("m", settings={"inferenceConfig": {}}), "there is an argument"),
+        (lambda: Model("m", settings=["top_k"]), "settings="),
+        (lambda: Model("m")(3), "this is a int"),
+        (lambda: Model("m")(["hello"]), "this is a list"),
     ]:
         with pytest.raises(ConfigurationError, match=told):
             make()
+
+
+@pytest.mark.parametrize(
+    ("given", "prompt", "told"),
+    [
+        ({"temperature": "warm"}, SECRET, "Invalid type for parameter inferenceConfig.temperature;"),
+        ({"settings": {"top": 1}}, SECRET, "Unknown parameter in input;"),
+        ({}, [{"role": "user", "content": SECRET}], "Invalid type for parameter messages[0].content;"),
+    ],
+)
+def test_a_request_that_is_none_is_not_retried_and_not_quoted(durable, serve, function, given, prompt, told):
+    app, f = function(Model("m", endpoint_url=serve("ok").url, **given), prompt=prompt)
+    run = durable(app).run(f)
+    assert run.steps["ask"].attempts == 1
+    assert run.error.type == "lambda_durable.errors.NonRetriableError"
+    assert f"model m: the request is not what Converse takes: {told}" in run.error.message
+    assert SECRET not in run.error.message
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (lambda _: [][0], "answer raised IndexError: list index out of range"),
+        (3, "answer raised TypeError: it gives a text, a dict, a Refusal or a Stop, and this is 3"),
+        ({"a": 1}, "a dict is what a tool is called with, and a model without output= has none"),
+    ],
+)
+def test_a_stand_in_that_is_wrong_says_so_in_the_error_of_the_step(durable, serve, function, answer, told):
+    app, f = function(Model("m", endpoint_url=serve(answer).url))
+    run = durable(app).run(f)
+    assert run.steps["ask"].attempts == 1
+    assert told in run.error.message
 
 
 def test_a_failed_answer_can_be_caught(durable, serve):
