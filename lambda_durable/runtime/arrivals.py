@@ -95,7 +95,9 @@ class Arrived:
 
     def _cancel(self, waiter: Waiter) -> None:
         header = self.world.store.get_header(waiter.run_id)
-        if header is not None and (header.renewal is None or self._is_of(waiter, header)):
+        if header is not None and not header.status.ended:
+            if header.renewal is not None and not self._is_of(waiter, header):
+                return  # it may be that of the event with which the run is just about to continue as new
             found = self.world.store.begin_cancel(waiter.run_id)
             if found is not None and not found.status.ended:
                 self.world.queue.send([Outgoing(waiter.resume)])

@@ -48,6 +48,7 @@ def give_up(chain: Chain, op: CallbackWait) -> None:
     """End a wait that nobody was told of, or whose time is over, unless a heartbeat has just moved that."""
     record = op.record
     assert record is not None
+    chain.leave_a_stand_in()
     why = op.not_submitted
     _, found = chain.world.store.resolve(
         chain.journal_id,

@@ -61,6 +61,7 @@ class Endings:
 
     def undone(self, chain: Chain, failed: Sequence[Record]) -> None:
         """End a run whose steps were undone, but for those whose undo `failed`."""
+        chain.leave_a_stand_in()
         header = chain.header
         assert header.ends_as is not None
         ended = replace(header, status=header.ends_as, ended=chain.now(), ended_by=chain.author)

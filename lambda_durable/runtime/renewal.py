@@ -48,6 +48,7 @@ class Renewals:
 
     def renew(self, chain: Chain, event: str) -> None:
         """Give a run a new journal, and an event (JSON). Whoever comes first decides; it may have ended."""
+        chain.leave_a_stand_in()
         header, now = chain.header, chain.now()
         number = header.renewal.number + 1 if header.renewal is not None else 1
         renewed = replace(

@@ -22,7 +22,15 @@ def hold(chain: Chain, record: Record, *, replace: bool, awaits: Callable[[str],
         instead = holder
         if holder.run_id == chain.journal_id and not awaits(holder.path):
             continue
+        taken = SignalConflictError(
+            f"step {record.path!r} of run {chain.header.run_id} has taken over signal {mine.name!r}",
+            step_id=holder.path,
+        )
         if not _still_waits(chain.world, holder):
+            if replace and _was_ended_by(
+                chain.world, holder, chain.tag
+            ):  # who did may have died before saying so
+                end(chain.world, holder, chain.tag, error=ErrorInfo.of(taken))
             continue
         error = SignalConflictError(
             f"step {record.path!r} of run {chain.header.run_id} waits for signal {mine.name!r}, for which step "
@@ -33,10 +41,6 @@ def hold(chain: Chain, record: Record, *, replace: bool, awaits: Callable[[str],
         if not replace:
             chain.commit(ended(chain, record, error=ErrorInfo.of(error)))
             return
-        taken = SignalConflictError(
-            f"step {record.path!r} of run {chain.header.run_id} has taken over signal {mine.name!r}",
-            step_id=holder.path,
-        )
         end(chain.world, holder, chain.tag, error=ErrorInfo.of(taken))
 
 

@@ -11,7 +11,12 @@ from random import Random
 import pytest
 
 from lambda_durable import AsyncContext, CancelOn, Context, Durable, Event
+from lambda_durable.aws.dynamodb import DynamoStore
+from lambda_durable.ports import Delivery
+from lambda_durable.runtime import ingress
+from lambda_durable.runtime.executor import NoExecutor
 from lambda_durable.testing import Faults, LocalRuntime, crash_everywhere
+from lambda_durable.testing.fakes import VirtualClock
 from tests.simulation.simulate import Setup, simulate
 from tests.simulation.workflows import Workflow
 
@@ -132,6 +137,30 @@ def test_whatever_happens_it_can_be_cancelled(seed):
     rt.drain()
     assert rt.get(run.run_id).status == "cancelled"
     assert {child.status for child in rt.runs("child")} <= {"cancelled", "completed"}
+
+
+def test_an_event_that_comes_while_a_run_switches_leaves_it_one_that_can_be_cancelled(durable, monkeypatch):
+    app, _ = make("all")
+    rt = durable(app)
+    switches = 0
+    renew_run = DynamoStore.renew_run
+
+    def interrupted(store, before, header):
+        nonlocal switches
+        switches += 1
+        if switches == 2:  # who waits for the event of the third round is there, and the round is not
+            world = rt._world(VirtualClock(rt._simulation), NoExecutor())
+            record = {"id": "x", "detail-type": "stop", "source": "app", "detail": {"n": 3}}
+            ingress.event(world, app, {**record, "time": rt.now().isoformat()}, Delivery("{}", "m"))
+        return renew_run(store, before, header)
+
+    monkeypatch.setattr(DynamoStore, "renew_run", interrupted)
+    run = rt.start(app.functions["plain"], {"n": 1})
+    rt.advance("125m")
+    assert (rt.get(run.run_id).status, rt.get(run.run_id).event.data) == ("running", {"n": 3})
+    rt.send(Event("stop", {"n": 3}))
+    rt.advance("1m")
+    assert rt.get(run.run_id).status == "cancelled"
 
 
 IN_THE_FIRST = re.compile(r": (before|aside|nap)( \d)? has a record")

@@ -372,3 +372,34 @@ def test_a_waiter_stays_until_who_ended_the_wait_has_woken_its_run():
     for crash in crash_everywhere(app, function, drive=drive):
         assert crash.run.status == "completed", crash.point
         assert crash.run.output in (1, 2), crash.point
+
+
+@pytest.mark.parametrize("mode", [1, "all"])
+def test_who_loses_a_signal_to_another_run_is_told_whatever_crashes(mode):
+    app = Durable("app", steps_per_invocation=mode)
+
+    @app.function("first")
+    def first(ctx: Context) -> str:
+        try:
+            ctx.step.wait_for_signal("w", "go", timeout="30d")
+        except StepError as error:
+            return error.error_type
+        return "never"
+
+    @app.function("second")
+    def second(ctx: Context) -> bool:
+        ctx.step.sleep("nap", "1h")
+        return ctx.step.wait_for_signal("w", "go", timeout="1h", on_conflict="replace") is None
+
+    losers = []
+
+    def drive(rt, run):
+        losers.append(rt.start(first).run_id)
+        rt.drain()
+
+    for crash in crash_everywhere(app, second, drive=drive):
+        loser = crash.runtime.get(losers.pop())
+        assert (loser.status, loser.output) == ("completed", "lambda_durable.errors.SignalConflictError"), (
+            crash.point
+        )
+        assert (crash.run.status, crash.run.output) == ("completed", True), crash.point

@@ -1,0 +1,144 @@
+"""A copy of a message that was done with comes late, and dies anywhere: nobody brings it back.
+
+SQS delivers twice, also what was just deleted. What such a copy wrote is not to be left to it: a run would be lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from lambda_durable import Context, Durable, NonRetriableError, StepError, StepTimeoutError
+from lambda_durable.ports import Delivery
+from lambda_durable.testing import LocalRuntime
+
+
+@dataclass
+class Copy:
+    """Of the message that came `first`, just before what comes as number `before`; it dies at its point `dies_at`."""
+
+    first: int
+    before: int
+    dies_at: int
+    died: bool = False
+    deliveries: list[Delivery] = field(default_factory=list)
+
+    def disturb(self, rt: LocalRuntime) -> None:
+        deliver = rt._queue._deliver
+
+        def disturbed(delivery: Delivery, done: Callable[[str | None], None]) -> None:
+            if len(self.deliveries) == self.before:
+                self._come(rt)
+            self.deliveries.append(delivery)
+            deliver(delivery, done)
+
+        rt._queue._deliver = disturbed
+
+    def _come(self, rt: LocalRuntime) -> None:
+        points = 0
+
+        def watch(process: Any, place: str) -> None:
+            nonlocal points
+            points += 1
+            if points > self.dies_at:
+                self.died = True
+                process.crash(place)
+
+        copy = replace(self.deliveries[self.first], receive_count=2)
+        rt._traffic.watch = watch
+        rt._invoke(copy, lambda _: None, rt._handle)
+        rt._traffic.watch = None
+
+
+def copies(make: Callable[[], Durable], drive: Callable[[LocalRuntime], Any]) -> Iterator[tuple[Copy, Any]]:
+    """What becomes of a function's run whichever message is copied, whenever the copy comes and dies."""
+    undisturbed = Copy(0, 10**6, 0)
+    rt = LocalRuntime(make(), lambda_timeout="60s")
+    undisturbed.disturb(rt)
+    yield undisturbed, drive(rt)
+    for before in range(1, len(undisturbed.deliveries)):
+        for first in range(before):
+            copy = Copy(first, before, -1, died=True)
+            while copy.died:
+                copy = Copy(first, before, copy.dies_at + 1)
+                rt = LocalRuntime(make(), lambda_timeout="60s")
+                copy.disturb(rt)
+                yield copy, drive(rt)
+                rt.close()
+
+
+def drain(rt):
+    run = rt.start(rt._app.functions["f"], {})
+    rt.drain()
+    return rt, rt.get(run.run_id)
+
+
+def renewing(mode):
+    app = Durable("app", steps_per_invocation=mode)
+
+    @app.function("f")
+    def f(ctx: Context[Any]) -> int:
+        ctx.step.sleep("nap", "10s")
+        if ctx.event.data.get("n", 0) < 2:
+            ctx.continue_as_new({"n": ctx.event.data.get("n", 0) + 1})
+        return ctx.event.data["n"]
+
+    return app
+
+
+@pytest.mark.parametrize("mode", [1, "all"])
+def test_a_run_that_continues_as_new(mode):
+    for copy, (_, run) in copies(lambda: renewing(mode), drain):
+        assert (run.status, run.output) == ("completed", 2), copy
+
+
+def undoing(mode, undone):
+    app = Durable("app", steps_per_invocation=mode)
+
+    @app.function("child")
+    def child(ctx: Context[Any]) -> None:
+        for n in range(2):
+            ctx.step.options(undo=undone.append).run(f"book {n}", str, n)
+        raise NonRetriableError("no")
+
+    @app.function("f")
+    def f(ctx: Context[Any]) -> str:
+        try:
+            ctx.step.invoke("child", child, {})
+        except StepError:
+            return "told"
+        return "never"
+
+    return app
+
+
+@pytest.mark.parametrize("mode", [1, "all"])
+def test_a_run_that_undoes(mode):
+    undone: list[str] = []
+    for copy, (_, run) in copies(lambda: undoing(mode, undone), drain):
+        assert (run.status, run.output) == ("completed", "told"), copy
+        assert set(undone) == {"0", "1"}
+        undone.clear()
+
+
+def calling_back(mode):
+    app = Durable("app", steps_per_invocation=mode)
+
+    @app.function("f")
+    def f(ctx: Context[Any]) -> str:
+        try:
+            ctx.step.wait_for_callback("answer", timeout="10s")
+        except StepTimeoutError:
+            return "late"
+        return "never"
+
+    return app
+
+
+@pytest.mark.parametrize("mode", [1, "all"])
+def test_a_callback_that_nobody_completes(mode):
+    for copy, (_, run) in copies(lambda: calling_back(mode), drain):
+        assert (run.status, run.output) == ("completed", "late"), copy
