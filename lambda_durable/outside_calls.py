@@ -39,6 +39,8 @@ MOST_ITEMS = 99
 """DynamoDB: a transaction has at most 100, and one is the step's outcome."""
 
 ACTIONS = {"Put", "Update", "Delete", "ConditionCheck"}
+TYPED = ("Item", "Key", "ExpressionAttributeValues")
+"""Where they have attributes by name."""
 
 
 class Invokable(Protocol):
@@ -260,12 +262,26 @@ def transact(options: Options, id: object, items: Sequence[Mapping[str, Any]]) -
                 f"step.transact({id!r}): item {number} is an entry of TransactWriteItems, one of "
                 f"{', '.join(sorted(ACTIONS))}, in the format of a low-level client; this is {item!r:.200}"
             )
+        _check_types(item, f"step.transact({id!r}): item {number}")
     call = _effect(options, id, Kind.TRANSACT, lambda outside: outside.transact(items))
     if call.undo is not None:
         call.undo = replace(
             call.undo, if_unknown=False
         )  # it has happened if its outcome is there, and only then
     return call
+
+
+def _check_types(item: Mapping[str, Any], what: str) -> None:
+    """Refuses a table resource's format, in which values have no types: the first thing that one tries."""
+    (entry,) = item.values()
+    for part in TYPED:
+        values = entry.get(part) if isinstance(entry, Mapping) else None
+        for name, value in values.items() if isinstance(values, Mapping) else ():
+            if not isinstance(value, Mapping) or len(value) != 1:
+                raise ConfigurationError(
+                    f"{what} has {name!r} in its {part} without a type: write {{{name!r}: {{'S': 'text'}}}}, say, as a "
+                    "low-level client takes it; boto3's TypeSerializer makes it of a value"
+                )
 
 
 def _effect(options: Options, id: object, kind: Kind, outside: Callable[[Outside], Any]) -> StepCall:

@@ -147,6 +147,11 @@ def test_a_conflict_with_another_transaction_is_tried_again(durable, monkeypatch
         ([{"Get": {}}], "item 0 is an entry of TransactWriteItems"),
         (["x"], "item 0 is an entry"),
         ([{"Put": {}, "Delete": {}}], "item 0 is an entry"),
+        (
+            [add("ann", 1), {"Put": {"TableName": "t", "Item": {"id": "x"}}}],
+            "item 1 has 'id' in its Item without",
+        ),
+        ([{"Delete": {"TableName": "t", "Key": {"id": {}}}}], "item 0 has 'id' in its Key without a type"),
     ],
 )
 def test_bad_input_is_an_error_at_the_call(durable, items, message):
