@@ -106,7 +106,9 @@ class DynamoStore(WaitStore):
         return None if found is None else headers.header(found)
 
     def load_run(self, run_id: str) -> tuple[Header, Partition] | None:
-        if run_of(run_id) != run_id:
+        if (
+            run_of(run_id) != run_id
+        ):  # a journal after the first: its header lies with that, and costs a read more
             header = self.get_header(run_id)
             if header is None:
                 return None

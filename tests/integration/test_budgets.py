@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from test_steps import Async, Sync, nothing
 
-from lambda_durable import AsyncContext, Context, Durable, Event, every, on_event
+from lambda_durable import AsyncContext, Context, Durable, Event, NonRetriableError, every, on_event
 from lambda_durable.aws.table import SHARDS
 
 WRITES = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:TransactWriteItems"}
@@ -617,6 +617,66 @@ def test_a_callback_that_newer_code_registers_costs_no_read_more(durable, deploy
     before = rt.calls.copy()
     rt.advance("2m")
     assert (rt.calls - before)["dynamodb:Query"] == 1  # the run, when its sleep is over
+
+
+# undo
+
+
+def cost_of_undo(durable, *, undo, fails):
+    def make(n):
+        app = Durable("t")
+
+        @app.function("f")
+        def f(ctx: Context) -> None:
+            step = ctx.step.options(undo=print) if undo else ctx.step
+            for _ in range(n):
+                step.run("s", lambda: 0)
+            if fails:
+                raise NonRetriableError("enough")
+
+        rt = durable(app, steps_per_invocation="all")
+        rt.start(f)
+        rt.drain()
+        return Counter(rt.calls)
+
+    few, many = make(3), make(13)
+    return {call: (many[call] - few[call]) / 10 for call in many if many[call] != few[call]}
+
+
+def test_a_step_with_an_undo_costs_a_claim_and_a_look_at_the_header_more(durable):
+    # What ends the run otherwise looks for claims; a step looks whether that has begun.
+    assert cost_of_undo(durable, undo=False, fails=False) == {"dynamodb:PutItem": 1}
+    assert cost_of_undo(durable, undo=True, fails=False) == {"dynamodb:PutItem": 2, "dynamodb:GetItem": 1}
+
+
+def test_to_undo_a_step_costs_one_write(durable):
+    assert cost_of_undo(durable, undo=False, fails=True) == {"dynamodb:PutItem": 1}
+    assert cost_of_undo(durable, undo=True, fails=True) == {"dynamodb:PutItem": 3, "dynamodb:GetItem": 1}
+
+
+# continuing as new
+
+
+def test_to_continue_as_new_costs_one_write_and_one_message(durable):
+    def make(app, n):
+        @app.function("f")
+        def f(ctx: Context[int | None]) -> None:
+            ctx.step.run("s", lambda: 0)
+            done = ctx.event.data or 0
+            if done < n:
+                ctx.continue_as_new(done + 1)
+
+        return f
+
+    calls, invocations, write_units = cost_each(durable, 1, make)
+    assert calls == {
+        "dynamodb:PutItem": 1,  # the step
+        "dynamodb:UpdateItem": 1,
+        "dynamodb:Query": 1,
+        "dynamodb:GetItem": 1,  # the header, which lies elsewhere than a later journal
+        "sqs:SendMessage": 1,
+    }
+    assert (invocations, write_units) == (1, 2)
 
 
 # a cold start
