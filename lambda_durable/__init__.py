@@ -37,12 +37,13 @@ from .errors import (
 )
 from .events import Event, Trigger, on_event
 from .function import Failure, Function
+from .futures import StepFuture
 from .middleware import HandlerReplay, Middleware, Place, RunInfo, StepAttempt
 from .runs import FailedAttempt, Run, RunSummary, StepRecord, WaitingFor
 from .schedules import Schedule, cron, every
 from .signals import Signal
 from .step_info import StepInfo, current_step
-from .steps import Step, StepFuture
+from .steps import Step
 
 __all__ = [
     "AsyncContext",

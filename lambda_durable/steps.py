@@ -1,10 +1,10 @@
-"""`ctx.step`: what a handler can do durably. Signatures stand here twice, for sync and async; bodies once."""
+"""`ctx.step`: what a handler can do durably. Signatures stand twice, for sync and async; bodies once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast, overload
 
 from . import calls, outside_calls
 from .callbacks import Callback
@@ -12,10 +12,9 @@ from .calls import Options, Semantics
 from .config import Retry
 from .durations import Duration
 from .engine.journal import Kind
-from .engine.operations import Operation
-from .engine.sync import SyncReplay
-from .errors import ConfigurationError, StepError
+from .errors import StepError
 from .events import Event
+from .futures import ReturnWhen, StepFuture, block, settled
 from .outside_calls import OnConflict, OnParentEnd
 from .signals import Signal
 
@@ -31,43 +30,6 @@ R3 = TypeVar("R3")
 R4 = TypeVar("R4")
 D = TypeVar("D")
 
-ReturnWhen = Literal["ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION"]
-
-
-def _block(op: Operation) -> Any:
-    replay = op.scope.replay
-    if not isinstance(replay, SyncReplay):
-        raise ConfigurationError("a sync step was called in an async handler; its context is an AsyncContext")
-    return replay.call(op)
-
-
-class StepFuture(Generic[R]):
-    """A step that `submit` started."""
-
-    def __init__(self, op: Operation) -> None:
-        self._op = op
-
-    @property
-    def step_id(self) -> str:
-        """Its path, as in `run.steps`."""
-        return self._op.path
-
-    def result(self) -> R:
-        """Its result; waits for it. Raises StepError if it failed for good."""
-        if not self._op.delivered:
-            return cast(R, _block(self._op))
-        return cast(R, self._op.value())
-
-    def done(self) -> bool:
-        """Whether it has ended. The answer is remembered, so that a replay gets the same."""
-        op = self._op
-        if not op.delivered and op.scope.asks(op):
-            op.scope.replay.deliver(op)
-        return op.delivered
-
-    def __repr__(self) -> str:
-        return f"StepFuture({self._op.path!r})"
-
 
 class Step:
     """The steps of a sync handler."""
@@ -82,7 +44,7 @@ class Step:
 
         An attempt that raises is retried as the policy says; the last one's error is raised as StepError.
         """
-        return cast(R, _block(calls.step_call(self._options, id, fn, args, kwargs, sync=True)))
+        return cast(R, block(calls.step_call(self._options, id, fn, args, kwargs, sync=True)))
 
     def submit(self, id: str, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> StepFuture[R]:
         """Start a step that runs in parallel to what follows."""
@@ -95,29 +57,7 @@ class Step:
     ) -> tuple[tuple[StepFuture[Any], ...], tuple[StepFuture[Any], ...]]:
         """Wait for submitted steps; returns those that have ended and those that have not, both in the
         order in which they were given. Who came first is remembered."""
-        given = list(futures)
-        ops = [future._op for future in given]
-        conditions: dict[str, Callable[[], bool]] = {
-            "ALL_COMPLETED": lambda: all(op.delivered for op in ops),
-            "FIRST_COMPLETED": lambda: not ops or any(op.delivered for op in ops),
-            "FIRST_EXCEPTION": lambda: (
-                all(op.delivered for op in ops)
-                or any(op.delivered and op.record and op.record.error for op in ops)
-            ),
-        }
-        if return_when not in conditions:
-            raise ConfigurationError(
-                f"return_when= is one of {', '.join(conditions)}, and this is {return_when!r}"
-            )
-        if ops:
-            replay = ops[0].scope.replay
-            assert isinstance(replay, SyncReplay)
-            if return_when == "ALL_COMPLETED":
-                replay.join(ops)
-            else:
-                replay.wait(ops[0].scope, ops, conditions[return_when])
-        done = tuple(future for future in given if future._op.delivered)
-        return done, tuple(future for future in given if not future._op.delivered)
+        return settled(list(futures), return_when)
 
     @overload
     def parallel(
@@ -162,7 +102,7 @@ class Step:
         On a failure no further branch begins, those that run come to their end, and the lowest failed
         branch's error is raised.
         """
-        return cast(tuple[Any, ...], _block(calls.parallel(self._options, id, branches, max_concurrency)))
+        return cast(tuple[Any, ...], block(calls.parallel(self._options, id, branches, max_concurrency)))
 
     @overload
     def map(
@@ -207,7 +147,7 @@ class Step:
         """
         return cast(
             list[R],
-            _block(
+            block(
                 calls.fan_out(
                     Kind.MAP,
                     self._options,
@@ -260,7 +200,7 @@ class Step:
         """As `map`, but `fn` is handler code that calls steps: those of the first item are `id[0]/...`."""
         return cast(
             list[R],
-            _block(
+            block(
                 calls.fan_out(
                     Kind.MAP_GROUP,
                     self._options,
@@ -278,7 +218,7 @@ class Step:
     def group(self, id: str, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run `fn(*args, **kwargs)`, which calls steps, in a scope of its own: they are named `id/...`. Once
         it is done a replay loads only its result. What fails inside is raised outside as it was."""
-        return cast(R, _block(calls.group(self._options, id, fn, args, kwargs, sync=True)))
+        return cast(R, block(calls.group(self._options, id, fn, args, kwargs, sync=True)))
 
     def poll(
         self,
@@ -298,7 +238,7 @@ class Step:
         op = calls.poll(
             self._options, id, fn, args, kwargs, until=until, every=every, timeout=timeout, sync=True
         )
-        return cast(R, _block(op))
+        return cast(R, block(op))
 
     @overload
     def wait_for_event(
@@ -346,7 +286,7 @@ class Step:
         """
         return cast(
             "Event[Any] | None",
-            _block(
+            block(
                 outside_calls.wait_for_event(
                     self._options,
                     id,
@@ -370,7 +310,7 @@ class Step:
         """
         return cast(
             "Signal | None",
-            _block(
+            block(
                 outside_calls.wait_for_signal(
                     self._options, id, signal, timeout=timeout, on_conflict=on_conflict
                 )
@@ -412,7 +352,7 @@ class Step:
         good, its error is raised. Raises CallbackError when the outside world reports a failure, or a result
         that `model` refuses; StepTimeoutError after `timeout`, or when there was no heartbeat for `heartbeat`.
         """
-        return _block(
+        return block(
             outside_calls.wait_for_callback(
                 self._options, id, submit, timeout=timeout, heartbeat=heartbeat, model=model, sync=True
             )
@@ -456,7 +396,7 @@ class Step:
         `timeout`. It is cancelled when it timed out or when this run ends first, unless `on_parent_end` is
         "leave".
         """
-        return _block(
+        return block(
             outside_calls.invoke(
                 self._options, id, function, data, timeout=timeout, on_parent_end=on_parent_end
             )
@@ -464,7 +404,7 @@ class Step:
 
     def send_signal(self, id: str, signal: str, data: Any = None, /) -> bool:
         """Send a signal to the run that waits for it. Whether one did."""
-        return cast(bool, _block(outside_calls.send_signal(self._options, id, signal, data)))
+        return cast(bool, block(outside_calls.send_signal(self._options, id, signal, data)))
 
     def transact(self, id: str, /, *items: Mapping[str, Any]) -> None:
         """Write up to 99 items of your own, and the outcome of this step, in one DynamoDB transaction: exactly
@@ -474,19 +414,19 @@ class Step:
         conditions. Raises TransactionError when a condition fails, which is not retried; a conflict with
         another transaction is.
         """
-        _block(outside_calls.transact(self._options, id, items))
+        block(outside_calls.transact(self._options, id, items))
 
     def send_event(self, id: str, /, *events: Event[Any]) -> list[str]:
         """Publish events; returns their ids, which are the same for every attempt."""
-        return cast("list[str]", _block(outside_calls.send_event(self._options, id, events)))
+        return cast("list[str]", block(outside_calls.send_event(self._options, id, events)))
 
     def sleep(self, id: str, duration: Duration) -> None:
         """Sleep, for up to ten years, without anything running meanwhile."""
-        _block(calls.sleep(self._options, id, duration))
+        block(calls.sleep(self._options, id, duration))
 
     def sleep_until(self, id: str, when: datetime) -> None:
         """Sleep until an aware datetime; one in the past is at once."""
-        _block(calls.sleep_until(self._options, id, when))
+        block(calls.sleep_until(self._options, id, when))
 
     def options(
         self,
