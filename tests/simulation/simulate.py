@@ -31,6 +31,7 @@ from tests.simulation.outside import KEY, TABLE, Happening, Transact
 from tests.simulation.traced import Storm, TracedRuntime
 from tests.simulation.workflows import Workflow, random_workflow
 
+MOST_FOR_A_MUTANT = 2000
 MODES: list[Any] = [1, 3, "all", "auto"]
 FAULTS: dict[str, dict[str, Any] | None] = {
     "none": None,
@@ -192,9 +193,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--steps-per-invocation", type=_mode, default=None, help="instead of the seed's own")
     parser.add_argument("--lose", action="store_true", help="lose messages and schedules, too")
     parser.add_argument("--closed", action="store_true", help="workflows of steps and sleeps alone")
+    parser.add_argument(
+        "--mutants", action="store_true", help="plant bugs, and look for a seed that finds each"
+    )
     parser.add_argument("--verbose", action="store_true", help="show all that happens (with --seeds 1)")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
+    if options.mutants:
+        from tests.simulation.hunt import hunt
+
+        return hunt(range(options.seed, options.seed + MOST_FOR_A_MUTANT), options.processes)
     seeds = range(options.seed, options.seed + options.seeds)
     mode = options.steps_per_invocation
     setup = partial(Setup.of, mode=mode, lose=options.lose, opened=not options.closed)

@@ -1,0 +1,52 @@
+"""Looks for planted bugs: `scripts/simulate --mutants`."""
+
+# ruff: noqa: T201
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.simulate import Setup, simulate
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where a planted bug was found: after how many seeds (None: it was not), and by which check."""
+
+    bug: str
+    seeds: int | None
+    check: str = ""
+    seconds: float = 0
+
+
+def find(mutant: Mutant, seeds: range) -> Found:
+    """Try seeds until one finds the bug."""
+    logging.disable(logging.CRITICAL)  # with a bug, much is logged
+    began = time.monotonic()
+    with mutant.planted():
+        for count, seed in enumerate(seeds, 1):
+            if wrong := simulate(Setup.of(seed, opened=not mutant.closed)):
+                return Found(mutant.bug, count, wrong[0].partition(":")[0], time.monotonic() - began)
+    return Found(mutant.bug, None, seconds=time.monotonic() - began)
+
+
+def find_by_number(number: int, seeds: range) -> Found:
+    return find(MUTANTS[number], seeds)
+
+
+def hunt(seeds: range, processes: int) -> int:
+    """Print the table of the planted bugs. 1 if one was not found."""
+    context = multiprocessing.get_context("spawn")
+    print("| bug | seeds until found | the check that found it |\n|---|---|---|", flush=True)
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        found = pool.map(find_by_number, range(len(MUTANTS)), [seeds] * len(MUTANTS))
+        missed = 0
+        for one in found:
+            missed += one.seeds is None
+            print(f"| {one.bug} | {one.seeds or 'not found'} | {one.check} |", flush=True)
+    print(f"{len(MUTANTS) - missed} of {len(MUTANTS)} found")
+    return 1 if missed else 0

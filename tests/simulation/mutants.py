@@ -1,0 +1,258 @@
+"""Deliberate bugs of the protocol: proof that the random workflows can find such. Each is planted by a switch
+here alone; `scripts/simulate --mutants` looks for each until a seed finds it, and prints what found it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest.mock import PropertyMock, patch
+from uuid import uuid4
+
+from lambda_durable.aws import lanes
+from lambda_durable.aws.dynamodb import DynamoStore
+from lambda_durable.aws.wait_store import WaitStore
+from lambda_durable.config import Retry
+from lambda_durable.engine.journal import Payload
+from lambda_durable.runtime import branches, effects, resolution, undoing, waits
+from lambda_durable.runtime.attempts import Attempts
+from lambda_durable.runtime.chain import Chain, Visit
+from lambda_durable.runtime.messages import tag
+from lambda_durable.runtime.turn import Turn
+from lambda_durable.runtime.worker import Worker
+from lambda_durable.testing.fakes import FakeScheduler
+from lambda_durable.testing.local_runtime import LocalRuntime
+
+ALWAYS = "(attribute_exists(pk) OR attribute_not_exists(pk))"
+
+Swap = tuple[Any, str, Callable[[Any], Any]]
+"""An object, the name of an attribute of it, and what makes the mutated one of the original."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`closed`: it is found by workflows of steps and sleeps alone."""
+
+    bug: str
+    swaps: tuple[Swap, ...]
+    closed: bool = False
+
+    @contextmanager
+    def planted(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            for owner, name, mutate in self.swaps:
+                mutated = mutate(getattr(owner, name, None))
+                stack.enter_context(patch.object(owner, name, mutated, create=True))
+            yield
+
+
+def _instead(value: Any) -> Callable[[Any], Any]:
+    """A function that gives `value`, whatever it is called with."""
+    return lambda _: lambda *args, **options: value
+
+
+def _property(value: Any) -> Callable[[Any], Any]:
+    return lambda _: PropertyMock(return_value=value)
+
+
+def _acknowledges_first(invoke: Any) -> Any:
+    def mutated(runtime: Any, delivery: Any, done: Any, handle: Any) -> None:
+        done(None)
+        invoke(runtime, delivery, lambda _: None, handle)
+
+    return mutated
+
+
+def _tag_of_delivery(_: Any) -> Any:
+    return property(lambda visit: tag(f"{visit.delivery.message_id}/{visit.delivery.receive_count}"))
+
+
+def _without_condition(write: Any) -> Any:
+    """A write of the store whose condition always holds."""
+
+    def mutated(store: Any, *args: Any, **options: Any) -> Any:
+        put = store._put
+
+        def careless(item: Any, condition: Any = None, values: Any = None) -> Any:
+            return put(item)
+
+        with patch.object(store, "_put", careless):
+            return write(store, *args, **options)
+
+    return mutated
+
+
+def _update_without_condition(update: Any) -> Any:
+    def mutated(store: Any, *args: Any, **options: Any) -> Any:
+        change = store._update
+
+        def careless(*given: Any, **named: Any) -> Any:
+            return change(*given, **named | {"condition": ALWAYS})
+
+        with patch.object(store, "_update", careless):
+            return update(store, *args, **options)
+
+    return mutated
+
+
+def _entry_without(**fields: Any) -> Callable[[Any], Any]:
+    def mutate(append: Any) -> Any:
+        return lambda store, run_id, scope, entry: append(store, run_id, scope, replace(entry, **fields))
+
+    return mutate
+
+
+def _by_the_clock(_: Any) -> Any:
+    def mutated(chain: Any, op: Any) -> None:
+        chain.note(resolution.ended(chain, op.record, output=Payload(text="null")))
+
+    return mutated
+
+
+def _one_name_for_all(create: Any) -> Any:
+    def mutated(scheduler: Any, name: str, at: Any, body: str) -> None:
+        run = body.partition('"run":"')[2][:26]
+        if scheduler._schedules.get(run) is None:
+            create(scheduler, run or name, at, body)
+
+    return mutated
+
+
+def _new_id(_: Any) -> Any:
+    return lambda self, number, event: replace(event, id=uuid4().hex)
+
+
+def _in_two_writes(_: Any) -> Any:
+    def mutated(store: Any, run_id: str, record: Any, items: Any) -> Any:
+        store._client.transact_write_items(TransactItems=list(items))
+        return store.commit(run_id, record)
+
+    return mutated
+
+
+def _forward(_: Any) -> Any:
+    return lambda found, key=None, reverse=False: sorted(found, key=key)
+
+
+MUTANTS = [
+    Mutant(
+        "a message is acknowledged before it is worked on",
+        ((LocalRuntime, "_invoke", _acknowledges_first),),
+        closed=True,
+    ),
+    Mutant(
+        "an outcome is committed without a condition",
+        ((DynamoStore, "commit", _without_condition),),
+        closed=True,
+    ),
+    Mutant(
+        "a delivery takes what an earlier one of its message committed for another's",
+        ((Visit, "tag", _tag_of_delivery),),
+        closed=True,
+    ),
+    Mutant("no message is ever overtaken", ((Chain, "follower", _property(False)),), closed=True),
+    Mutant(
+        "a lane moves wherever it stands",
+        ((lanes, "_at", _instead((ALWAYS, {}))),),
+        closed=True,
+    ),
+    Mutant(
+        "who moved a lane does not know it when it comes again",
+        ((lanes, "read", lambda read: lambda *a, **o: replace(read(*a, **o), by="")),),
+        closed=True,
+    ),
+    Mutant(
+        "dispatch is not memoized",
+        ((DynamoStore, "append", _entry_without(dispatched=())),),
+        closed=True,
+    ),
+    Mutant("order is not memoized", ((DynamoStore, "append", _entry_without(order={})),), closed=True),
+    Mutant(
+        "the log's next position is no lock",
+        ((DynamoStore, "append", _without_condition),),
+        closed=True,
+    ),
+    Mutant(
+        "any follower may take the lead",
+        ((Chain, "_brings", _instead(True)),),
+        closed=True,
+    ),
+    Mutant(
+        "a sleep is registered anew",
+        ((DynamoStore, "register", _without_condition),),
+        closed=True,
+    ),
+    Mutant(
+        "what was handed out is not sent again",
+        ((Turn, "_to_send_again", _instead(False)),),
+        closed=True,
+    ),
+    Mutant(
+        "a branch that ends lets nobody go on",
+        (
+            (
+                branches,
+                "after",
+                lambda after: lambda chain, record: after(chain, record) if chain.message.leaf else None,
+            ),
+        ),
+        closed=True,
+    ),
+    Mutant(
+        "a claim is judged before its deadline",
+        ((Attempts, "free_at", lambda _: lambda self, record: 0 if record.claim else None),),
+        closed=True,
+    ),
+    Mutant("nothing claims", ((Attempts, "_claim", _instead(True)),), closed=True),
+    Mutant(
+        "one name for all schedules of a run",
+        ((FakeScheduler, "_create", _one_name_for_all),),
+        closed=True,
+    ),
+    Mutant(
+        "a retry does not wait",
+        ((Retry, "delay", lambda delay: lambda *a, **o: delay(*a, **o) * 0),),
+        closed=True,
+    ),
+    Mutant(
+        "a copy acknowledges what another delivery works on",
+        ((Worker, "_may_be_at_work", _instead(False)),),
+        closed=True,
+    ),
+    Mutant(
+        "a redelivery leaves no stand-in",
+        ((Chain, "leave_a_stand_in", _instead(None)),),
+        closed=True,
+    ),
+    Mutant(
+        "a wake goes on though another has done its work",
+        ((Worker, "_was_done_by_another", _instead(False)),),
+    ),
+    Mutant("a time-out is decided by the clock alone", ((waits, "give_up", _by_the_clock),)),
+    Mutant("a wait ends twice", ((WaitStore, "resolve", _update_without_condition),)),
+    Mutant(
+        "a wait that nobody may find is not registered again",
+        ((Turn, "_to_register_again", _instead(False)),),
+    ),
+    Mutant(
+        "a waiter is removed before its run was woken",
+        ((resolution, "_is_long_over", _instead(True)),),
+    ),
+    Mutant("an event that is sent again has another id", ((effects.Effects, "_identified", _new_id),)),
+    Mutant(
+        "a transaction and its outcome are two writes",
+        ((DynamoStore, "transact", _in_two_writes),),
+    ),
+    Mutant("a run ends twice", ((DynamoStore, "end_run", _update_without_condition),)),
+    Mutant("nothing is undone", ((undoing.Undoing, "_undo", _instead(None)),)),
+    Mutant("undo begins with what came first", ((undoing, "sorted", lambda _: _forward(_)),)),
+    Mutant(
+        "undo does not wait for what is still at work",
+        ((undoing, "_may_end_until", _instead(None)),),
+    ),
+    Mutant(
+        "a step does not look whether its run is being undone",
+        ((Chain, "still_runs", _instead(True)),),
+    ),
+]
