@@ -23,10 +23,14 @@ HANDLER = "handler = app.handler\n"
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    before = set(sys.modules)
+    forget_modules(ROOT / "functions")  # the examples have modules of equal names
     yield tmp_path
-    for name in set(sys.modules) - before:
-        if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
+    forget_modules(tmp_path)
+
+
+def forget_modules(folder):
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(str(folder)):
             del sys.modules[name]
 
 
@@ -48,6 +52,7 @@ def write(path, text):
 def test_the_repositorys_template_is_what_the_command_prints(monkeypatch):
     monkeypatch.chdir(ROOT)
     result = invoke("template", "functions/checkout/app.py")
+    assert result.exit_code == 0, result.output
     assert result.stdout == Path("template.yaml").read_text(), (
         "run: lambda-durable template functions/checkout/app.py > template.yaml"
     )
