@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from ..durations import from_millis, to_millis
@@ -16,6 +17,9 @@ from .messages import Continuation, Start, tag
 from .resolution import end, ended
 from .scopes import partitions
 from .versions import pin
+
+_FAILED = r"run \S+ of function \S+ failed: "
+_BETWEEN = re.compile(f"^(?:{_FAILED})+(?={_FAILED})")
 
 DEEPEST = 50
 """Runs that may invoke one another in a row: one that invokes itself comes to an end."""
@@ -80,9 +84,15 @@ def tell_parent(world: World, header: Header, tag: str) -> None:
         info = ErrorInfo(type=type_name(InvokeError), message=f"{what} was {header.status}")
     else:
         info = error.model_copy(
-            update={"message": f"{what} {header.status}: {error.message}", "step_id": None}
+            update={"message": f"{what} {header.status}: {_innermost(error.message)}", "step_id": None}
         )
     end(world, waiter, tag, error=info)
+
+
+def _innermost(message: str) -> str:
+    """Why a run failed. Where runs have invoked one another, the innermost says so; each of those between has an
+    error of its own."""
+    return _BETWEEN.sub("", message)
 
 
 def cancel_pending(world: World, run_id: str, top: Partition) -> None:

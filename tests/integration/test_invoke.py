@@ -154,6 +154,7 @@ def test_a_function_that_invokes_itself_for_ever_comes_to_an_end(durable, shop):
     run = rt.run(shop.app.functions["endless"], 0)
     assert run.status == "failed"
     assert "invoked one another in a row" in run.error.message
+    assert run.error.message.count(" failed: ") == 2  # the run that it invoked, and the one that says why
     assert len(list(rt.runs("endless"))) == 51
 
 
