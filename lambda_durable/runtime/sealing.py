@@ -17,6 +17,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Any, cast
 
 from ..engine.journal import FanPlan, Payload, WaitPlan
@@ -65,6 +66,8 @@ class SealedStore:
         self, name: str, match_path: str, match: str, *, after: tuple[str, str] | None = None
     ) -> Iterator[Waiter]:
         found = self._store.waiters(name, match_path, self.digest(match) if match else match, after=after)
+        if match and self._seal.encodes:  # and those from before the app encoded anything: a Query more
+            found = chain(found, self._store.waiters(name, match_path, match))
         return (replace(self._opened(waiter, ""), match=match) for waiter in found)
 
     def digest(self, text: str) -> str:

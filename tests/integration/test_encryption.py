@@ -455,3 +455,26 @@ def test_whatever_happens_the_outcome_is_that_of_plain_values(seed):
     assert undone[0] == {"name": SECRET}
     assert rt.dead_letters == []
     rt.close()
+
+
+@pytest.mark.parametrize("ends", ["the wait", "the run"])
+def test_an_event_finds_who_waited_for_it_before_the_app_encrypted_anything(durable, ends):
+    def shop(*middleware):
+        app = Durable("shop", middleware=middleware)
+
+        @app.function("f", cancel_on=CancelOn("stop", match="data.n"))
+        def f(ctx: Context[dict]) -> bool:
+            return ctx.step.wait_for_event("paid", "paid", match="data.n", timeout="1d") is not None
+
+        return app, f
+
+    app, f = shop()
+    rt = durable(app)
+    run = rt.start(f, {"n": 1})
+    rt.advance("1m")
+    rt.deploy(shop(Encryption(RawKey("key", bytes(32))))[0])
+    rt.send(*(Event("paid" if ends == "the wait" else "stop", {"n": n}) for n in (1, 2)))
+    rt.drain()
+    ended = rt.get(run.run_id)
+    expected = ("completed", True) if ends == "the wait" else ("cancelled", None)
+    assert (ended.status, ended.output) == expected
