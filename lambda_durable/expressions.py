@@ -109,8 +109,8 @@ class Expression:
             return self._guarded(bool, value)
         if not isinstance(value, bool):
             kind = type_name(type(value))
-            message = f"{self.what}: {self.source!r} gave {kind}, and a condition is a bool"
-            raise ExpressionError(message, error_type=kind)
+            why = f"gave {kind}, and a condition is a bool"
+            raise ExpressionError(f"{self.what}: {self.source!r} {why}", error_type=f"it {why}")
         return value
 
     def _guarded(self, fn: Callable[..., _T], *args: object) -> _T:

@@ -315,8 +315,9 @@ class TestFailures:
     def test_include_a_condition_that_is_no_bool(self) -> None:
         condition = compile_condition("event.data.n + 1", "if_exp")
 
-        with pytest.raises(ExpressionError, match="gave int, and a condition is a bool"):
+        with pytest.raises(ExpressionError, match="gave int, and a condition is a bool") as caught:
             condition.holds(event({"n": 1}))
+        assert caught.value.error_type == "it gave int, and a condition is a bool"  # all that a log has of it
 
     def test_include_a_truth_that_cannot_be_told(self) -> None:
         class Undecided:
