@@ -39,7 +39,6 @@ class Attempts:
     """Runs the steps of one chain, as long as a message works on it."""
 
     chain: Chain
-    max_output: int
     hooks: Hooks
     _claims: bool = False
 
@@ -312,7 +311,7 @@ class Attempts:
     def _completed(self, base: Record, codec: Codec, result: Any, attempt: int) -> Record:
         try:
             text = codec.encode(result)
-            output = self.chain.keep(text, f"the output of step {base.path!r}", limit=self.max_output)
+            output = self.chain.keep(text, f"the output of step {base.path!r}", limit=self.chain.max_output)
         except (SerializationError, PayloadTooLargeError) as error:
             return self._final(base, attempt, error=ErrorInfo.of(_at(error, base.path), attempts=attempt))
         return self._final(base, attempt, output=output)

@@ -63,7 +63,7 @@ def hand_out(turn: Turn, ops: Sequence[Operation]) -> None:
             assert record.wake_at is not None
             chain.wake(op.path, record.wake_at)
         elif isinstance(op, Wait):
-            waits.begin(chain, op, turn.attempts.max_output)
+            waits.begin(chain, op)
             if op.record is not None and op.record.wake_at is not None:
                 chain.wake(op.path, op.record.wake_at)
         elif isinstance(op, FanOut):
@@ -87,7 +87,7 @@ def _revive(turn: Turn, op: Operation) -> list[Continuation]:
     """What a check sends for an operation that was handed out: checks, that see for themselves."""
     chain, record = turn.chain, op.record
     if isinstance(op, Wait):
-        waits.begin(chain, op, turn.attempts.max_output)
+        waits.begin(chain, op)
     at = turn.due(record) if record is not None else None
     if at is not None and at > turn.now():
         look_again(chain, at)

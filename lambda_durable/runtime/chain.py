@@ -44,6 +44,7 @@ class Chain:
     journal: Journal
     message: Continuation
     code: Code = UNKNOWN
+    max_output: int = payloads.MAX_OUTPUT  # bytes that an output, an event or a payload may have
     tag: str = ""
     generation: int = 0
     progressed: bool = False  # wrote something

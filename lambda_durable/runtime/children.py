@@ -25,7 +25,7 @@ DEEPEST = 50
 """Runs that may invoke one another in a row: one that invokes itself comes to an end."""
 
 
-def begin(chain: Chain, op: Invoke, record: Record, max_data: int) -> ErrorInfo | None:
+def begin(chain: Chain, op: Invoke, record: Record) -> ErrorInfo | None:
     """Start the run that a step invokes; again, if an earlier delivery may have died before. An error if it may
     not be."""
     parent = chain.header.parent
@@ -45,7 +45,7 @@ def begin(chain: Chain, op: Invoke, record: Record, max_data: int) -> ErrorInfo 
             record.waits.names[0],
             op.data,
             from_millis(record.began),
-            limit=max_data,
+            limit=chain.max_output,
             parent=Parent(chain.journal_id, op.path, record.waits.resume, depth),
             pin=pin(chain.world, chain.header),
         )

@@ -39,7 +39,6 @@ class Replaying:
     renewals: Renewals
     function: Function[Any, Any]
     mode: StepsPerInvocation
-    max_output: int
     hooks: Hooks
 
     def go_on(self) -> None:
@@ -53,7 +52,7 @@ class Replaying:
             return
         if chain.repeats:
             children.give_up_again(chain)
-        turn = Turn(chain, self.mode, self.max_output, self.hooks)
+        turn = Turn(chain, self.mode, self.hooks)
         kind: type[Replay] = AsyncReplay if function.is_async else SyncReplay
         replay = kind(
             run_id=header.run_id,
@@ -80,7 +79,7 @@ class Replaying:
             attempt=self._attempt(),
             started_at=from_millis(chain.header.created),
             _logger=log.logger,
-            _renew=partial(renew, function, replay, self.max_output),
+            _renew=partial(renew, function, replay, chain.max_output),
         )
         try:
             result = self.hooks.around_handler(chain.header, event, partial(replay.run, call))
@@ -124,7 +123,7 @@ class Replaying:
         self._settle(replay)
         try:
             text = function.codec.encode(result)
-            output = chain.keep(text, f"the output of function {function.id!r}", limit=self.max_output)
+            output = chain.keep(text, f"the output of function {function.id!r}", limit=chain.max_output)
         except StepError as error:
             self.ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(error))
             return

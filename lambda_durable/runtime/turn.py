@@ -39,11 +39,10 @@ class Turn:
         self,
         chain: Chain,
         mode: StepsPerInvocation,
-        max_output: int,
         hooks: Hooks,
     ) -> None:
         self.chain = chain
-        self.attempts = Attempts(chain, max_output, hooks)
+        self.attempts = Attempts(chain, hooks)
         self.focus = chain.focus
         self._new: set[str] = set()  # scopes that this turn was the first to enter
         self._looked = chain.world.clock.monotonic()
@@ -266,7 +265,7 @@ class Turn:
             if self._is_late(op):
                 waits.give_up(self.chain, op)
             else:
-                waits.begin(self.chain, op, self.attempts.max_output)
+                waits.begin(self.chain, op)
         else:
             assert isinstance(op, Group | FanOut)
             new = False

@@ -73,13 +73,12 @@ class Undoing:
     ends: Endings
     function: Function[Any, Any] | None
     mode: StepsPerInvocation
-    max_output: int
     hooks: Hooks
 
     def go_on(self) -> None:
         """Do what there is to do now. Returns when the run has ended, and else leaves by an Interrupt."""
         chain = self.chain
-        attempts = Attempts(chain, self.max_output, self.hooks)
+        attempts = Attempts(chain, self.hooks)
         if attempts.running or chain.visit.abandoned:
             attempts.abandon()
             attempts.linger()
@@ -97,7 +96,7 @@ class Undoing:
         chain = self.chain
         width = AT_ONCE if isinstance(self.mode, str) else min(self.mode, AT_ONCE)
         first = self._survey(left[:width])  # it loads what the turn's allowance is in proportion to
-        turn = Turn(chain, self.mode, self.max_output, self.hooks)
+        turn = Turn(chain, self.mode, self.hooks)
         replay = SyncReplay(
             run_id=chain.header.run_id,
             journal_id=chain.journal_id,
@@ -250,7 +249,7 @@ class Undoing:
                 attempt=1,
                 started_at=from_millis(chain.header.created),
                 _logger=log.logger,
-                _renew=functools.partial(renew, function, survey, self.max_output),
+                _renew=functools.partial(renew, function, survey, chain.max_output),
             )
             self.hooks.around_handler(chain.header, event, functools.partial(survey.run, call))
         except Interrupt as left:

@@ -29,9 +29,8 @@ LISTED = 10_000
 """Milliseconds after which an event that has come is listed for those who look back."""
 
 
-def begin(chain: Chain, op: Wait, max_output: int) -> None:
-    """Register a wait; once more, if an earlier delivery may have died while it did. What it hands to another run
-    has up to `max_output` bytes."""
+def begin(chain: Chain, op: Wait) -> None:
+    """Register a wait; once more, if an earlier delivery may have died while it did."""
     record = op.record
     if record is None:
         now = chain.now() if op.undo is None else chain.moment()
@@ -57,7 +56,7 @@ def begin(chain: Chain, op: Wait, max_output: int) -> None:
     if op.undo is not None and not chain.still_runs():
         raise Reload
     if isinstance(op, Invoke):
-        if (error := children.begin(chain, op, record, max_output)) is not None:
+        if (error := children.begin(chain, op, record)) is not None:
             chain.commit(ended(chain, record, error=error))
         return
     if record.kind is Kind.WAIT_FOR_SIGNAL:

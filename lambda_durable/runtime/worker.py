@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from ..config import StepsPerInvocation
 from ..durations import to_millis
 from ..engine import paths
-from ..engine.code import Code
 from ..engine.interrupts import Broken, Reload, Stale, Suspend
 from ..engine.journal import Header, Journal, Partition, RunStatus
 from ..errors import ConfigurationError, ErrorInfo, RunTimeoutError
@@ -202,7 +201,7 @@ class Worker:
         journal = Journal([top])
         for scope in paths.ancestors(message.scope)[1:] if message.scope else ():
             journal.add(store.load_scope(message.run, scope))
-        chain = Chain(self._world, visit, header, journal, message, self._code(header))
+        chain = self._chain(visit, header, journal, message)
         if header.status is RunStatus.CANCELLING:
             self._ends.end(chain, RunStatus.CANCELLED)
             return None
@@ -220,8 +219,9 @@ class Worker:
             return None
         return chain if staleness.is_due(chain, target) else None
 
-    def _code(self, header: Header) -> Code:
-        return code_of(self._world, self._app.functions.get(header.function_id))
+    def _chain(self, visit: Visit, header: Header, journal: Journal, message: Continuation) -> Chain:
+        code = code_of(self._world, self._app.functions.get(header.function_id))
+        return Chain(self._world, visit, header, journal, message, code, self._app.max_output)
 
     def _hand_over(self, header: Header, top: Partition, message: Continuation, visit: Visit) -> bool:
         """Have the version that a run is pinned to work on a message. Whether there is nothing left to do here."""
@@ -233,7 +233,7 @@ class Worker:
         except VersionGoneError:
             if header.status is not RunStatus.RUNNING:
                 return False
-            chain = Chain(self._world, visit, header, Journal([top]), message, self._code(header))
+            chain = self._chain(visit, header, Journal([top]), message)
             self._ends.end(chain, RunStatus.FAILED, error=gone(header))
             return True
 
@@ -254,7 +254,6 @@ class Worker:
             self._renewals,
             function,
             self._mode(function),
-            self._app.max_output,
             self._hooks,
         ).go_on()
 
@@ -268,7 +267,7 @@ class Worker:
 
         function = self._app.functions.get(chain.header.function_id)
         mode: StepsPerInvocation = "all" if function is None else self._mode(function)
-        return Undoing(chain, self._ends, function, mode, self._app.max_output, self._hooks)
+        return Undoing(chain, self._ends, function, mode, self._hooks)
 
     def _fail(self, chain: Chain, message: str) -> None:
         if chain.header.status is RunStatus.COMPENSATING:
