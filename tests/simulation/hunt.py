@@ -28,7 +28,7 @@ def find(mutant: Mutant, seeds: range) -> Found:
     logging.disable(logging.CRITICAL)  # with a bug, much is logged
     began = time.monotonic()
     with mutant.planted():
-        for count, seed in enumerate(seeds, 1):
+        for count, seed in enumerate((mutant.first + seed for seed in seeds), 1):
             if wrong := simulate(Setup.of(seed, opened=not mutant.closed)):
                 return Found(mutant.bug, count, wrong[0].partition(":")[0], time.monotonic() - began)
     return Found(mutant.bug, None, seconds=time.monotonic() - began)

@@ -32,11 +32,12 @@ Swap = tuple[Any, str, Callable[[Any], Any]]
 
 @dataclass(frozen=True)
 class Mutant:
-    """`closed`: it is found by workflows of steps and sleeps alone."""
+    """`closed`: it is found by workflows of steps and sleeps alone. `first`: the seed to begin with."""
 
     bug: str
     swaps: tuple[Swap, ...]
     closed: bool = False
+    first: int = 0
 
     @contextmanager
     def planted(self) -> Iterator[None]:
@@ -88,7 +89,7 @@ def _update_without_condition(update: Any) -> Any:
         change = store._update
 
         def careless(*given: Any, **named: Any) -> Any:
-            return change(*given, **named | {"condition": ALWAYS})
+            return change(*given, **named | {"condition": f"{ALWAYS} OR ({named['condition']})"})
 
         with patch.object(store, "_update", careless):
             return update(store, *args, **options)
@@ -177,6 +178,7 @@ MUTANTS = [
         "any follower may take the lead",
         ((Chain, "_brings", _instead(True)),),
         closed=True,
+        first=50_000,
     ),
     Mutant(
         "a sleep is registered anew",
