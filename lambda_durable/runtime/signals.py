@@ -41,7 +41,8 @@ def hold(chain: Chain, record: Record, *, replace: bool, awaits: Callable[[str],
         if not replace:
             chain.commit(ended(chain, record, error=ErrorInfo.of(error)))
             return
-        end(chain.world, holder, chain.tag, error=ErrorInfo.of(taken))
+        ends = end_from_outside if chain.repeats else end  # a copy that dies may not come back in time
+        ends(chain.world, holder, chain.tag, error=ErrorInfo.of(taken))
 
 
 def send(world: World, name: str, text: str, tag: str) -> bool:

@@ -6,6 +6,7 @@ SQS delivers twice, also what was just deleted. What such a copy wrote is not to
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -142,3 +143,29 @@ def calling_back(mode):
 def test_a_callback_that_nobody_completes(mode):
     for copy, (_, run) in copies(lambda: calling_back(mode), drain):
         assert (run.status, run.output) == ("completed", "late"), copy
+
+
+def taking_over():
+    app = Durable("app", steps_per_invocation=1)
+
+    @app.function("first")
+    def first(ctx: Context[Any]) -> None:
+        with suppress(StepError):
+            ctx.step.wait_for_signal("wait", "go", timeout="30d")
+
+    @app.function("f")
+    def f(ctx: Context[Any]) -> None:
+        ctx.step.sleep("nap", "10s")
+        ctx.step.wait_for_signal("wait", "go", timeout="20s", on_conflict="replace")
+
+    return app
+
+
+def test_a_run_that_takes_a_signal_over():
+    def drive(rt):
+        ids = [rt.start(rt._app.functions[name], {}).run_id for name in ("first", "f")]
+        rt.drain()
+        return {rt.get(id).status for id in ids}
+
+    for copy, statuses in copies(taking_over, drive):
+        assert statuses == {"completed"}, copy
