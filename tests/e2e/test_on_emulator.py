@@ -20,6 +20,8 @@ from lambda_durable import Client
 from lambda_durable.aws.table import table_definition
 
 PATIENCE = 60.0
+VISIBILITY = 120_000
+"""Milliseconds after which a deployed queue delivers a message again: longer than its Lambda may run."""
 
 APP = """
 import asyncio, os, time
@@ -88,11 +90,15 @@ class Worker:
     def deliver(self) -> tuple[int, Any]:
         """Invoke the Lambda with the next message; delete it if the invocation says so, else it comes back."""
         message = self._next()
+        attributes = dict(message["Attributes"])
+        if int(attributes["ApproximateReceiveCount"]) > 1:  # it comes back at once, and not after its time
+            first = int(attributes["ApproximateFirstReceiveTimestamp"])
+            attributes["ApproximateFirstReceiveTimestamp"] = str(first - VISIBILITY)
         event = {
             "messageId": message["MessageId"],
             "receiptHandle": message["ReceiptHandle"],
             "body": message["Body"],
-            "attributes": message["Attributes"],
+            "attributes": attributes,
             "eventSource": "aws:sqs",
             "eventSourceARN": self.environment["LAMBDA_DURABLE_QUEUE_ARN"],
         }
