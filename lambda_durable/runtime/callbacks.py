@@ -23,7 +23,7 @@ from ..errors import ErrorInfo, StepTimeoutError
 from ..ports import Waiter, World
 from . import payloads
 from .chain import Chain
-from .resolution import end_from_outside
+from .resolution import end_from_outside, still_waits
 
 NONCE = 16
 """Bytes."""
@@ -78,7 +78,7 @@ def _too_late(record: Record) -> ErrorInfo:
 
 def complete(world: World, token: str, text: str, tag: str) -> bool:
     """End the wait of a token with a result (JSON). Whether it did. Raises CallbackTokenError."""
-    waiter = _still_waits(world, *_find(world, token))
+    waiter = _open(world, *_find(world, token))
     if waiter is None:
         return False
     output = payloads.store(world.blobs, run_of(waiter.run_id), text, inline=payloads.INLINE_OUTPUT)
@@ -87,14 +87,14 @@ def complete(world: World, token: str, text: str, tag: str) -> bool:
 
 def fail(world: World, token: str, error: ErrorInfo, tag: str) -> bool:
     """End the wait of a token with an error. Whether it did. Raises CallbackTokenError."""
-    waiter = _still_waits(world, *_find(world, token))
+    waiter = _open(world, *_find(world, token))
     return waiter is not None and end_from_outside(world, waiter, tag, error=error)
 
 
 def heartbeat(world: World, token: str) -> bool:
     """Say that the outside world is still at it. Whether the run still waits. Raises CallbackTokenError."""
     journal_id, record = _find(world, token)
-    if _still_waits(world, journal_id, record) is None:
+    if not still_waits(world, journal_id, record):
         return False
     plan = record.waits
     assert plan is not None
@@ -113,9 +113,9 @@ def _find(world: World, token: str) -> tuple[str, Record]:
     return journal_id, record
 
 
-def _still_waits(world: World, journal_id: str, record: Record) -> Waiter | None:
-    header = world.store.get_header(journal_id) if not record.final else None
-    if header is None or not header.runs_in(journal_id):
+def _open(world: World, journal_id: str, record: Record) -> Waiter | None:
+    """The wait, for who ends it; None if it is over."""
+    if not still_waits(world, journal_id, record):
         return None
     assert record.waits is not None
     return Waiter(name="", run_id=journal_id, path=record.path, resume=record.waits.resume)

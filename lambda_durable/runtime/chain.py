@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 
 from ..durations import to_millis
 from ..engine import paths
@@ -274,7 +273,7 @@ class Chain:
         A follower may take the lead only with an outcome of its own, or one that came back from what was handed
         out: that of a step which ran beside others in one invocation is that invocation's, still at work.
         """
-        if self.follower and not any(map(self._brings, chain.from_iterable(order.values()))):
+        if self.follower and not any(self._brings(path) for seen in order.values() for path in seen):
             raise Stale
         if not order and not dispatched:
             return

@@ -55,6 +55,14 @@ def _is_long_over(world: World, record: Record) -> bool:
     return record.ended is not None and record.ended + A_DAY < to_millis(world.clock.now())
 
 
+def still_waits(world: World, journal_id: str, record: Record | None) -> bool:
+    """Whether a wait is open, in a journal that its run is still at work in."""
+    if record is None or record.final:
+        return False
+    header = world.store.get_header(journal_id)
+    return header is not None and header.runs_in(journal_id)
+
+
 def _keep(world: World, run_id: str, key: str) -> None:
     """An object that came from elsewhere lives as long as the run that now refers to it."""
     world.store.get_header(run_id)

@@ -10,7 +10,7 @@ from ..errors import ErrorInfo, SignalConflictError
 from ..ports import Waiter, World
 from . import payloads
 from .chain import Chain
-from .resolution import end, end_from_outside, ended, waiters_of
+from .resolution import end, end_from_outside, ended, still_waits, waiters_of
 
 
 def hold(chain: Chain, record: Record, *, replace: bool, awaits: Callable[[str], bool]) -> None:
@@ -26,10 +26,9 @@ def hold(chain: Chain, record: Record, *, replace: bool, awaits: Callable[[str],
             f"step {record.path!r} of run {chain.header.run_id} has taken over signal {mine.name!r}",
             step_id=holder.path,
         )
-        if not _still_waits(chain.world, holder):
-            if replace and _was_ended_by(
-                chain.world, holder, chain.tag
-            ):  # who did may have died before saying so
+        held = store.get_record(holder.run_id, holder.path)
+        if not still_waits(chain.world, holder.run_id, held):
+            if replace and _is_by(held, chain.tag):  # an earlier delivery may have died before it said so
                 end(chain.world, holder, chain.tag, error=ErrorInfo.of(taken))
             continue
         error = SignalConflictError(
@@ -49,20 +48,14 @@ def send(world: World, name: str, text: str, tag: str) -> bool:
     """Send the data (JSON) of a signal to who waits for it; whether somebody did. Done again with the same
     `tag`, it is the same sending."""
     holder = world.store.signal_holder(name)
-    if holder is None or not _still_waits(world, holder):
-        return holder is not None and _was_ended_by(world, holder, tag)
+    if holder is None:
+        return False
+    held = world.store.get_record(holder.run_id, holder.path)
+    if not still_waits(world, holder.run_id, held):
+        return _is_by(held, tag)
     output = payloads.store(world.blobs, run_of(holder.run_id), text, inline=payloads.INLINE_OUTPUT)
     return end_from_outside(world, holder, tag, output=output)
 
 
-def _still_waits(world: World, waiter: Waiter) -> bool:
-    header = world.store.get_header(waiter.run_id)
-    if header is None or not header.runs_in(waiter.run_id):
-        return False
-    record = world.store.get_record(waiter.run_id, waiter.path)
-    return record is not None and not record.final
-
-
-def _was_ended_by(world: World, waiter: Waiter, tag: str) -> bool:
-    record = world.store.get_record(waiter.run_id, waiter.path)
+def _is_by(record: Record | None, tag: str) -> bool:
     return record is not None and record.author.tag == tag
