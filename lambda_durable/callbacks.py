@@ -20,7 +20,7 @@ LONGEST_RUN: Final = 512
 """Characters of a journal's id."""
 
 LONGEST_PATH: Final = 8 * 1024
-"""Bytes of the path of a step that can wait for a callback: its token holds it."""
+"""Characters, as JSON, of the path of a step that can wait for a callback: its token holds it."""
 
 
 @dataclass(frozen=True)

@@ -140,9 +140,9 @@ def wait_for_callback(
     options = _with_model(options, model, what)
     scope = scope_here()
     path, index = scope.name(id, Kind.WAIT_FOR_CALLBACK)
-    if len(path.encode()) > LONGEST_PATH:
+    if (length := len(json.dumps(path))) > LONGEST_PATH:
         raise ConfigurationError(
-            f"{what}: its path has {len(path.encode()):,} bytes, and a token has room for {LONGEST_PATH:,}: nest it "
+            f"{what}: its path is {length:,} characters of JSON, and a token has room for {LONGEST_PATH:,}: nest it "
             "less deeply, or give what is around it shorter ids"
         )
     op = CallbackWait(
