@@ -92,7 +92,9 @@ class Worker:
         message = self._next()
         attributes = dict(message["Attributes"])
         if int(attributes["ApproximateReceiveCount"]) > 1:  # it comes back at once, and not after its time
-            first = round(time.time() * 1000) - VISIBILITY  # by this clock: earlier tests have moved the cloud's
+            first = (
+                round(time.time() * 1000) - VISIBILITY
+            )  # by this clock: earlier tests have moved the cloud's
             attributes["ApproximateFirstReceiveTimestamp"] = str(first)
         event = {
             "messageId": message["MessageId"],

@@ -1,6 +1,7 @@
 """Laws that hold for all retry policies, durations, crontabs, matches and batches."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -212,7 +213,7 @@ def test_batches_are_in_order_whole_and_within_their_limits(sizes, most):
     assert [size for batch in made for size in batch] == sizes
     assert all(1 <= len(batch) <= MOST_ENTRIES for batch in made)
     assert all(sum(batch) <= most or len(batch) == 1 for batch in made)
-    for batch, following in zip(made, made[1:], strict=False):
+    for batch, following in pairwise(made):
         assert len(batch) == MOST_ENTRIES or sum(batch) + following[0] > most
 
 
