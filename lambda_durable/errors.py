@@ -204,6 +204,10 @@ class RunNotFoundError(DurableError, LookupError):
     """There is no run with this id."""
 
 
+class DamagedItemError(DurableError):
+    """An item of the table that can't be read back; the message names it, and nothing is done with it."""
+
+
 class RunFailedError(DurableError):
     """The run failed; `error` has why."""
 

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeGuard, cast
 
 from .durations import to_millis
 from .engine.journal_ids import run_of
@@ -123,7 +123,7 @@ class LambdaHandler:
     def _batch(self, world: World, event: Mapping[str, Any], invocation: Invocation) -> dict[str, Any]:
         """Messages of a queue; or one that another version of the worker hands over, whose run is pinned to this."""
         given = event.get("lambda_durable")
-        if isinstance(given, dict) and self._versions is not None:
+        if _is_handed_over(given) and self._versions is not None:
             left = (given["until"] - to_millis(world.clock.now())) / 1000
             deadline = min(invocation.deadline, world.clock.monotonic() + left)
             invocation = replace(invocation, deadline=deadline)
@@ -144,12 +144,11 @@ class LambdaHandler:
         if invocation.deadline - world.clock.monotonic() < invocation.timeout * MARGIN:
             return False
         attributes = record.get("attributes", {})
-        first = attributes.get("ApproximateFirstReceiveTimestamp")
         delivery = Delivery(
             body=record["body"],
             message_id=record["messageId"],
-            receive_count=int(attributes.get("ApproximateReceiveCount", 1)),
-            first_received=None if first is None else int(first),
+            receive_count=_count(attributes, "ApproximateReceiveCount") or 1,
+            first_received=_count(attributes, "ApproximateFirstReceiveTimestamp"),
             receipt=record.get("receiptHandle") or "",
         )
         executor = ThreadExecutor()
@@ -225,8 +224,25 @@ def _remaining(context: Any) -> float:
 def _is_batch(records: object) -> bool:
     """Whether these are messages of SQS, and not the records of another service."""
     return isinstance(records, list) and all(
-        isinstance(record, dict) and "messageId" in record and "body" in record for record in records
+        isinstance(record, dict)
+        and isinstance(record.get("messageId"), str)
+        and isinstance(record.get("body"), str)
+        and isinstance(record.get("attributes", {}), dict)
+        for record in records
     )
+
+
+def _is_handed_over(given: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether this is what another version of the worker says beside a message (aws/versions.py)."""
+    return (
+        isinstance(given, dict) and isinstance(given.get("until"), int) and isinstance(given.get("live"), str)
+    )
+
+
+def _count(attributes: Mapping[str, Any], name: str) -> int | None:
+    """A number among a message's attributes, which SQS gives as text."""
+    found = attributes.get(name)
+    return int(found) if isinstance(found, str) and found.isdecimal() and len(found) < 20 else None
 
 
 def _invocation(context: Any, clock: Clock) -> Invocation:

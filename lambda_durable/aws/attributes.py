@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from ..engine.journal import Author, Payload
-from ..errors import ErrorInfo
+from ..errors import DamagedItemError, ErrorInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,6 +16,33 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
     Item = dict[str, AttributeValueTypeDef]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def names_damage(read: Callable[Concatenate[Item, P], T]) -> Callable[Concatenate[Item, P], T]:
+    """Has what can't be read of an item raise a DamagedItemError: who changed it, has to find it again."""
+
+    @wraps(read)
+    def reading(item: Item, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return read(item, *args, **kwargs)
+        except DamagedItemError:
+            raise
+        except Exception as error:  # by hand, anything may have been made of it
+            where = ", ".join(f"{name} {_key(item, name)!r}" for name in ("pk", "sk"))
+            why = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            raise DamagedItemError(
+                f"the item with {where} can't be read ({why:.200}): was it changed by hand, or by a newer release? "
+                "What it belongs to stands still, and goes on when it is as it was"
+            ) from error
+
+    return reading
+
+
+def _key(item: Item, name: str) -> Any:
+    return next(iter(item.get(name, {"S": "?"}).values()))
 
 
 def text(value: str) -> AttributeValueTypeDef:
@@ -53,6 +82,10 @@ def read_payload(item: Item, inline: str, blob: str) -> Payload | None:
     if inline in item:
         return Payload(text=item[inline]["S"])
     return Payload(key=item[blob]["S"]) if blob in item else None
+
+
+def needed_payload(item: Item, inline: str, blob: str) -> Payload:
+    return Payload(key=item[blob]["S"]) if blob in item else Payload(text=item[inline]["S"])
 
 
 def error_json(error: ErrorInfo) -> AttributeValueTypeDef:

@@ -243,7 +243,7 @@ class DynamoStore(WaitStore):
 
         shards = [index_partition(id, shard) for id in dict.fromkeys(function_ids) for shard in range(SHARDS)]
         newest_first = merge(*map(listed, shards), key=lambda item: item["gs"]["S"], reverse=True)
-        return map(headers.header, newest_first)
+        return map(headers.listed, newest_first)
 
     # Looking after runs
 

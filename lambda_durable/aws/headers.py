@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from ..engine.code import UNKNOWN, Code
@@ -12,6 +12,8 @@ from .attributes import (
     error_json,
     from_json,
     integer,
+    names_damage,
+    needed_payload,
     number,
     put_payload,
     read_author,
@@ -27,9 +29,6 @@ from .table import checks_partition, index_partition, index_sort, shard_of
 
 if TYPE_CHECKING:
     from .attributes import Item
-
-# The index of runs leaves out who started a run: no protocol decision reads an index.
-_NOBODY = Author(0, "")
 
 
 def header_item(header: Header, expiry: int) -> Item:
@@ -118,13 +117,20 @@ def event_change(event: Payload) -> tuple[Item, str]:
     return item, "V" if "v" in item else "v"
 
 
+def listed(item: Item) -> Header:
+    """An entry of the index of runs. It leaves out who started a run, since no protocol decision reads an index, and
+    the event."""
+    return replace(header({"m": text("0."), "v": text(""), **item}), event=Payload())
+
+
+@names_damage
 def header(item: Item) -> Header:
     return Header(
         run_id=read_text(item, "u", item["pk"]["S"]),
         function_id=item["f"]["S"],
         status=RunStatus(item["s"]["S"]),
-        event=read_payload(item, "v", "V") or Payload(),
-        author=read_author(item) if "m" in item else _NOBODY,
+        event=needed_payload(item, "v", "V"),
+        author=read_author(item),
         created=int(item["c"]["N"]),
         ended=integer(item, "t"),
         ended_by=read_author(item, "z") if "z" in item else None,

@@ -56,6 +56,8 @@ from .attributes import (
     error_json,
     from_json,
     integer,
+    names_damage,
+    needed_payload,
     number,
     put_payload,
     read_author,
@@ -128,12 +130,17 @@ def outcome(output: Payload | None, error: ErrorInfo | None) -> Item:
     return item
 
 
+@names_damage
 def record(item: Item, scope: str) -> Record:
     """The record of an item that lies in the partition of `scope`."""
     ended, error, attempts = integer(item, "t"), read_error(item), integer(item, "n")
+    kind = Kind(item["k"]["S"])
+    needed = "q" if kind.fans_out else "W" if kind in _WAITS else "k"
+    if needed not in item:
+        raise KeyError(needed)
     return Record(
         path=item["u"]["S"] if "u" in item else keys.path(scope, item["sk"]["S"]),
-        kind=Kind(item["k"]["S"]),
+        kind=kind,
         state=State(item["s"]["S"]) if "s" in item else _evident_state(error),
         author=read_author(item),
         began=int(item["b"]["N"]),
@@ -149,6 +156,9 @@ def record(item: Item, scope: str) -> Record:
         code=Code.parse(item["r"]["S"]) if "r" in item else None,
         undo=_undo(item["y"]["S"]) if "y" in item else None,
     )
+
+
+_WAITS = (Kind.WAIT_FOR_EVENT, Kind.WAIT_FOR_SIGNAL, Kind.WAIT_FOR_CALLBACK, Kind.INVOKE)
 
 
 def _evident_state(error: ErrorInfo | None) -> State:
@@ -235,6 +245,7 @@ def log_item(run_id: str, scope: str, entry: LogEntry, expiry: int) -> Item:
     return item
 
 
+@names_damage
 def log_entry(item: Item) -> LogEntry:
     return LogEntry(
         position=int(item["sk"]["S"][len(keys.LOG) :]),
@@ -259,6 +270,7 @@ def failure_item(run_id: str, failure: Failure, expiry: int) -> Item:
     }
 
 
+@names_damage
 def failure(item: Item) -> Failure:
     return Failure(
         attempts=int(item["n"]["N"]),
@@ -306,13 +318,14 @@ def event_item(event: StoredEvent, expiry: int) -> Item:
     return item
 
 
+@names_damage
 def event(item: Item) -> StoredEvent:
     return StoredEvent(
         id=read_text(item, "u", keys.event_id(item["pk"]["S"])),
         name=item["n"]["S"],
         time=int(item["t"]["N"]),
         seen=int(item["a"]["N"]),
-        payload=read_payload(item, "v", "V") or Payload(),
+        payload=needed_payload(item, "v", "V"),
         functions=read_texts(item, "f"),
         author=read_author(item),
     )

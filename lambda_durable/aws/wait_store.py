@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from ..engine.journal import Author, Payload, Record, State
 from ..engine.paths import parent
-from ..errors import ErrorInfo
+from ..errors import DamagedItemError, ErrorInfo
 from ..ports import Waiter
 from . import items, keys, waiters
 from .attributes import number, text
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 NOBODY_IS_THERE = "attribute_not_exists(pk)"
 STILL_WAITS = "s = :waiting AND attribute_not_exists(t)"
 WAKES_SOONER = "w < :w"
+
+logger = logging.getLogger(__name__)
 
 
 class WaitStore(TableCalls):
@@ -65,7 +68,11 @@ class WaitStore(TableCalls):
         }
         if after is not None:
             request["ExclusiveStartKey"] = {"pk": text(pk), "sk": text(waiters.sort_key(*after))}
-        return (waiters.from_item(item, name, match_path, match) for item in self._query(request))
+        for item in self._query(request):
+            try:
+                yield waiters.from_item(item, name, match_path, match)
+            except DamagedItemError as error:  # it holds up nobody else: its own run has a time-out
+                logger.error("a wait for event %r is left out: %s", name, error)
 
     def hold_signal(self, waiter: Waiter, *, instead_of: Waiter | None) -> Waiter | None:
         values: Item = {":u": text(waiter.run_id), ":p": text(waiter.path)}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..ports import Waiter
 from . import keys
-from .attributes import number, read_text, read_texts, text, texts
+from .attributes import names_damage, number, read_text, read_texts, text, texts
 
 if TYPE_CHECKING:
     from .attributes import Item
@@ -61,6 +61,7 @@ def to_item(waiter: Waiter, pk: str, sk: str) -> Item:
     return item
 
 
+@names_damage
 def from_item(item: Item, name: str, path: str = "", match: str = "") -> Waiter:
     return Waiter(
         name=name,

@@ -100,8 +100,10 @@ def handle(
     url = event.get("ResponseURL")
     if not isinstance(url, str):
         raise ValueError("the event is no request of a CloudFormation custom resource: it has no ResponseURL")
-    answer = {key: event.get(key, "") for key in ("StackId", "RequestId", "LogicalResourceId")}
-    resource = str(event.get("PhysicalResourceId") or _new_id(answer["StackId"], answer["LogicalResourceId"]))
+    answer = {key: _text(event.get(key)) for key in ("StackId", "RequestId", "LogicalResourceId")}
+    resource = _text(event.get("PhysicalResourceId")) or _new_id(
+        answer["StackId"], answer["LogicalResourceId"]
+    )
     answer |= {"PhysicalResourceId": resource, "Status": "SUCCESS"}
     try:
         _do(event.get("RequestType"), app, scheduler, resource, remaining)
@@ -142,7 +144,11 @@ def _naming(what: str, remaining: Callable[[], float]) -> Iterator[None]:
         raise RegistrationError(f"could not {what}: {type(error).__name__}: {error}") from error
 
 
-def _new_id(stack: object, logical: object) -> str:
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _new_id(stack: str, logical: str) -> str:
     """Follows from the resource alone, so that a request which comes twice has one id."""
     return f"schedules-{_digest(f'{stack}/{logical}', 8)}"
 
@@ -162,7 +168,7 @@ def _name(owner: str, function: str, number: int) -> str:
 
 
 def _digest(text: str, size: int) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=size).hexdigest()
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=size).hexdigest()
 
 
 def _encode(answer: dict[str, Any]) -> bytes:
