@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -128,10 +129,12 @@ class Deployment:
     def schedules(self) -> dict[str, str]:
         """Expressions by names, of its own group."""
         scheduler, group = self.aws("scheduler"), self.outputs["ScheduleGroup"]
-        names = [each["Name"] for each in scheduler.list_schedules(GroupName=group)["Schedules"]]
-        return {
-            name: scheduler.get_schedule(Name=name, GroupName=group)["ScheduleExpression"] for name in names
-        }
+        found = {}
+        for page in scheduler.get_paginator("list_schedules").paginate(GroupName=group):
+            for name in (each["Name"] for each in page["Schedules"]):
+                with contextlib.suppress(scheduler.exceptions.ResourceNotFoundException):  # it has just fired
+                    found[name] = scheduler.get_schedule(Name=name, GroupName=group)["ScheduleExpression"]
+        return found
 
     # -- lambda-durable ------------------------------------------------------------------------------
 

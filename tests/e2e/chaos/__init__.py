@@ -1,0 +1,1 @@
+"""A deployed stack under fire, and under steady load: scripts/chaos and scripts/soak."""

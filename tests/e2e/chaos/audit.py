@@ -1,0 +1,68 @@
+"""What is read of a stack when all is over, for the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from chaos.kinds import CHILDREN
+from chaos.ledger import Ledger
+from chaos.load import Started
+from chaos.stage import PAYMENTS, Stage
+
+Item = Mapping[str, Any]
+
+
+def audit(stack: Stage, started: Sequence[Started]) -> Ledger:
+    client = stack.deployment.client
+    stack.log.read()
+    stack.log.close()
+    runs = {
+        kind: [client.get(summary.run_id) for summary in client.runs(kind)]
+        for kind in sorted({run.kind for run in started} | {CHILDREN})
+    }
+    payments = {int(item["account"]["S"]): int(item["paid"]["N"]) for item in _items(stack, PAYMENTS)}
+    left = [*_left_in_queues(stack), *_left_in_table(stack)]
+    return Ledger(started, runs, stack.log, payments, left)
+
+
+def _left_in_queues(stack: Stage) -> Iterator[str]:
+    for name, depths in stack.depths().items():
+        if any(depths):
+            yield f"{name} has {depths} messages that wait, that were received, that are delayed"
+    yield from (f"a dead letter: {letter[:500]}" for letter in stack.dead_letters())
+    for name, when in stack.deployment.schedules().items():
+        if when.startswith("at("):
+            yield f"the schedule {name}, {when}"
+
+
+def _left_in_table(stack: Stage) -> Iterator[str]:
+    items = {
+        (item["pk"]["S"], item["sk"]["S"]): item
+        for item in _items(stack, stack.deployment.resources["Table"])
+    }
+    for key, item in items.items():
+        if what := left(item, items):
+            yield f"{what}: {key}"
+
+
+def left(item: Item, items: Mapping[tuple[str, str], Item]) -> str | None:
+    """What an item is that should not be there when all runs have ended.
+
+    A waiter whose wait has ended is no such thing: who ended it may have died before it could remove it. Nobody is
+    woken by it, whoever comes next takes its place, and it expires.
+    """
+    pk, sk = item["pk"]["S"], item["sk"]["S"]
+    if pk.startswith("s#") or (pk.startswith("w#") and sk != "!"):
+        wait = items.get((item["u"]["S"], f".{item['p']['S']}"))
+        return None if wait is not None and "t" in wait and "x" in item else "a waiter"
+    if "kp" in item:
+        return "a run that is still to be looked after"
+    if sk.startswith(".") and "t" not in item and item.get("c", {}).get("S", "").count(":") == 2:
+        return "a claim"
+    return None
+
+
+def _items(stack: Stage, table: str) -> Iterator[Item]:
+    for page in stack.deployment.aws("dynamodb").get_paginator("scan").paginate(TableName=table):
+        yield from page["Items"]
