@@ -206,6 +206,38 @@ def signal(
     raise typer.Exit(0 if did else 1)
 
 
+@commands.command()
+def doctor(
+    run_id: Annotated[
+        str | None, typer.Argument(metavar="[RUN_ID]", help="Only this run: what it waits for, and why.")
+    ] = None,
+    fix: Annotated[
+        bool,
+        typer.Option(
+            "--fix", help="Bring on what is stuck, send dead letters again, remove what is left over."
+        ),
+    ] = False,
+    deep: Annotated[
+        bool,
+        typer.Option(
+            "--deep", help="Look at every run that has not ended, and scan the table for leftovers."
+        ),
+    ] = False,
+    app: App = None,
+    stack: Stack = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what of a deployed app is stuck, and why; with --fix, repair it.
+
+    Exit status: 0 when nothing is stuck (any more), 1 when something is, 2 when something is wrong with an option.
+    """
+    from .doctor import see_the_doctor
+
+    with _one_line("doctor"):
+        well = see_the_doctor(run_id, fix=fix, deep=deep, app=app, stack=stack, as_json=as_json)
+    raise typer.Exit(0 if well else 1)
+
+
 callbacks = typer.Typer(
     help="Hand the token of a callback back to a deployed app: `show` prints it.", no_args_is_help=True
 )

@@ -8,6 +8,7 @@ never a run.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 
 from ..durations import to_millis
@@ -27,11 +28,26 @@ def reconcile(world: World) -> int:
     """Send a check to every run that is overdue; how many there were."""
     if world.queue.backlog() > BUSY:
         return 0
-    now = to_millis(world.clock.now())
-    found = list(islice(world.store.overdue(now), MOST))
+    found = overdue(world)
+    look_after(world, found)
+    return len(found)
+
+
+def overdue(world: World) -> list[tuple[str, int]]:
+    """Runs that are to be looked after, and since when."""
+    return list(islice(world.store.overdue(to_millis(world.clock.now())), MOST))
+
+
+def look_after(world: World, found: Sequence[tuple[str, int]]) -> None:
+    """Send a check to runs, and put the next one off; again where a call died in between."""
+    later = to_millis(world.clock.now()) + INTERVAL
     for start in range(0, len(found), 10):
         some = found[start : start + 10]
-        world.queue.send([Outgoing(Continuation(run=run, forced=True, check=True).body()) for run, _ in some])
+        world.queue.send([Outgoing(check(run)) for run, _ in some])
         for run, check_at in some:
-            world.store.move_check(run, now + INTERVAL, seen=check_at)
-    return len(found)
+            world.store.move_check(run, later, seen=check_at)
+
+
+def check(run: str) -> str:
+    """The body of the message that looks after a run."""
+    return Continuation(run=run, forced=True, check=True).body()
