@@ -217,8 +217,9 @@ def _begin(
     found = world.store.create_run(header)
     if found is not None and found.author.tag != author.tag:
         return None
-    for waiter in cancelling(function, found or header, event):
-        world.store.add_waiter(waiter)
+    if found is None or not found.status.ended:
+        for waiter in cancelling(function, found or header, event):
+            world.store.add_waiter(waiter)
     Hooks.of(app).run_started(found or header, event)
     return found or header
 

@@ -182,6 +182,9 @@ class Worker:
         store = self._world.store
         loaded = store.load_run(message.run)
         if loaded is None:
+            if message.due is not None:  # a time of a run that was over long before it
+                logger.info("run %s has expired: nothing wakes any more", message.run)
+                return None
             raise PoisonError(f"there is no run {message.run!r}")
         header, top = loaded
         if header.journal_id != message.run:

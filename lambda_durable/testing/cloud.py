@@ -6,7 +6,9 @@ import itertools
 import os
 import threading
 import weakref
-from functools import cache
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from functools import cache, partial
 from typing import Any
 
 import boto3
@@ -22,8 +24,9 @@ from moto.dynamodb.models.table import Table
 from moto.s3.models import FakeKey, s3_backends
 
 from .dynamo_shortcut import Shortcut
+from .indexes import Changes
 from .traffic import Traffic
-from .usage import Attributes, Meter, Usage
+from .usage import Attributes, Meter, Usage, written
 
 REGION = "us-east-1"
 
@@ -33,13 +36,15 @@ _caller = threading.local()
 
 
 class Cloud:
-    """An AWS account. Its clients are boto3's; every call of theirs goes through `traffic`."""
+    """An AWS account. Its clients are boto3's; every call of theirs goes through `traffic`. `changes` are those of
+    its tables, noted if they are asked for."""
 
     def __init__(self, traffic: Traffic, usage: Usage) -> None:
         _forget_abandoned()
         self._account = str(next(_accounts))
         self._traffic = traffic
         self._meter = Meter(usage, self._peek)
+        self.changes: Changes | None = None
         self._clients: dict[str, Any] = {}
         self._close = weakref.finalize(self, _abandoned.append, self._account)
         _untyped(Item).instances_tracked = _Untracked()
@@ -78,14 +83,33 @@ class Cloud:
 
             if service != "dynamodb":
                 return traffic.call(f"{service}:{operation}", apply)
-            return traffic.call(f"dynamodb:{operation}", lambda: meter.call(operation, params, apply))
+            noted = partial(self._noted, operation, params, apply)
+            return traffic.call(f"dynamodb:{operation}", lambda: meter.call(operation, params, noted))
 
         client._make_api_call = call
         instrumented: BaseClient = client
         return instrumented
 
+    def note_changes(self, now: Callable[[], datetime], lag: Callable[[], timedelta]) -> Changes:
+        """Note what changes in tables. An index that is read `now` is behind them by what `lag` says."""
+        self.changes = Changes(now, lag, self._peek)
+        return self.changes
+
+    def tables(self) -> Mapping[str, Table]:
+        return dynamodb_backends[self._account][REGION].tables
+
+    def _noted(self, operation: str, params: dict[str, Any], apply: Callable[[], Any]) -> Any:
+        if self.changes is None:
+            return apply()
+        if writes := list(written(operation, params)):
+            return self.changes.write(writes, apply)
+        if "IndexName" in params:
+            with self.changes.behind(self.tables()[params["TableName"]]):
+                return apply()
+        return apply()
+
     def _peek(self, table_name: str, attributes: Attributes) -> Attributes | None:
-        table = dynamodb_backends[self._account][REGION].tables.get(table_name)
+        table = self.tables().get(table_name)
         if table is None:
             return None
         hash_key, range_key = (

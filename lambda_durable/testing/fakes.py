@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from ..aws.batches import batches
+from ..aws.batches import PartlyRefusedError, batches
 from ..aws.sqs import LARGEST_BATCH, NOT_IN_SQS
 from ..durations import to_millis
 from ..ports import Delivery, Outgoing, Recurring
@@ -53,12 +53,18 @@ class VirtualClock:
 
 
 @dataclass(slots=True)
-class _Message:
+class SentMessage:
+    """A message that the queue holds, or has held."""
+
     body: str
     id: str
     received: int = 0
     first_received: int | None = None
     deleted: bool = False
+
+    def receive(self, now: datetime) -> None:
+        self.received += 1
+        self.first_received = self.first_received or to_millis(now)
 
     def delivery(self) -> Delivery:
         return Delivery(self.body, self.id, self.received, self.first_received)
@@ -101,7 +107,11 @@ class FakeQueue:
             self._traffic.call("sqs:SendMessage", lambda: self._accept(messages))
             return
         for batch in batches(messages, lambda message: len(message.body.encode()), LARGEST_BATCH):
-            self._traffic.call("sqs:SendMessageBatch", lambda batch=batch: self._accept(batch))  # type: ignore[misc]
+            self._traffic.call("sqs:SendMessageBatch", lambda batch=batch: self._accept_batch(batch))  # type: ignore[misc]
+
+    def copy(self, message: SentMessage) -> None:
+        """Let a message come once more, now."""
+        self._simulation.at(self._simulation.now, lambda: self._receive_copy(message))
 
     def dead_letter(self, delivery: Delivery, reason: str) -> None:
         if failure := self._failures.get(delivery.message_id):
@@ -118,9 +128,18 @@ class FakeQueue:
         if (later := self._dice.copy_after()) is not None:
             self._simulation.at(self._simulation.now + later, lambda: self._accept([Outgoing(body)]))
 
+    def _accept_batch(self, messages: Sequence[Outgoing]) -> None:
+        if self._dice.refuses():
+            taken = self._dice.some(messages)
+            self._accept(taken)
+            raise PartlyRefusedError(
+                f"simulated: {len(messages) - len(taken)} of {len(messages)} were refused"
+            )
+        self._accept(messages)
+
     def _accept(self, messages: Sequence[Outgoing]) -> None:
         for outgoing in messages:
-            message = _Message(outgoing.body, random_uuid(self._ids))
+            message = SentMessage(outgoing.body, random_uuid(self._ids))
             if _drives_a_run(outgoing.body) and self._dice.loses():
                 continue
             due = self._simulation.now + timedelta(seconds=outgoing.delay) + self._dice.lateness()
@@ -128,7 +147,7 @@ class FakeQueue:
             if (later := self._dice.copy_after()) is not None:
                 self._simulation.at(due + later, lambda message=message: self._receive_copy(message))  # type: ignore[misc]
 
-    def _receive(self, message: _Message) -> None:
+    def _receive(self, message: SentMessage) -> None:
         if message.deleted:
             return
         if message.received >= 2 * self._max_receive_count:  # the queue of the buried gives up, too
@@ -137,6 +156,10 @@ class FakeQueue:
             self.dead_letter(message.delivery(), reason)
             return
         visible_again = self._simulation.now + self._visibility
+        if self._dice.refuses():  # no room for another invocation, and the message was received all the same
+            message.receive(self._simulation.now)
+            self._simulation.at(visible_again, lambda: self._receive(message))
+            return
 
         def done(failure: str | None) -> None:
             if failure is None:
@@ -147,7 +170,7 @@ class FakeQueue:
 
         self._invoke(message, done)
 
-    def _receive_copy(self, message: _Message) -> None:
+    def _receive_copy(self, message: SentMessage) -> None:
         """SQS delivers twice, also what was just deleted. Should the copy's invocation fail, it is not the
         copy that comes back: its original does, or was deleted."""
 
@@ -156,9 +179,8 @@ class FakeQueue:
 
         self._invoke(message, done)
 
-    def _invoke(self, message: _Message, done: Callable[[str | None], None]) -> None:
-        message.received += 1
-        message.first_received = message.first_received or to_millis(self._simulation.now)
+    def _invoke(self, message: SentMessage, done: Callable[[str | None], None]) -> None:
+        message.receive(self._simulation.now)
         take = self._deliver if message.received <= self._max_receive_count else self._bury
         take(message.delivery(), done)
 

@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from random import Random
+from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
     from .simulation import Simulation
 
+T = TypeVar("T")
+
 # So that every run ends, however unlucky: afterwards, a runtime's faults of that kind are over.
-_AT_MOST = {"crash": 40, "duplicate": 300, "late": 300, "lose_response": 200, "stall": 40, "lose": 20}
+_AT_MOST = {
+    "crash": 40,
+    "duplicate": 300,
+    "late": 300,
+    "lose_response": 200,
+    "stall": 40,
+    "lose": 20,
+    "throttle": 100,
+    "freeze": 20,
+    "stale": 300,
+}
+
+_USUAL = {
+    "duplicate": 0.1,
+    "late": 0.1,
+    "crash": 0.05,
+    "lose_response": 0.05,
+    "throttle": 0.02,
+    "freeze": 0.03,
+    "stale": 0.2,
+    "lose": 0.0,
+}
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -29,6 +54,12 @@ class Faults:
     - `lose_response`: of an AWS call: it is applied, but its response is lost, so it is repeated, or fails.
     - `interleave`: invocations that are due at the same time take turns at every AWS call, at random.
     - `skew`: each invocation's clock is off, by up to 2.5 seconds either way.
+    - `throttle`: of an AWS call: it is refused (throttled, or a transaction that conflicts with another), and has
+      done nothing; of a batch of messages, some are taken. Of a message: Lambda has no room for it, so it comes back
+      later, with a receive count that says more than there were invocations.
+    - `freeze`: of an invocation: it stops somewhere for seconds or minutes, and then goes on as if nothing had
+      happened, or runs into its timeout.
+    - `stale`: of a read of an index: it is seconds behind the table.
 
     With `late` and `interleave`, an AWS call takes seconds now and then.
 
@@ -43,6 +74,9 @@ class Faults:
     lose_response: float
     interleave: bool
     skew: bool
+    throttle: float
+    freeze: float
+    stale: float
     lose: float
 
     def __init__(
@@ -54,6 +88,9 @@ class Faults:
         lose_response: float | None = None,
         interleave: bool | None = None,
         skew: bool | None = None,
+        throttle: float | None = None,
+        freeze: float | None = None,
+        stale: float | None = None,
         lose: float | None = None,
     ) -> None:
         given = {
@@ -61,6 +98,9 @@ class Faults:
             "late": late,
             "crash": crash,
             "lose_response": lose_response,
+            "throttle": throttle,
+            "freeze": freeze,
+            "stale": stale,
             "lose": lose,
         }
         switches = {"interleave": interleave, "skew": skew}
@@ -68,9 +108,8 @@ class Faults:
             if rate is not None and not 0 <= rate <= 1:
                 raise ConfigurationError(f"Faults({name}=): a rate is 0 to 1, and this is {rate!r}")
         everything = all(value is None for value in (*given.values(), *switches.values()))
-        usual = {"duplicate": 0.1, "late": 0.1, "crash": 0.05, "lose_response": 0.05, "lose": 0.0}
         for name, rate in given.items():
-            object.__setattr__(self, name, usual[name] if everything else rate or 0.0)
+            object.__setattr__(self, name, _USUAL[name] if everything else rate or 0.0)
         for name, on in switches.items():
             object.__setattr__(self, name, everything or bool(on))
 
@@ -81,8 +120,11 @@ class Dice:
     def __init__(self, simulation: Simulation, faults: Faults | None) -> None:
         self.faults = faults if faults is not None else Faults(interleave=False)
         self.on = faults is not None
+        self.rolled: Counter[str] = Counter()
+        """How many faults of each kind there were."""
+        self._simulation = simulation
         self._random = simulation.random("faults")
-        self._rolled: Counter[str] = Counter()
+        self._others = simulation.random("other faults")
 
     def copy_after(self) -> timedelta | None:
         """How long after the first delivery a second one comes; None for none."""
@@ -121,11 +163,34 @@ class Dice:
     def skew(self) -> timedelta:
         return timedelta(seconds=self._random.uniform(-2.5, 2.5)) if self.faults.skew else timedelta()
 
+    def refuses(self) -> bool:
+        """Whether AWS has no room for a call, or Lambda none for a message."""
+        return self._hit("throttle", self.faults.throttle, self._others)
+
+    def some(self, things: Sequence[T]) -> list[T]:
+        """Those of a batch that are taken though others are refused."""
+        return [thing for thing in things if self._others.random() < 0.5]
+
+    def freezes_at(self, usual_points: int) -> int | None:
+        """At which of its yield points an invocation stops for a while, if one like it has `usual_points`."""
+        if not self._hit("freeze", self.faults.freeze, self._others):
+            return None
+        return self._others.randint(1, usual_points)
+
+    def freeze(self) -> timedelta:
+        return timedelta(seconds=self._others.uniform(0, self._others.choice((5, 70, 1000))))
+
+    def lag(self) -> timedelta:
+        """How far behind the table an index is, for an invocation that reads it."""
+        if self._simulation.current() is None or not self._hit("stale", self.faults.stale, self._others):
+            return timedelta()
+        return timedelta(seconds=self._others.uniform(0, self._others.choice((1, 20))))
+
     def second_of_minute(self) -> timedelta:
         return timedelta(seconds=self._random.randrange(60)) if self.on else timedelta()
 
-    def _hit(self, kind: str, rate: float) -> bool:
-        if not rate or self._rolled[kind] >= _AT_MOST[kind] or self._random.random() >= rate:
+    def _hit(self, kind: str, rate: float, random: Random | None = None) -> bool:
+        if not rate or self.rolled[kind] >= _AT_MOST[kind] or (random or self._random).random() >= rate:
             return False
-        self._rolled[kind] += 1
+        self.rolled[kind] += 1
         return True

@@ -36,6 +36,7 @@ R = TypeVar("R")
 
 _TABLE = "lambda-durable"
 _MOST_INVOCATIONS = 100_000
+_LONG = timedelta(days=7)
 _logger = logging.getLogger(__name__)
 _START = datetime(2025, 1, 1, tzinfo=UTC)
 
@@ -81,6 +82,8 @@ class LocalRuntime:
         self._usual_points = 16
 
         self._cloud = Cloud(self._traffic, self.usage)
+        if self._dice.faults.stale:
+            self._cloud.note_changes(self.now, self._dice.lag)
         self._bucket = self._cloud.create_bucket()
         self._queue = FakeQueue(
             self._simulation,
@@ -130,10 +133,9 @@ class LocalRuntime:
         """Do all that is ever due, skipping the time between; but for `cron` and `every`, which never end: what
         they would start in that time is left out."""
         self._bound = self.invocations + _MOST_INVOCATIONS
-        self._simulation.run_until_idle()
-        while self._dice.faults.lose and (times := [at for _, at in self._unended()]):
-            self._simulation.run_until(max(self.now(), from_millis(min(times))))
-            self.reconcile()
+        if self._dice.faults.lose:
+            self._drain_and_reconcile()
+        else:
             self._simulation.run_until_idle()
         self._fired_until = self.now()
 
@@ -219,6 +221,21 @@ class LocalRuntime:
         store = self._world(VirtualClock(self._simulation), NoExecutor()).store
         return store.overdue(to_millis(self.now() + timedelta(days=10_000)))
 
+    def _drain_and_reconcile(self) -> None:
+        """A run is looked after when it is overdue, or at least before much time is skipped: what nothing drives
+        would expire."""
+        while True:
+            self._simulation.run_until_idle(gap=_LONG)
+            overdue = min((from_millis(at) for _, at in self._unended()), default=None)
+            due = self._simulation.next_due()
+            if overdue is not None and (due is None or overdue < due):
+                self._simulation.run_until(max(self.now(), overdue))
+                self.reconcile()
+            elif due is not None:
+                self._simulation.run_until(due)
+            else:
+                return
+
     def _deliver(self, delivery: Delivery, done: Callable[[str | None], None]) -> None:
         self._invoke(delivery, done, self._handle)
 
@@ -245,6 +262,7 @@ class LocalRuntime:
 
         def body(process: Process) -> None:
             process.dies_at = self._dice.dies_at(self._usual_points)
+            process.freezes_at = self._dice.freezes_at(self._usual_points)
             executor = VirtualExecutor(self._simulation, process, self._traffic, self._stubs)
             clock = VirtualClock(self._simulation, self._dice.skew())
             try:

@@ -81,11 +81,16 @@ class Simulation:
             return
         self.now = max(self.now, when)
 
-    def run_until_idle(self) -> None:
-        """Do all that is ever due; afterwards it is the time of the last of it."""
+    def run_until_idle(self, *, gap: timedelta = timedelta.max) -> None:
+        """Do all that is ever due, but for what comes after a longer `gap`; afterwards it is the time of the last
+        of it."""
         self._refuse_inside()
-        while self._events:
+        while self._events and self._events[0][0] - self.now <= gap:
             self._step()
+
+    def next_due(self) -> datetime | None:
+        """When something happens next; None for never."""
+        return self._events[0][0] if self._events else None
 
     def close(self) -> None:
         """Let paused processes die, so that their threads are free."""
@@ -139,6 +144,7 @@ class Process:
         self.thread = 0
         self.points = 0
         self.dies_at: int | None = None
+        self.freezes_at: int | None = None
         self._simulation = simulation
         self._ended = ended
         self._error: BaseException | None = None

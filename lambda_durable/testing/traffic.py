@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .faults import Dice
 from .simulation import Process, Simulation
@@ -36,6 +36,8 @@ class Traffic:
         self.point(process, "before {} #{}", name, number)
         try:
             self.calls[name] += 1
+            if self._dice.refuses():
+                raise _refusal(name)
             result = apply()
             if self._dice.loses_response():
                 result = self._without_response(process, name, apply)
@@ -53,6 +55,8 @@ class Traffic:
             self.watch(process, place.format(name, number))
         if process.points == process.dies_at:
             process.crash(place.format(name, number))
+        if process.points == process.freezes_at:
+            process.sleep_until(self._simulation.now + self._dice.freeze())
         if stall := self._dice.stall():
             process.sleep_until(self._simulation.now + stall)
         process.yield_()
@@ -70,3 +74,24 @@ class Traffic:
         from botocore.exceptions import ReadTimeoutError
 
         raise ReadTimeoutError(endpoint_url=f"simulated: the response of {name} was lost")
+
+
+def _refusal(name: str) -> Exception:
+    """What AWS says when it has done nothing, for a reason that passes."""
+    from botocore.exceptions import ClientError
+
+    service, _, operation = name.partition(":")
+    code = _REFUSALS.get(name) or _REFUSALS.get(service, "ThrottlingException")
+    error: Any = {"Error": {"Code": code, "Message": f"simulated: {name} was refused"}}
+    if code == "TransactionCanceledException":
+        error["CancellationReasons"] = [{"Code": "TransactionConflict", "Message": "simulated: a conflict"}]
+    return ClientError(error, operation)
+
+
+_REFUSALS = {
+    "dynamodb": "ProvisionedThroughputExceededException",
+    "dynamodb:TransactWriteItems": "TransactionCanceledException",
+    "lambda": "TooManyRequestsException",
+    "s3": "SlowDown",
+    "sqs": "RequestThrottled",
+}

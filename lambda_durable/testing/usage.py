@@ -33,7 +33,7 @@ class Meter:
         self._peek = peek
 
     def call(self, operation: str, params: dict[str, Any], apply: Callable[[], Any]) -> Any:
-        writes = list(_written(operation, params))
+        writes = list(written(operation, params))
         if not writes:
             response = apply()
             self._read(operation, params, response)
@@ -105,7 +105,8 @@ def _strength(params: Mapping[str, Any]) -> float:
     return 1 if params.get("ConsistentRead") else 0.5
 
 
-def _written(operation: str, params: dict[str, Any]) -> Iterator[tuple[str, Attributes]]:
+def written(operation: str, params: dict[str, Any]) -> Iterator[tuple[str, Attributes]]:
+    """The items that a call writes: their tables, and attributes among which is their key."""
     if operation in ("PutItem", "UpdateItem", "DeleteItem"):
         yield params["TableName"], params.get("Item") or params["Key"]
     elif operation == "TransactWriteItems":

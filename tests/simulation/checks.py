@@ -10,19 +10,22 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
+from lambda_durable.aws.batches import PartlyRefusedError
 from lambda_durable.aws.table import SHARDS
 from lambda_durable.runs import Run
 from lambda_durable.runtime.interrupts import ComesAgain
 from lambda_durable.testing import Faults
 from lambda_durable.testing.simulation import Crashed
 from tests.simulation.nodes import Failed, Group, Model, NoArm, Sleep, Step, within
-from tests.simulation.outside import TABLE, Callback, Invoke, Poll, Send, Transact, Waiting
+from tests.simulation.outside import STOPPED, TABLE, Callback, Invoke, Poll, Send, Transact, Waiting
+from tests.simulation.parallels import Map
 from tests.simulation.traced import Effect, TracedRuntime
 from tests.simulation.workflows import Workflow
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
+TIMED_OUT = "lambda_durable.errors.RunTimeoutError"
 SKEW = 5
 """Seconds by which two hosts' clocks may differ."""
 
@@ -39,18 +42,31 @@ class Case:
     @cached_property
     def expected(self) -> tuple[Model, Any, str | None]:
         """The model of this run: itself, the output, and the path of the step that the run fails on. Of a run
-        that was cancelled, nobody knows how far it got."""
-        if self.cancelled:
+        that was broken off, nobody knows how far it got."""
+        if self.broken_off:
             return self.workflow.everything(), None, None
         model = Model(self.run.steps)
         try:
-            return model, model.body("", self.workflow.nodes, 0), None
+            return model, self.workflow.model(model), None
         except Failed as failed:
             return model, None, failed.path
 
     @property
-    def cancelled(self) -> bool:
-        return self.run.status == "cancelled"
+    def broken_off(self) -> bool:
+        """Whether it was ended from outside: cancelled, or too late."""
+        return self.run.status == "cancelled" or self.timed_out
+
+    @property
+    def timed_out(self) -> bool:
+        error = self.run.error
+        return error is not None and error.type == TIMED_OUT and error.step_id is None
+
+    @property
+    def stops(self) -> list[float]:
+        """When it was cancelled, after its start."""
+        own = [one.at for one in self.workflow.happenings if one.kind == "cancel"]
+        events = [one.at for one in self.workflow.happenings if one.name == STOPPED and one.matches]
+        return own + events * self.workflow.life.cancel_on
 
     @cached_property
     def effects(self) -> dict[str, list[Effect]]:
@@ -63,14 +79,15 @@ class Case:
     def again(self) -> int:
         """How often something was done again for outside reasons: invocations that failed, and messages
         delivered once more."""
-        visits = self.runtime.visits
+        visits = [visit for visit in self.runtime.visits if not visit.inner]
         repeated = sum(count - 1 for count in Counter(visit.message_id for visit in visits).values())
         return repeated + sum(visit.error is not None for visit in visits) + self._doubled
 
     @property
     def _doubled(self) -> int:
         """Schedules come twice as messages of their own, and a lost response makes two of one message."""
-        bodies = Counter(visit.body for visit in self.runtime.visits if visit.receive_count == 1)
+        visits = [visit for visit in self.runtime.visits if not visit.inner]
+        bodies = Counter(visit.body for visit in visits if visit.receive_count == 1)
         return sum(count - 1 for count in bodies.values())
 
     @property
@@ -109,7 +126,7 @@ def violations(case: Case) -> list[str]:
 def the_run_ends(case: Case) -> Iterator[str]:
     run = case.run
     ends = ["completed", "failed"]
-    if any(happening.kind == "cancel" for happening in case.workflow.happenings):
+    if case.stops:
         ends.append("cancelled")
     if run.status not in ends:
         last = case.runtime.visits[-1] if case.runtime.visits else None
@@ -121,6 +138,8 @@ def invocations_fail_for_a_reason(case: Case) -> Iterator[str]:
     excused: tuple[type[BaseException], ...] = (Crashed, ComesAgain)
     if case.faults is not None and case.faults.lose_response:
         excused += (ReadTimeoutError,)
+    if case.faults is not None and case.faults.throttle:
+        excused += (ClientError, PartlyRefusedError)
     for visit in case.runtime.visits:
         if visit.error is None:
             continue
@@ -134,7 +153,7 @@ def invocations_fail_for_a_reason(case: Case) -> Iterator[str]:
 def it_ends_as_the_workflow_says(case: Case) -> Iterator[str]:
     _, output, failed = case.expected
     run = case.run
-    if case.cancelled:
+    if case.broken_off:
         return
     if failed is None:
         if run.status != "completed":
@@ -151,14 +170,14 @@ def it_ends_as_the_workflow_says(case: Case) -> Iterator[str]:
 def an_interrupted_step_was_interrupted(case: Case) -> Iterator[str]:
     model, _, _ = case.expected
     for path in model.interrupted:
-        if not case.can_die:
+        if not case.can_die and not case.runtime.interrupted[path]:
             yield f"{path} failed as interrupted, and no invocation died: {case.run.steps[path].error}"
 
 
 @check
 def steps_are_complete(case: Case) -> Iterator[str]:
     model, _, _ = case.expected
-    for path in () if case.cancelled else sorted(model.required):
+    for path in () if case.broken_off else sorted(model.required):
         step = case.run.steps.get(path)
         if step is None:
             yield f"{path} should have run, and has no record"
@@ -281,7 +300,7 @@ def sleeps_last_as_long_as_they_should(case: Case) -> Iterator[str]:
 
 
 @check
-def nothing_is_left(case: Case) -> Iterator[str]:
+def messages_come_to_an_end(case: Case) -> Iterator[str]:
     for letter in case.runtime.dead_letters:
         yield f"a dead letter: {letter}"
     if case.runtime._scheduler._schedules:
@@ -305,7 +324,11 @@ def there_is_no_storm(case: Case) -> Iterator[str]:
                 + isinstance(node, Waiting)
             )
     work += len(case.workflow.happenings)
+    life = case.workflow.life
+    work += 3 * len(life.rounds) + 2 * life.on_failure + 2 * (life.finish is not None)
     most = 4 + 2 * work
+    if life.pin:
+        most *= 2
     if case.faults is not None:
         most = 40 + 6 * most
     runtime = case.runtime
@@ -385,8 +408,8 @@ def transactions_happen_once(case: Case) -> Iterator[str]:
 
 @check
 def other_runs_end(case: Case) -> Iterator[str]:
-    for run in case.runtime.runs(limit=1000):
-        if run.run_id != case.run.run_id and run.status not in ("completed", "failed", "cancelled"):
+    for run in case.runtime.other_runs():
+        if run.status not in ("completed", "failed", "cancelled"):
             yield f"run {run.run_id} of {run.function_id} is {run.status}"
 
 
@@ -399,14 +422,16 @@ def events_are_sent_once(case: Case) -> Iterator[str]:
         if isinstance(node, Send) and path in case.run.steps
     ]
     done = sum(step.status == "completed" for step in sends)
-    started = sum(run.function_id == "sent" for run in case.runtime.runs(limit=1000))
+    started = sum(run.function_id == "sent" for run in case.runtime.other_runs())
     if not done <= started <= len(sends):
         yield f"{done} events were sent (at most {len(sends)}), and {started} runs started by them"
 
 
 @check
 def what_was_done_is_undone(case: Case) -> Iterator[str]:
-    model, steps, undos = case.workflow.everything(), case.run.steps, Counter(case.runtime.undos)
+    undos, rounds = Counter(case.runtime.undos), case.workflow.rounds
+    model, steps = Model({}, everything=True), case.run.steps
+    model.body("", rounds[min(case.run.continuations, len(rounds) - 1)], 0)  # what earlier ones did stays
     ended = case.run.ended_at
     if case.run.status == "completed":
         if undos:
@@ -435,6 +460,65 @@ def what_was_done_is_undone(case: Case) -> Iterator[str]:
     for path, step in steps.items():
         if path.startswith("undo/") and (step.ended_at is None or ended is None or step.ended_at > ended):
             yield f"the run ended at {ended}, and {path} is {step.status}, ended at {step.ended_at}"
+
+
+@check
+def nothing_went_wrong_on_the_way(case: Case) -> Iterator[str]:
+    """What was seen at each step; the checks have names of their own (state.py)."""
+    for name, texts in case.runtime.wrong.items():
+        yield from (f"{name}: {text}" for text in texts[:3])
+
+
+@check
+def timeouts_and_cancels_are_kept(case: Case) -> Iterator[str]:
+    run, life = case.run, case.workflow.life
+    assert run.ended_at is not None
+    begun, ended = seconds_of(run.created_at), seconds_of(run.ended_at)
+    if case.timed_out:
+        limits = [limit for limit in (life.start, life.finish) if limit is not None]
+        if not limits or ended - begun < min(limits) - SKEW:
+            yield f"the run timed out after {ended - begun} s, and may take {life.finish} s, and {life.start} to begin"
+    if run.status == "cancelled" and ended < min(case.stops) - SKEW:
+        yield f"the run was cancelled at {ended}, and nobody had done so before {min(case.stops)}"
+    if case.faults is None and run.status == "completed":
+        if life.finish is not None and ended - begun > life.finish + 1:
+            yield f"the run ended after {ended - begun} s, and may take {life.finish} s"
+        if case.stops and ended > min(case.stops) + 1 and min(case.stops) > 1:
+            yield f"the run completed at {ended}, and was cancelled at {min(case.stops)}"
+
+
+@check
+def a_failure_is_handled_once(case: Case) -> Iterator[str]:
+    handlers = [run for run in case.runtime.other_runs() if run.function_id == "workflow/on_failure"]
+    wanted = case.run.status == "failed" and case.workflow.life.on_failure
+    if len(handlers) != wanted:
+        yield f"the run {case.run.status}, and {len(handlers)} runs handle its failure"
+
+
+@check
+def a_pinned_run_stays_on_its_code(case: Case) -> Iterator[str]:
+    if not case.workflow.life.pin or case.run.continuations:
+        return
+    began_on = int(case.run.version or 0)
+    for effect in case.runtime.effects:
+        if effect.version != began_on:
+            yield f"{effect.path} ran on the code of deploy {effect.version}, and the run is pinned to {began_on}"
+
+
+@check
+def fan_outs_keep_to_their_width(case: Case) -> Iterator[str]:
+    model = case.workflow.everything()
+    for path, node in model.nodes.items():
+        if not isinstance(node, Map) or node.width is None:
+            continue
+        spans = []
+        for item in (f"{path}[{f'k{index}' if node.keyed else index}]" for index in range(node.count)):
+            if effects := case.effects.get(item):
+                spans.append((effects[0].tick, case.runtime.committed.get(item, case.runtime.ticks)))
+        for began, _ in spans:
+            at_once = sum(first <= began <= last for first, last in spans)
+            if at_once > node.width:
+                yield f"{at_once} items of {path} were at work at once, and {node.width} may be"
 
 
 def seconds_of(time: datetime) -> float:

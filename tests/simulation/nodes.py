@@ -36,8 +36,8 @@ def digest(path: str, acc: int) -> int:
 class Outside(Protocol):
     """What a workflow meets outside itself."""
 
-    def log(self, path: str, attempt: int, succeeds: bool, /) -> None:
-        """Told of each effect: the step's path, the attempt, and whether it is to succeed."""
+    def log(self, path: str, attempt: int, succeeds: bool, version: int, /) -> None:
+        """Told of each effect: the step's path, the attempt, whether it is to succeed, and on which code it ran."""
         ...
 
     def undone(self) -> None:
@@ -54,14 +54,20 @@ class Outside(Protocol):
 
 
 class Env:
-    """What a node runs in. `function(step)` is the step's function; `ctx_step` the handler's `ctx.step`."""
+    """What a node runs in. `function(step)` is the step's function; `ctx_step` the handler's `ctx.step`;
+    `version` counts the deploys before this code."""
 
     def __init__(
-        self, ctx_step: Any, function: Callable[[Step], Callable[[int], Any]], outside: Outside
+        self,
+        ctx_step: Any,
+        function: Callable[[Step], Callable[[int], Any]],
+        outside: Outside,
+        version: int = 0,
     ) -> None:
         self.step = ctx_step
         self.function = function
         self.outside = outside
+        self.version = version
 
     def call(self, step: Step, acc: int) -> Any:
         """The step as the handler calls it: its result, or in an async handler its coroutine."""
@@ -74,6 +80,8 @@ class Env:
         options: dict[str, Any] = {"retry": step.policy}
         if step.at_most_once:
             options["semantics"] = "at_most_once"
+        if step.forever == "slow":
+            options["timeout"] = f"{step.takes - 1}s"
         if step.undo:
             options["undo"] = lambda _: self.outside.undone()
         return self.step.options(**options)
@@ -222,7 +230,8 @@ class Node:
 @dataclass(frozen=True, kw_only=True)
 class Step(Node):
     """Fails `fails` times, then succeeds; with `forever` it then fails for good instead, by an error that is
-    not retried ("at once"), or by all attempts that remain ("attempts")."""
+    not retried ("at once"), by all attempts that remain ("attempts"), or since all take longer than they may
+    ("slow")."""
 
     fails: int = 0
     forever: str = ""
@@ -235,7 +244,8 @@ class Step(Node):
     @property
     def max_attempts(self) -> int:
         # What is to succeed has attempts to spare for those that crashes take.
-        return self.fails + (1 if self.forever == "attempts" else 1 + 8 * (not self.at_most_once))
+        spare = not self.at_most_once and self.forever not in ("attempts", "slow")
+        return self.fails + 1 + 8 * spare
 
     @property
     def attempts(self) -> int:
@@ -252,7 +262,7 @@ class Step(Node):
         """What the step's function does."""
         if attempt <= self.fails:
             raise Flaky(f"attempt {attempt} of {path}")
-        if self.forever:
+        if self.forever in ("at once", "attempts"):
             raise NonRetriableError(f"{path} never succeeds") if self.forever == "at once" else Flaky(path)
         return digest(path, acc)
 
@@ -313,6 +323,36 @@ class Group(Node):
     def lines(self) -> Iterator[str]:
         yield self.title()
         yield from indented(self.nodes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changed(Node):
+    """A step that the code has in some versions alone: it counts the deploys before it. Nothing depends on what
+    it gives."""
+
+    step: Step
+    since: int
+    until: int | None = None
+
+    def _is_there(self, env: Env) -> bool:
+        return self.since <= env.version and (self.until is None or env.version < self.until)
+
+    def run(self, env: Env, acc: int) -> Any:
+        if self._is_there(env):
+            env.call(self.step, acc)
+
+    async def run_async(self, env: Env, acc: int) -> Any:
+        if self._is_there(env):
+            await env.call(self.step, acc)
+
+    def model(self, m: Model, scope: str, acc: int) -> Any:
+        with m.maybe():
+            m.note(m.path(scope, self.step.id), self.step)
+
+    def lines(self) -> Iterator[str]:
+        until = "" if self.until is None else f", gone at {self.until}"
+        yield self.title(f"since deploy {self.since}{until}")
+        yield from indented([self.step])
 
 
 def within(path: str, inner: str) -> bool:

@@ -18,6 +18,12 @@ TABLE = {
 }
 """The user's own table, which `Transact` writes to."""
 
+EVENTS = ("paid", "shipped")
+STOPPED = "stopped"
+"""The event that cancels a run whose function says so."""
+
+SIGNALS = ("go", "stop")
+
 KEY = "k"
 """What the run's event and those that match it have in common."""
 
@@ -25,8 +31,8 @@ KEY = "k"
 @dataclass(frozen=True)
 class Happening:
     """What the outside world does, so many seconds after the run's start: `kind` is "event", "signal",
-    "cancel", or what is done with all tokens that were handed out: "complete", "fail" or "beat". An event comes
-    with a number, and matches the run or not."""
+    "cancel", "deploy", or what is done with all tokens that were handed out: "complete", "fail" or "beat". An event
+    comes with a number, and matches the run or not."""
 
     at: int
     kind: str

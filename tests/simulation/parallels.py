@@ -84,7 +84,8 @@ class Map(Fan):
 
     def _map(self, env: Env, acc: int) -> Any:
         undo = (lambda _: env.outside.undone()) if self.items[0].undo else None
-        step = env.step.options(retry=self.items[0].policy, undo=undo)
+        semantics = "at_most_once" if self.items[0].at_most_once else None
+        step = env.step.options(retry=self.items[0].policy, undo=undo, semantics=semantics)
         functions = [env.function(item) for item in self.items]
         return step.map(self.id, lambda index: functions[index](acc), range(self.count), **self.options)
 

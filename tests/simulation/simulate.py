@@ -14,10 +14,11 @@ import sys
 import time
 import traceback
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from functools import partial
 from random import Random
@@ -25,11 +26,13 @@ from typing import Any
 
 from lambda_durable import RunNotFoundError
 from lambda_durable.testing import Faults
+from tests.simulation.aftermath import aftermath
 from tests.simulation.checks import Case, seconds_of, violations
+from tests.simulation.generators import random_workflow
 from tests.simulation.nodes import Step
 from tests.simulation.outside import KEY, TABLE, Happening, Transact
 from tests.simulation.traced import Storm, TracedRuntime
-from tests.simulation.workflows import Workflow, random_workflow
+from tests.simulation.workflows import Workflow
 
 MOST_FOR_A_MUTANT = 2000
 MODES: list[Any] = [1, 3, "all", "auto"]
@@ -43,8 +46,25 @@ FAULTS: dict[str, dict[str, Any] | None] = {
     "skew": {"skew": True},
     "duplicate, late, interleave": {"duplicate": 0.2, "late": 0.2, "interleave": True},
     "duplicate, crash": {"duplicate": 0.1, "crash": 0.1},
+    "everything": {
+        "duplicate": 0.1,
+        "late": 0.1,
+        "crash": 0.05,
+        "lose_response": 0.05,
+        "interleave": True,
+        "skew": True,
+    },
+}
+"""Those of workflows of steps and sleeps alone: what a seed of theirs stands for does not change."""
+
+MORE_FAULTS: dict[str, dict[str, Any] | None] = {
+    **FAULTS,
+    "throttle": {"throttle": 0.1},
+    "freeze": {"freeze": 0.2},
+    "freeze, duplicate, interleave": {"freeze": 0.1, "duplicate": 0.2, "interleave": True},
     "everything": {},
 }
+"""Those of workflows that the outside world takes part in."""
 
 
 @dataclass(frozen=True)
@@ -54,42 +74,44 @@ class Setup:
     seed: int
     workflow: Workflow
     mode: Any
-    faults: str
+    faults: Faults | None
     timeout: str
-    lose: bool = False
 
     @classmethod
     def of(cls, seed: int, mode: Any = None, *, lose: bool = False, opened: bool = False) -> Setup:
         random = Random(f"setup {seed}")
         drawn = random.choice(MODES)
-        faults = random.choice([*FAULTS, "none", "everything", "everything"])
+        kinds = MORE_FAULTS if opened else FAULTS
+        options = kinds[random.choice([*kinds, "none", "everything", "everything"])]
+        faults = None if options is None else Faults(**options)
+        if lose:
+            faults = replace(faults or Faults(interleave=False), lose=0.1)
         is_async, size = random.random() < 0.5, random.choice((3, 6, 12))
         workflow = random_workflow(seed, is_async=is_async, size=size, opened=opened)
         timeout = random.choice(("60s", "900s"))
-        return cls(seed, workflow, drawn if mode is None else mode, faults, timeout, lose)
+        return cls(seed, workflow, drawn if mode is None else mode, faults, timeout)
 
     def text(self) -> str:
-        faults = f"{self.faults}, lost messages" if self.lose else self.faults
+        given = (
+            {}
+            if self.faults is None
+            else {
+                field.name: value for field in fields(Faults) if (value := getattr(self.faults, field.name))
+            }
+        )
+        faults = ", ".join(f"{name}={value}" for name, value in given.items()) or "none"
         return (
             f"seed {self.seed}: steps_per_invocation={self.mode!r}, faults: {faults}, Lambda's timeout: "
             f"{self.timeout}\n{self.workflow.text()}"
         )
 
-    def make_faults(self) -> Faults | None:
-        options = FAULTS[self.faults]
-        if self.lose:
-            usual = Faults() if options == {} else Faults(**options or {"lose": 0.0})
-            given = {field.name: getattr(usual, field.name) for field in fields(Faults)}
-            return Faults(**given | {"lose": 0.1})
-        return None if options is None else Faults(**options)
 
-
-def simulate(setup: Setup, *, verbose: bool = False) -> list[str]:
-    """Run a case; what is wrong with it."""
+def simulate(setup: Setup, *, verbose: bool = False, injected: Counter[str] | None = None) -> list[str]:
+    """Run a case; what is wrong with it. The faults that there were are counted in `injected`."""
     logging.getLogger("lambda_durable.failed_runs").setLevel(logging.CRITICAL)  # many are to fail
-    faults = setup.make_faults()
+    faults = setup.faults
     everything = setup.workflow.everything()
-    outside = _Outside()
+    outside = _Outside(setup.workflow)
     app, function = setup.workflow.build(outside)
     outside.runtime = runtime = TracedRuntime(
         app,
@@ -108,23 +130,29 @@ def simulate(setup: Setup, *, verbose: bool = False) -> list[str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
-            run_id = runtime.start(function, {"key": KEY}).run_id
+            run_id = runtime.follow(runtime.start(function, {"key": KEY}).run_id)
             for happening in setup.workflow.happenings:
                 runtime.advance(timedelta(seconds=max(happening.at - outside.seconds(), 0)))
                 _happens(happening, outside, run_id)
             runtime.drain()
-            return violations(Case(setup.workflow, runtime.get(run_id), runtime, faults))
+            case = Case(setup.workflow, runtime.last_seen(), runtime, faults)
+            return violations(case) or aftermath(case, outside.tokens)
     except Storm as storm:
         return [f"there_is_no_storm: {storm}"]
     except Exception:
         return [f"the simulation failed: {traceback.format_exc()}"]
     finally:
+        if injected is not None:
+            injected.update(runtime.faults_so_far)
         runtime.close()
 
 
 def _happens(happening: Happening, outside: _Outside, run_id: str) -> None:
     runtime, client = outside.runtime, outside.runtime.client
-    if happening.kind == "event":
+    if happening.kind == "deploy":
+        outside.deploys += 1
+        runtime.deploy(outside.workflow.build(outside, outside.deploys)[0])
+    elif happening.kind == "event":
         runtime.send(happening.event())
     elif happening.kind == "signal":
         client.send_signal(happening.name, happening.number)
@@ -146,11 +174,13 @@ class _Outside:
 
     runtime: TracedRuntime
 
-    def __init__(self) -> None:
+    def __init__(self, workflow: Workflow) -> None:
+        self.workflow = workflow
         self.tokens: list[str] = []
+        self.deploys = 0
 
-    def log(self, path: str, attempt: int, succeeds: bool) -> None:
-        self.runtime.log(path, attempt, succeeds)
+    def log(self, path: str, attempt: int, succeeds: bool, version: int) -> None:
+        self.runtime.log(path, attempt, succeeds, version)
 
     def undone(self) -> None:
         self.runtime.note_undo()
@@ -167,10 +197,12 @@ class _Outside:
 class Report:
     seed: int
     wrong: list[str]
+    injected: Counter[str]
 
 
 def run_seed(seed: int, setup: Callable[..., Setup]) -> Report:
-    return Report(seed, simulate(setup(seed)))
+    injected: Counter[str] = Counter()
+    return Report(seed, simulate(setup(seed), injected=injected), injected)
 
 
 def _reports(seeds: range, setup: Callable[..., Setup], processes: int) -> Iterator[Report]:
@@ -211,8 +243,10 @@ def main(arguments: list[str] | None = None) -> int:
             print(setup(seed).text())
             simulate(setup(seed), verbose=True)
     failed = 0
+    injected: Counter[str] = Counter()
     began = time.monotonic()
     for number, report in enumerate(_reports(seeds, setup, options.processes), 1):
+        injected += report.injected
         if report.wrong:
             failed += 1
             print(f"\nFAILED {setup(report.seed).text()}")
@@ -226,6 +260,8 @@ def main(arguments: list[str] | None = None) -> int:
                 f"{number} of {len(seeds)} seeds, {failed} failed, {time.monotonic() - began:.0f} s",
                 flush=True,
             )
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in injected.most_common())
+    print(f"{injected.total():,} faults: {kinds}")
     print(f"{len(seeds) - failed} passed, {failed} failed")
     return 1 if failed else 0
 

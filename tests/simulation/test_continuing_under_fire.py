@@ -18,7 +18,7 @@ from lambda_durable.runtime.executor import NoExecutor
 from lambda_durable.testing import Faults, LocalRuntime, crash_everywhere
 from lambda_durable.testing.fakes import VirtualClock
 from tests.simulation.simulate import Setup, simulate
-from tests.simulation.workflows import Workflow
+from tests.simulation.workflows import Life, Workflow
 
 ROUNDS = 3
 
@@ -164,14 +164,14 @@ def test_an_event_that_comes_while_a_run_switches_leaves_it_one_that_can_be_canc
 
 
 IN_THE_FIRST = re.compile(r": (before|aside|nap)( \d)? has a record")
-"""What is said of a run that was cancelled in its first journal, of which the workflow knows nothing."""
+"""What is said of the first journal, of which the workflow knows nothing."""
 
 
 class SecondJournal(Workflow):
     """A random workflow, run in the second journal of a run whose first was left in the middle of things."""
 
-    def build(self, outside):
-        app, function = super().build(outside)
+    def build(self, outside, version=0):
+        app, function = super().build(outside, version)
 
         if self.is_async:
 
@@ -200,9 +200,8 @@ class SecondJournal(Workflow):
 def test_a_second_journal_keeps_every_promise_of_a_first(first):
     for seed in range(first, first + 5):
         setup = Setup.of(seed, lose=seed % 3 == 0, opened=seed % 2 == 0)
-        workflow = SecondJournal(
-            **{each.name: getattr(setup.workflow, each.name) for each in fields(Workflow)}
-        )
+        parts = {each.name: getattr(setup.workflow, each.name) for each in fields(Workflow)}
+        workflow = SecondJournal(**parts | {"life": Life()})
         wrong = simulate(replace(setup, workflow=workflow))
         if wrong := [text for text in wrong if not IN_THE_FIRST.search(text)]:
             told = "\n".join(f"  - {text}" for text in wrong)

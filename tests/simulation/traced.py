@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from lambda_durable import current_step
-from lambda_durable.ports import Delivery, Invocation, World
-from lambda_durable.testing import LocalRuntime
+from lambda_durable.durations import to_millis
+from lambda_durable.engine.journal import Header
+from lambda_durable.ports import Delivery, Invocation, Store, World
+from lambda_durable.runs import Run, RunSummary, StepRecord
+from lambda_durable.runtime.executor import NoExecutor
+from lambda_durable.runtime.views import run_of
+from lambda_durable.testing import Faults, LocalRuntime
+from lambda_durable.testing.fakes import SentMessage, VirtualClock
 from lambda_durable.testing.simulation import Crashed
 from tests.simulation.nodes import INTERRUPTED
+from tests.simulation.state import TABLE_NAME, alive, changed, committed
 
 _visit: ContextVar[Visit] = ContextVar("visit")
 
@@ -26,9 +33,11 @@ class Visit:
     receive_count: int
     body: str
     began: int
+    time: datetime
+    inner: bool = False
+    """Whether another version of the code was handed the message, in an invocation inside of one."""
     ended: int | None = None
     error: BaseException | None = None
-    starts: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,7 @@ class Effect:
     path: str
     attempt: int
     succeeds: bool
+    version: int
 
 
 class Storm(Exception):
@@ -53,11 +63,18 @@ class TracedRuntime(LocalRuntime):
         self.undos: list[str] = []
         """The paths of the steps that were undone, in that order."""
         self.committed: dict[str, int] = {}
-        """When a step's outcome was durable for certain: its tick."""
+        """When a step's outcome became durable: its tick."""
         self.settled: dict[tuple[str, int], int] = {}
-        """The same of each attempt, those that failed too."""
+        """When an attempt's was durable for certain, those that failed too."""
         self.interrupted: Counter[str] = Counter()
         """Attempts of each step that an invocation had no time left for."""
+        self.wrong: dict[str, list[str]] = defaultdict(list)
+        """What was seen to be wrong on the way, by the name of the check."""
+        self._followed = ""
+        self._seen: Run[Any] | None = None
+        self._others: dict[str, RunSummary] = {}
+        self._expired_at = self.now()
+        self._cloud.note_changes(self.now, self._dice.lag).watch = self._changed
         self.reconciled = 0
         self.ticks = 0
         self._most = most_invocations
@@ -65,10 +82,82 @@ class TracedRuntime(LocalRuntime):
         if verbose:
             self._traffic.watch = lambda _, place: self._say(place)
 
-    def log(self, path: str, attempt: int, succeeds: bool) -> None:
+    @property
+    def faults_so_far(self) -> Counter[str]:
+        return self._dice.rolled
+
+    def follow(self, run_id: str) -> str:
+        """Let this be the run that it is all about."""
+        self._followed = run_id
+        return run_id
+
+    def last_seen(self) -> Run[Any]:
+        """The run, with the steps of all its rounds, as it is now or was when the last of it expired."""
+        header = self._store().get_header(self._followed)
+        if header is None:
+            if self._seen is None:
+                raise RuntimeError("the run was never written")
+            return self._seen
+        run = self.get(self._followed)
+        steps = dict(self._seen.steps) if self._seen is not None else {}
+        for number in range(header.renewal.number if header.renewal is not None else 0):
+            steps |= self._earlier_steps(header, number)
+        self._seen = run.model_copy(update={"steps": steps | run.steps})
+        return self._seen
+
+    def _earlier_steps(self, header: Header, number: int) -> dict[str, StepRecord]:
+        """The steps of an earlier journal of the run."""
+        assert header.renewal is not None
+        renewal = replace(header.renewal, number=number) if number else None
+        # Later than all that is in it, on whichever host it was written.
+        ended = to_millis(self.now() + timedelta(minutes=1))
+        earlier = replace(header, renewal=renewal, ended=ended, ends_as=None)
+        world = self._world(VirtualClock(self._simulation), NoExecutor())
+        return dict(run_of(world, earlier, world.store.load_scope(earlier.journal_id, ""), None).steps)
+
+    def other_runs(self) -> list[RunSummary]:
+        """All runs but that one, those that have expired too."""
+        self._others |= {run.run_id: run for run in self.runs(limit=1000) if run.run_id != self._followed}
+        return list(self._others.values())
+
+    def expire(self) -> None:
+        """Delete what has expired, as DynamoDB does, at once."""
+        if self.now() < self._expired_at + timedelta(days=1):
+            return
+        self._expired_at = self.now()
+        table = self._cloud.tables()[TABLE_NAME]
+        now = self.now().timestamp()
+        expired = [
+            item
+            for partition in table.items.values()
+            for item in partition.values()
+            if "x" in item.attrs and float(item.attrs["x"].value) < now
+        ]
+        if not expired:
+            return
+        self.last_seen()
+        self.other_runs()
+        for item in expired:
+            attributes = item.to_json()["Attributes"]
+            if (why := alive(self._store(), attributes)) is not None:
+                self.wrong["what_lives_does_not_expire"].append(why)
+            del table.items[item.hash_key][item.range_key]
+
+    def _store(self) -> Store:
+        return self._world(VirtualClock(self._simulation), NoExecutor()).store
+
+    def _changed(self, table: str, key: Any, before: Any, after: Any) -> None:
+        """Told of each change of an item."""
+        if table == TABLE_NAME:
+            for check, why in changed(before, after):
+                self.wrong[check].append(why)
+            if (path := committed(before, after)) is not None:
+                self.committed.setdefault(path, self.tick())
+
+    def log(self, path: str, attempt: int, succeeds: bool, version: int = 0) -> None:
         """Told by the steps' functions."""
         visit = _visit.get()
-        self.effects.append(Effect(self.tick(), self.now(), visit, path, attempt, succeeds))
+        self.effects.append(Effect(self.tick(), self.now(), visit, path, attempt, succeeds, version))
         self._say(f"EFFECT {path} attempt {attempt}")
 
     def note_undo(self) -> None:
@@ -81,6 +170,15 @@ class TracedRuntime(LocalRuntime):
         self.ticks += 1
         return self.ticks
 
+    def calm_down(self) -> None:
+        """From now on, nothing goes wrong."""
+        self._dice.faults = Faults(interleave=False)
+
+    def deliver_again(self, visit: Visit) -> None:
+        """Have a message come once more that was received, and perhaps acknowledged, before."""
+        message = SentMessage(visit.body, visit.message_id, visit.receive_count, to_millis(visit.time))
+        self._queue.copy(message)
+
     def reconcile(self) -> None:
         self.reconciled += 1
         super().reconcile()
@@ -91,8 +189,17 @@ class TracedRuntime(LocalRuntime):
         super()._deliver(delivery, done)
 
     def _handle(self, world: World, delivery: Delivery, invocation: Invocation) -> None:
+        outer = _visit.get(None)
+        if outer is None:
+            self.expire()
         visit = Visit(
-            len(self.visits), delivery.message_id, delivery.receive_count, delivery.body, self.tick()
+            len(self.visits),
+            delivery.message_id,
+            delivery.receive_count,
+            delivery.body,
+            self.tick(),
+            self.now(),
+            inner=outer is not None,
         )
         self.visits.append(visit)
         token = _visit.set(visit)
@@ -145,12 +252,9 @@ class _Watched:
         runtime = self._runtime
         if name == "commit":
             record = result or args[1]
-            tick = runtime.tick()
-            runtime.settled.setdefault((args[1].path, args[1].attempts), tick)
+            runtime.settled.setdefault((args[1].path, args[1].attempts), runtime.tick())
             if record.author == args[1].author and record.error and record.error.type == INTERRUPTED:
                 runtime.interrupted[record.path] += 1
-            if record.final:
-                runtime.committed.setdefault(record.path, tick)
         if not name.startswith(("load", "get")):
             told = " ".join(map(str, args[1:]))
             runtime._say(f"{name} {told} -> {'ok' if result is None else result}")

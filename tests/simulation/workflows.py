@@ -1,39 +1,50 @@
-"""Random workflows: a tree from a seed, made into a function of an app."""
+"""Random workflows: a tree, and what happens to its run as a whole, made into a function of an app."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from random import Random
+from dataclasses import dataclass
 from typing import Any
 
-from lambda_durable import AsyncContext, Context, Durable, NonRetriableError, current_step, on_event
+from lambda_durable import (
+    AsyncContext,
+    CancelOn,
+    Context,
+    Durable,
+    NonRetriableError,
+    Timeouts,
+    current_step,
+    on_event,
+)
 from lambda_durable.function import Function
-from tests.simulation.nodes import (
-    Env,
-    Group,
-    Model,
-    Node,
-    Outside,
-    Sleep,
-    Step,
-    digest,
-    run_body,
-    run_body_async,
-)
-from tests.simulation.outside import (
-    Approval,
-    Callback,
-    EventWait,
-    Happening,
-    Invoke,
-    Poll,
-    Send,
-    SignalWait,
-    Transact,
-)
-from tests.simulation.parallels import Branches, Gather, Map, Polled, Race, Tasks
+from tests.simulation.nodes import Env, Model, Node, Outside, Step, digest, mix, run_body, run_body_async
+from tests.simulation.outside import STOPPED, Happening
+
+CHILD = "child"
+
+
+@dataclass(frozen=True)
+class Life:
+    """What a function says of its runs as a whole. `rounds` are the bodies after the first: the run continues
+    as new with each. Times are in seconds."""
+
+    rounds: Sequence[Sequence[Node]] = ()
+    pin: bool = False
+    start: int | None = None
+    finish: int | None = None
+    cancel_on: bool = False
+    on_failure: bool = False
+
+    def line(self) -> str:
+        words = [
+            "pinned" * self.pin,
+            f"to start within {self.start}s" * bool(self.start),
+            f"to end within {self.finish}s" * bool(self.finish),
+            f"cancelled by {STOPPED!r}" * self.cancel_on,
+            "on_failure" * self.on_failure,
+        ]
+        return ", ".join(filter(None, words))
 
 
 @dataclass(frozen=True)
@@ -41,35 +52,78 @@ class Workflow:
     nodes: Sequence[Node]
     is_async: bool = False
     happenings: Sequence[Happening] = ()
+    life: Life = Life()
+
+    @property
+    def rounds(self) -> list[Sequence[Node]]:
+        """The bodies of the journals of a run, one after the other."""
+        return [self.nodes, *self.life.rounds]
 
     def text(self) -> str:
-        lines = [line for node in self.nodes for line in node.lines()]
         title = "async def workflow:" if self.is_async else "def workflow:"
-        told = [happening.line() for happening in self.happenings]
-        return "\n".join([title, *(f"    {line}" for line in lines), *told])
+        lines = [f"{title}  {self.life.line()}".rstrip()]
+        for number, nodes in enumerate(self.rounds):
+            lines += ["  then, as new:"] * bool(number)
+            lines += [f"    {line}" for node in nodes for line in node.lines()]
+        return "\n".join([*lines, *(happening.line() for happening in self.happenings)])
 
     def everything(self) -> Model:
         """All steps that may ever be called."""
         model = Model({}, everything=True)
-        model.body("", self.nodes, 0)
+        self.model(model)
         return model
 
-    def build(self, outside: Outside) -> tuple[Durable, Function[Any, Any]]:
-        """An app with the workflow, and what it invokes and sends events to."""
-        app = Durable("simulation")
+    def model(self, m: Model) -> Any:
+        """What the run gives. Raises Failed."""
+        acc, values = 0, None
+        for nodes in self.rounds:
+            values = m.body("", nodes, acc)
+            acc = mix(acc, values)
+        return values
+
+    def build(self, outside: Outside, version: int = 0) -> tuple[Durable, Function[Any, Any]]:
+        """An app with the workflow, and what it invokes and sends events to, after so many deploys."""
+        app, life = Durable("simulation"), self.life
+        configured = app.function(
+            "workflow",
+            timeouts=Timeouts(
+                start=f"{life.start}s" if life.start is not None else None,
+                finish=f"{life.finish}s" if life.finish is not None else None,
+            ),
+            cancel_on=CancelOn(STOPPED, match="data.key") if life.cancel_on else (),
+            version=f"{version}",
+            pin=life.pin,
+        )
+
+        def renewed(ctx: Any, number: int, values: Any) -> Any:
+            """The output, or another round."""
+            if number + 1 == len(self.rounds):
+                return values
+            acc = mix(_acc(ctx), values)
+            return ctx.continue_as_new({**ctx.event.data, "round": number + 1, "acc": acc})
 
         if self.is_async:
 
-            @app.function("workflow")
+            @configured
             async def handler(ctx: AsyncContext[Any]) -> Any:
-                return await run_body_async(Env(ctx.step, _async_function(outside), outside), self.nodes, 0)
+                number = ctx.event.data.get("round", 0)
+                env = Env(ctx.step, _async_function(outside, version), outside, version)
+                return renewed(ctx, number, await run_body_async(env, self.rounds[number], _acc(ctx)))
         else:
 
-            @app.function("workflow")
+            @configured
             def handler(ctx: Context[Any]) -> Any:
-                return run_body(Env(ctx.step, _function(outside), outside), self.nodes, 0)
+                number = ctx.event.data.get("round", 0)
+                env = Env(ctx.step, _function(outside, version), outside, version)
+                return renewed(ctx, number, run_body(env, self.rounds[number], _acc(ctx)))
 
-        @app.function("child")
+        if life.on_failure:
+
+            @handler.on_failure
+            def failed(ctx: Context[Any]) -> Any:
+                return ctx.step.run("tell", str, ctx.event.data.run_id)
+
+        @app.function(CHILD)
         def child(ctx: Context[Any]) -> int:
             data = ctx.event.data
             ctx.step.sleep("nap", f"{data['sleep']}s")
@@ -84,11 +138,17 @@ class Workflow:
         return app, handler
 
 
-def _function(outside: Outside) -> Callable[[Step], Callable[[int], int]]:
+def _acc(ctx: Any) -> int:
+    acc: int = ctx.event.data.get("acc", 0)
+    return acc
+
+
+def _function(outside: Outside, version: int) -> Callable[[Step], Callable[[int], int]]:
     def of(step: Step) -> Callable[[int], int]:
         def effect(acc: int) -> int:
             info = current_step()
-            outside.log(info.step_id, info.attempt, info.attempt > step.fails and not step.forever)
+            succeeds = info.attempt > step.fails and not step.forever
+            outside.log(info.step_id, info.attempt, succeeds, version)
             return step.act(info.step_id, info.attempt, acc)
 
         return effect
@@ -96,9 +156,9 @@ def _function(outside: Outside) -> Callable[[Step], Callable[[int], int]]:
     return of
 
 
-def _async_function(outside: Outside) -> Callable[[Step], Callable[[int], Any]]:
+def _async_function(outside: Outside, version: int) -> Callable[[Step], Callable[[int], Any]]:
     def of(step: Step) -> Callable[[int], Any]:
-        effect = _function(outside)(step)
+        effect = _function(outside, version)(step)
 
         async def async_effect(acc: int) -> int:
             await asyncio.sleep(0)
@@ -108,264 +168,3 @@ def _async_function(outside: Outside) -> Callable[[Step], Callable[[int], Any]]:
         return effect if sum(map(ord, step.id)) % 2 else async_effect
 
     return of
-
-
-class Generator:
-    """Draws a tree. Ids are short and equal from scope to scope, so that a mix-up of scopes shows."""
-
-    def __init__(self, random: Random, size: int) -> None:
-        self.random = random
-        self.left = size
-
-    def workflow(self) -> list[Node]:
-        nodes = self.sequence(_Names(), depth=0, most=6)
-        if self.random.random() < 0.1:
-            nodes.append(Step(id="last", fails=self.random.choice((0, 1)), forever="attempts"))
-        return nodes
-
-    def sequence(self, names: _Names, *, depth: int, most: int, may_fail: bool = False) -> list[Node]:
-        nodes = [self.node(names, depth) for _ in range(self.random.randint(1, most))]
-        if may_fail and self.random.random() < 0.25:
-            nodes.append(self.step(names, forever=self.random.choice(("at once", "attempts")), caught=False))
-        return nodes
-
-    def node(self, names: _Names, depth: int) -> Node:
-        self.left -= 1
-        kinds = ["step"] * 6 + ["sleep"]
-        if self.left > 0:
-            kinds += ["gather", "map", "race", "polled"] * 2
-            if depth < 3:
-                kinds += ["group", "branches", "branches"]
-            if depth < 2:
-                kinds += ["tasks"]
-        return getattr(self, self.random.choice(kinds))(names, depth)
-
-    def step(self, names: _Names, depth: int = 0, **given: Any) -> Step:
-        draw = self.random
-        fields: dict[str, Any] = {"id": names.new("s"), "caught": True}
-        if draw.random() < 0.15 and not given and names.repeatable:
-            fields["id"] = draw.choice(names.repeatable)
-        elif not given:
-            names.repeatable.append(fields["id"])
-        if draw.random() < 0.3:
-            fields |= {
-                "fails": draw.choice((1, 1, 2, 3)),
-                "delay": draw.choice((0, 5, 7, 60, 1200)),
-                "jitter": draw.random() < 0.3,
-            }
-        if draw.random() < 0.15:
-            fields["forever"] = draw.choice(("at once", "attempts"))
-        elif draw.random() < 0.1:
-            fields["at_most_once"] = True
-        if draw.random() < 0.3:
-            fields["takes"] = draw.choice((1, 2, 9, 20))
-        return Step(**fields | given)
-
-    def sure(self, names: _Names) -> Step:
-        """A step that succeeds in the end."""
-        return self.step(names, forever="", at_most_once=False, caught=False)
-
-    def sleep(self, names: _Names, depth: int) -> Sleep:
-        seconds = self.random.choice((0, 1, 30, 600, 899, 900, 901, 3600, 200_000))
-        return Sleep(id=names.new("z"), seconds=seconds)
-
-    def group(self, names: _Names, depth: int) -> Group:
-        inner = self.sequence(_Names(), depth=depth + 1, most=3, may_fail=True)
-        return Group(id=names.new("g"), nodes=inner, caught=True)
-
-    def branches(self, names: _Names, depth: int) -> Branches:
-        count = self.random.choice((0, 1, 2, 2, 3, 3, 4))
-        inner = [self.sequence(_Names(), depth=depth + 1, most=2, may_fail=True) for _ in range(count)]
-        parallel = self.random.random() < 0.5
-        return Branches(
-            id=names.new("p"),
-            branches=inner,
-            parallel=parallel,
-            caught=True,
-            **self._fan(count) if not parallel else {"width": self._width(count)},
-        )
-
-    def map(self, names: _Names, depth: int) -> Map:
-        count = self.random.choice((1, 2, 3, 4, 5, 9))
-        first = self.step(_Names(), at_most_once=False)
-        same = {"delay": first.delay, "jitter": first.jitter, "at_most_once": False}
-        forever = self.random.random() < 0.3
-        items = []
-        for index in range(count):
-            fails = self.random.choice((0, 0, 0, 1, 2))
-            ends = "at once" if forever and self.random.random() < 0.3 else ""
-            takes = self.random.choice((0, 0, 1, 5, 20))
-            items.append(Step(id=f"i{index}", fails=fails, forever=ends, takes=takes, caught=True, **same))
-        return Map(id=names.new("m"), items=items, caught=True, **self._fan(count))
-
-    def gather(self, names: _Names, depth: int) -> Gather:
-        steps = [self.step(names, caught=True) for _ in range(self.random.randint(2, 4))]
-        if self.random.random() < 0.2:
-            steps.append(self.step(names, forever="at once", caught=False, at_most_once=False))
-        how = self.random.choice(("gather", "taskgroup", "wait", "results"))
-        return Gather(id=names.new("j"), steps=steps, how=how, caught=True)
-
-    def tasks(self, names: _Names, depth: int) -> Tasks:
-        names = names.without_repeats()
-        inner = [self.sequence(names, depth=depth + 1, most=2) for _ in range(self.random.randint(2, 3))]
-        return Tasks(id=names.new("t"), branches=inner)
-
-    def race(self, names: _Names, depth: int) -> Race:
-        against_sleep = self.random.random() < 0.4
-        steps = [self.sure(names) for _ in range(1 if against_sleep else self.random.randint(2, 3))]
-        sleep = self.random.choice((1, 5, 8, 100, 2000)) if against_sleep else None
-        rest = self.random.choice(("await", "cancel", "leave"))
-        return Race(id=names.new("r"), steps=steps, sleep=sleep, rest=rest)
-
-    def polled(self, names: _Names, depth: int) -> Polled:
-        meanwhile: Node = self.sure(names)
-        if self.random.random() < 0.3:
-            meanwhile = self.sleep(names, depth)
-        return Polled(id=names.new("q"), step=self.sure(names), meanwhile=meanwhile)
-
-    def _fan(self, count: int) -> dict[str, Any]:
-        draw = self.random
-        return {"width": self._width(count), "tolerant": draw.random() < 0.4, "keyed": draw.random() < 0.3}
-
-    def _width(self, count: int) -> int | None:
-        return self.random.choice((None, None, 1, 2, 3))
-
-
-class _Names:
-    """The ids of one scope."""
-
-    def __init__(self) -> None:
-        self.used = 0
-        self.repeatable: list[str] = []
-        self._repeats = True
-
-    def new(self, letter: str) -> str:
-        self.used += 1
-        return f"{letter}{self.used}"
-
-    def without_repeats(self) -> _Names:
-        """The same scope's, for tasks of it: two of them must not use one id."""
-        return _TaskNames(self)
-
-
-class _TaskNames(_Names):
-    def __init__(self, outer: _Names) -> None:
-        super().__init__()
-        self._outer = outer
-
-    def new(self, letter: str) -> str:
-        return self._outer.new(letter)
-
-    @property
-    def repeatable(self) -> list[str]:  # type: ignore[override]
-        return []
-
-    @repeatable.setter
-    def repeatable(self, _: list[str]) -> None:
-        pass
-
-
-EVENTS = ("paid", "shipped")
-SIGNALS = ("go", "stop")
-
-
-class OpenGenerator(Generator):
-    """Draws workflows that the outside world takes part in, and what it does."""
-
-    def __init__(self, random: Random, size: int, is_async: bool) -> None:
-        super().__init__(random, size)
-        self._open = ["event", "signal", "callback", "invoke", "poll"] * 2 + ["transact", "send"]
-        if is_async:
-            self._open += ["approval", "approval"]
-
-    def node(self, names: _Names, depth: int) -> Node:
-        if self.random.random() < 0.6:
-            return super().node(names, depth)
-        self.left -= 1
-        return getattr(self, self.random.choice(self._open))(names)
-
-    def workflow(self) -> list[Node]:
-        nodes = super().workflow()
-        if self.random.random() < 0.3:
-            nodes.append(Step(id="broken", forever=self.random.choice(("at once", "attempts"))))
-        return nodes
-
-    def step(self, names: _Names, depth: int = 0, **given: Any) -> Step:
-        return replace(super().step(names, depth, **given), undo=self.random.random() < 0.3)
-
-    def map(self, names: _Names, depth: int) -> Map:
-        drawn, undo = super().map(names, depth), self.random.random() < 0.3
-        return replace(drawn, items=[replace(item, undo=undo) for item in drawn.items])
-
-    def happenings(self) -> list[Happening]:
-        draw, found = self.random, []
-        for number in range(draw.randint(0, 12)):
-            at = draw.choice((0, 1, 5, 30, 100, 600, 1000, 3000)) + draw.randrange(60)
-            if draw.random() < 0.3:
-                found.append(Happening(at, draw.choice(("complete", "complete", "beat", "fail")), "", number))
-            elif draw.random() < 0.7:
-                matches = draw.random() < 0.8
-                found.append(Happening(at, "event", draw.choice(EVENTS), number, matches))
-            else:
-                found.append(Happening(at, "signal", draw.choice(SIGNALS), number))
-        if draw.random() < 0.25:
-            found.append(Happening(draw.choice((0, 2, 9, 20, 65, 200, 700, 5000)), "cancel"))
-        return sorted(found, key=lambda happening: happening.at)
-
-    def event(self, names: _Names) -> EventWait:
-        return EventWait(
-            id=names.new("w"),
-            name=self.random.choice(EVENTS),
-            seconds=self._seconds(),
-            matching=self.random.random() < 0.7,
-        )
-
-    def signal(self, names: _Names) -> SignalWait:
-        name = self.random.choice(SIGNALS)
-        return SignalWait(id=names.new("n"), name=name, seconds=self._seconds(), caught=True)
-
-    def callback(self, names: _Names) -> Callback:
-        draw, seconds = self.random, self._seconds()
-        return Callback(
-            id=names.new("c"),
-            seconds=seconds,
-            heartbeat=draw.choice([None, None, *(beat for beat in (1, 30, 400) if beat <= seconds)]),
-            slow=draw.choice((0, 0, 0, 1)),
-            caught=True,
-        )
-
-    def approval(self, names: _Names) -> Approval:
-        return Approval(id=names.new("a"), wait=self.event(names), sleep=self._seconds())
-
-    def invoke(self, names: _Names) -> Invoke:
-        draw = self.random
-        sleep = draw.choice((0, 0, 1, 20, 1000))
-        timeout = draw.choice((None, None, 10, 500, 5000))
-        return Invoke(id=names.new("i"), sleep=sleep, fails=draw.random() < 0.2, timeout=timeout, caught=True)
-
-    def poll(self, names: _Names) -> Poll:
-        draw = self.random
-        return Poll(
-            id=names.new("o"),
-            every=draw.choice((5, 60, 1000)),
-            until=draw.choice((0, 10, 100, 2000)),
-            timeout=draw.choice((20, 1000, 5000)),
-            caught=True,
-        )
-
-    def transact(self, names: _Names) -> Transact:
-        return Transact(id=names.new("x"))
-
-    def send(self, names: _Names) -> Send:
-        return Send(id=names.new("e"))
-
-    def _seconds(self) -> int:
-        return self.random.choice((1, 10, 60, 500, 1500, 4000))
-
-
-def random_workflow(seed: int, *, is_async: bool, size: int = 10, opened: bool = False) -> Workflow:
-    """`opened`: one that the outside world takes part in."""
-    if not opened:
-        return Workflow(Generator(Random(f"workflow {seed}"), size).workflow(), is_async)
-    generator = OpenGenerator(Random(f"open workflow {seed}"), size, is_async)
-    return Workflow(generator.workflow(), is_async, generator.happenings())
