@@ -76,9 +76,10 @@ def _put_off(chain: Chain, path: str) -> bool:
 
 def _was_done_by_another(chain: Chain, path: str) -> bool:
     """Whether another message has made the attempt that this one was for, or somebody outside has ended the
-    wait whose time is over: that one sees to it that the run goes on."""
+    wait whose time is over: that one sees to it that the run goes on. Not if an earlier delivery of this one may
+    have gone on from there: it has overtaken the other then, which sees to nothing any more."""
     record = None if path.startswith(":") else _record(chain, path)
-    if record is None or record.author.tag == chain.tag:
+    if record is None or record.author.tag == chain.tag or chain.repeats:
         return False
     return record.final or (record.wake_at is not None and record.waits is None)
 

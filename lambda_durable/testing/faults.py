@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
@@ -122,6 +122,11 @@ class Dice:
         self.on = faults is not None
         self.rolled: Counter[str] = Counter()
         """How many faults of each kind there were."""
+        self.only: Container[int] | None = None
+        """The numbers of those that strike, if not all do: in their order, the first is 0."""
+        self.watch: Callable[[str], None] | None = None
+        """Told of the kind of each fault that strikes."""
+        self._drawn = 0
         self._simulation = simulation
         self._random = simulation.random("faults")
         self._others = simulation.random("other faults")
@@ -192,5 +197,10 @@ class Dice:
     def _hit(self, kind: str, rate: float, random: Random | None = None) -> bool:
         if not rate or self.rolled[kind] >= _AT_MOST[kind] or (random or self._random).random() >= rate:
             return False
+        self._drawn += 1
+        if self.only is not None and self._drawn - 1 not in self.only:
+            return False
         self.rolled[kind] += 1
+        if self.watch is not None:
+            self.watch(kind)
         return True

@@ -17,12 +17,14 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from functools import partial
 from random import Random
 from typing import Any
+from unittest.mock import patch
+from uuid import UUID
 
 from lambda_durable import RunNotFoundError
 from lambda_durable.testing import Faults
@@ -76,6 +78,8 @@ class Setup:
     mode: Any
     faults: Faults | None
     timeout: str
+    only: frozenset[int] | None = None
+    """The numbers of the faults that strike, if not all do."""
 
     @classmethod
     def of(cls, seed: int, mode: Any = None, *, lose: bool = False, opened: bool = False) -> Setup:
@@ -122,13 +126,14 @@ def simulate(setup: Setup, *, verbose: bool = False, injected: Counter[str] | No
         most_invocations=1000 + 20 * len(everything.nodes) + 20 * len(setup.workflow.happenings),
         verbose=verbose,
     )
+    runtime.let_strike(setup.only)
     for path, node in everything.nodes.items():
         if isinstance(node, Step) and node.takes:
             runtime.stub(path, takes=f"{node.takes}s")
     if any(isinstance(node, Transact) for node in everything.nodes.values()):
         runtime.aws("dynamodb").create_table(**TABLE)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _ids(setup.seed):
             warnings.simplefilter("ignore", ResourceWarning)
             run_id = runtime.follow(runtime.start(function, {"key": KEY}).run_id)
             for happening in setup.workflow.happenings:
@@ -145,6 +150,18 @@ def simulate(setup: Setup, *, verbose: bool = False, injected: Counter[str] | No
         if injected is not None:
             injected.update(runtime.faults_so_far)
         runtime.close()
+
+
+@contextmanager
+def _ids(seed: int) -> Iterator[None]:
+    """Let the ids that events and clients make up follow from the seed, too."""
+    random = Random(f"ids {seed}")
+
+    def made_up() -> UUID:
+        return UUID(int=random.getrandbits(128), version=4)
+
+    with patch("lambda_durable.events.uuid4", made_up), patch("lambda_durable.client.uuid4", made_up):
+        yield
 
 
 def _happens(happening: Happening, outside: _Outside, run_id: str) -> None:
@@ -228,6 +245,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--mutants", action="store_true", help="plant bugs, and look for a seed that finds each"
     )
+    parser.add_argument(
+        "--shrink", type=int, metavar="SEED", help="make the case of a seed that fails as small as it can be"
+    )
+    parser.add_argument(
+        "--plant", metavar="BUG", help="with --shrink: plant this bug first (its first words)"
+    )
     parser.add_argument("--verbose", action="store_true", help="show all that happens (with --seeds 1)")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
@@ -235,6 +258,13 @@ def main(arguments: list[str] | None = None) -> int:
         from tests.simulation.hunt import hunt
 
         return hunt(range(options.seed, options.seed + MOST_FOR_A_MUTANT), options.processes)
+    if options.shrink is not None:
+        from tests.simulation.shrink import show
+
+        setup = Setup.of(
+            options.shrink, options.steps_per_invocation, lose=options.lose, opened=not options.closed
+        )
+        return show(setup, options.plant)
     seeds = range(options.seed, options.seed + options.seeds)
     mode = options.steps_per_invocation
     setup = partial(Setup.of, mode=mode, lose=options.lose, opened=not options.closed)

@@ -21,7 +21,6 @@ SOON = {
     "a retry does not wait",
     "a time-out is decided by the clock alone",
     "a wait ends twice",
-    "an event that is sent again has another id",
     "nothing is undone",
     "undo begins with what came first",
     "a step does not look whether its run is being undone",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Container
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -80,11 +81,16 @@ class TracedRuntime(LocalRuntime):
         self._most = most_invocations
         self._verbose = verbose
         if verbose:
+            self._dice.watch = lambda kind: self._say(f"FAULT {kind}")
             self._traffic.watch = lambda _, place: self._say(place)
 
     @property
     def faults_so_far(self) -> Counter[str]:
         return self._dice.rolled
+
+    def let_strike(self, only: Container[int] | None) -> None:
+        """Let only these faults strike, by their numbers."""
+        self._dice.only = only
 
     def follow(self, run_id: str) -> str:
         """Let this be the run that it is all about."""
