@@ -10,9 +10,10 @@ from itertools import islice
 from typing import Any, TypeVar, overload
 from uuid import uuid4
 
-from .callbacks import callback_failure
+from .callbacks import callback_failure, read_token
 from .durations import Duration, parse_duration, require_aware, to_millis
 from .engine.journal import Partition, RunStatus
+from .engine.journal_ids import run_of as run_of_journal
 from .errors import (
     ConfigurationError,
     RunCancelledError,
@@ -32,8 +33,8 @@ from .runtime.messages import Continuation, tag
 from .runtime.run_ids import run_id as make_run_id
 from .runtime.sealing import sealed
 from .runtime.views import load, run_of, summary_of
-from .serialization import codec, plain_data
-from .signals import signal_text
+from .serialization import codec, plain_data, plain_json
+from .signals import check_signal, signal_text
 
 D = TypeVar("D")
 R = TypeVar("R")
@@ -182,7 +183,10 @@ class Client:
 
     def send_signal(self, name: str, data: Any = None) -> bool:
         """Send a signal to the run that waits for it. True if this did it, False if nobody waits."""
+        check_signal(name, "client.send_signal()")
         text = signal_text(name, data)
+        if self._app is None and (holder := self._world.store.signal_holder(name)) is not None:
+            self._check_plain(holder.run_id)
         payloads.check_size(text, self._limit, f"the data of signal {name!r}")
         return signals.send(self._world, name, text, tag(uuid4().hex))
 
@@ -191,17 +195,31 @@ class Client:
         nobody waits any more. Raises CallbackTokenError for a token that is none of this app's."""
         text = codec().encode(result)
         payloads.check_size(text, self._limit, "the result of the callback")
+        if self._app is None:
+            self._check_plain(read_token(token).journal_id)
         return callbacks.complete(self._world, token, text, tag(uuid4().hex))
 
     def fail_callback(self, token: str, error: str | BaseException) -> bool:
         """Hand a callback's token back with a failure, which is a CallbackError in the run; otherwise as
         `complete_callback`."""
-        return callbacks.fail(self._world, token, callback_failure(error), tag(uuid4().hex))
+        failure = callback_failure(error)
+        if self._app is None:
+            self._check_plain(read_token(token).journal_id)
+        return callbacks.fail(self._world, token, failure, tag(uuid4().hex))
 
     def heartbeat_callback(self, token: str) -> bool:
         """Say that what a callback waits for is still at work. True if the run still waits; otherwise as
         `complete_callback`."""
         return callbacks.heartbeat(self._world, token)
+
+    def _check_plain(self, journal_id: str) -> None:
+        """Refuses to write an answer as it is to a run that keeps everything encoded, which takes the app."""
+        header = self._world.store.get_header(run_of_journal(journal_id))
+        if header is not None and payloads.read(self._world.blobs, header.event)[:1] != "{":
+            raise ConfigurationError(
+                f"run {header.run_id} of {header.function_id!r} keeps what it is told encoded by its app's middleware: "
+                "give the client the app, Client(app, stack=...), and a command --app path/to/app.py"
+            )
 
     # -- helpers -------------------------------------------------------------------------------------
 
@@ -210,7 +228,7 @@ class Client:
         return self._app.max_output if self._app is not None else payloads.MAX_OUTPUT
 
     def _encode(self, value: Any) -> str:
-        text = codec().encode(value)
+        text = plain_json(value)
         payloads.check_size(text, self._limit, "the data of the event")
         return text
 

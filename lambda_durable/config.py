@@ -32,6 +32,11 @@ class Timeouts:
             vars(self)[name] = None if duration is None else parse_duration(duration, what)
             if vars(self)[name] == timedelta():
                 raise ConfigurationError(f"{what}: is more than nothing, and this is {duration!r}")
+        if self.start is not None and self.finish is not None and self.start > self.finish:
+            raise ConfigurationError(
+                f"Timeouts(start={start!r}, finish={finish!r}): both count from when the run could begin, so "
+                "start= could never be what ends it; let start= be the shorter one"
+            )
 
 
 @dataclass(frozen=True, init=False)

@@ -119,7 +119,8 @@ class Encryption(Middleware):
     time, and not for every step; so long, too, what it has decrypted stays readable after a permission is withdrawn.
 
     The app is bound to each value as its encryption context, and whose it is (`Place.owner`) inside: a value that
-    somebody moved to another run is a DecryptionError.
+    somebody moved to another run is a DecryptionError. With `required`, so is one that is not encrypted (an
+    UnsealedError): switch it on once no run is left that began before the app encrypted.
     """
 
     name = "encryption"
@@ -131,11 +132,15 @@ class Encryption(Middleware):
         more_keys: Sequence[Key] = (),
         old_keys: Sequence[Key] = (),
         cache_for: Duration = "10m",
+        required: bool = False,
     ) -> None:
         self._key = _key(key) if key is not None else None
         self._more_keys = [_key(each) for each in more_keys]
         self._old_keys = [_key(each) for each in old_keys]
         self._cache_for = parse_duration(cache_for, "Encryption(cache_for=)")
+        if not isinstance(required, bool):
+            raise ConfigurationError(f"required= of Encryption is True or False, and this is {required!r}")
+        self.required = required
         if self._cache_for <= timedelta():
             raise ConfigurationError(
                 f"cache_for= of Encryption is more than nothing, and this is {cache_for!r}"

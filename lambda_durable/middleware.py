@@ -99,6 +99,9 @@ class Middleware:
         """What `encode` was given, at the same place."""
         return text
 
+    required: bool = False
+    """Whether a value is refused that it has not encoded: no longer accept what was kept before the app had it."""
+
     @property
     def encodes(self) -> bool:
         return type(self).encode is not Middleware.encode
@@ -124,6 +127,7 @@ def check_middleware(given: object, what: str) -> tuple[Middleware, ...]:
                 f"middleware {name!r} of {what} encodes, so its name is an identifier of its own; set `name`"
             )
         names.add(name)
+        _check_spelling(each, f"middleware {name!r} of {what}")
         for hook in ("around_handler", "around_step"):
             if _is_bare(getattr(each, hook)):
                 raise ConfigurationError(
@@ -131,6 +135,24 @@ def check_middleware(given: object, what: str) -> tuple[Middleware, ...]:
                     "plain generator function"
                 )
     return tuple(listed)
+
+
+def _check_spelling(middleware: Middleware, what: str) -> None:
+    """Refuses a method of its own that is called like a hook, but for a slip: nobody would ever call it."""
+    from difflib import get_close_matches  # for a moment of the cold start of who has methods of their own
+
+    hooks = [name for name, hook in vars(Middleware).items() if inspect.isfunction(hook)]
+    for base in type(middleware).__mro__:
+        if base is Middleware:
+            return
+        for name, method in vars(base).items():
+            if hasattr(Middleware, name) or name.startswith("_") or not callable(method):
+                continue
+            if close := get_close_matches(name, hooks, n=1, cutoff=0.8):
+                raise ConfigurationError(
+                    f"{what} has a method {name!r}, which is never called: the hook is {close[0]!r}. If it is a method "
+                    "of your own, let its name begin with an underscore"
+                )
 
 
 def _is_bare(hook: object) -> bool:

@@ -27,7 +27,7 @@ from .event_json import load_event
 from .events import LONGEST_NAME, Event
 from .matching import check_condition, check_match, value_at
 from .serialization import Codec, codec, plain_data
-from .signals import read_signal, signal_text
+from .signals import check_signal, read_signal, signal_text
 
 OnConflict = Literal["fail", "replace"]
 OnParentEnd = Literal["cancel", "leave"]
@@ -98,7 +98,7 @@ def wait_for_signal(
 ) -> Wait:
     what = f"step.wait_for_signal({id!r})"
     options.refuse_undo(what)
-    _check_signal(signal, what)
+    check_signal(signal, what)
     if on_conflict not in ("fail", "replace"):
         raise ConfigurationError(f'{what}: on_conflict= is "fail" or "replace", and this is {on_conflict!r}')
     scope = scope_here()
@@ -236,7 +236,7 @@ def _never(_: int) -> None:
 
 def send_signal(options: Options, id: object, signal: str, data: Any) -> StepCall:
     what = f"step.send_signal({id!r})"
-    _check_signal(signal, what)
+    check_signal(signal, what)
     with _naming(f"the data of {what}"):
         text = signal_text(signal, data)
     return _effect(options, id, Kind.SEND_SIGNAL, lambda outside: outside.send_signal(signal, text))
@@ -329,13 +329,6 @@ def _after(timeout: Duration, what: str) -> Callable[[int], int]:
     return lambda now: now + millis
 
 
-def _check_signal(signal: object, what: str) -> None:
-    if not isinstance(signal, str) or not 1 <= len(signal) <= LONGEST_NAME:
-        raise ConfigurationError(
-            f"{what}: a signal's name has 1 to {LONGEST_NAME} characters, and this is {signal!r}"
-        )
-
-
 def _read_event(model: Any, path: str, text: str) -> Event[Any] | None:
     if text == "null":
         return None
@@ -343,7 +336,7 @@ def _read_event(model: Any, path: str, text: str) -> Event[Any] | None:
     if model is None:
         return event
     try:
-        return replace(event, data=codec(model).decode(json.dumps(event.data)))
+        return replace(event, data=codec(model).read(json.dumps(event.data)))
     except SerializationError as error:
         why = f"the data of event {event.name!r} ({event.id}) is not what model= says: {error.message}"
         raise StepError(why, step_id=path, error_type=type_name(EventDataError)) from None

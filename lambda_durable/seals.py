@@ -8,6 +8,11 @@ from collections.abc import Sequence
 from .errors import MiddlewareError
 from .middleware import Middleware, Place, middleware_name
 
+
+class UnsealedError(MiddlewareError):
+    """What is kept is not encoded by middleware that is to have encoded it."""
+
+
 MARK = "~"
 """What an encoded text begins with, and JSON never does: `~first,second~text`, the names in the order of encoding."""
 
@@ -15,13 +20,14 @@ MARK = "~"
 class Seal:
     """Closes and opens texts with an app's middleware.
 
-    What was kept before the middleware came is read as it is. `lenient`, for who reads without the app: a text
-    that can't be opened is a JSON string that says so.
+    What was kept before the middleware came is read as it is, unless it is `required`. `lenient`, for who reads
+    without the app: a text that can't be opened is a JSON string that says so.
     """
 
     def __init__(self, app_id: str, middleware: Sequence[Middleware] = (), *, lenient: bool = False) -> None:
         self._app_id = app_id
         self._by_name = {middleware_name(each): each for each in middleware if each.encodes}
+        self._required = [name for name, each in self._by_name.items() if each.required]
         self._lenient = lenient
 
     @property
@@ -42,8 +48,10 @@ class Seal:
     def open(self, text: str, owner: str) -> str:
         """The text that was closed. Raises MiddlewareError."""
         if not text.startswith(MARK):
+            self.check_closed(owner)
             return text
         names, _, text = text[1:].partition(MARK)
+        self.check_closed(owner, names.split(","))
         if self._lenient:
             return json.dumps(unreadable(names))
         for name in reversed(names.split(",")):
@@ -58,6 +66,15 @@ class Seal:
             except Exception as error:
                 raise _failed("decode", name, owner, error) from error
         return text
+
+    def check_closed(self, owner: str, names: Sequence[str] = ()) -> None:
+        """Raises UnsealedError for what only those of `names` have encoded, if another one is required."""
+        for name in self._required:
+            if name not in names:
+                raise UnsealedError(
+                    f"what is kept of {owner} is not encoded by middleware {name!r}, which requires it: somebody else "
+                    "wrote it, or it is from before the app had that middleware (required=False reads it)"
+                )
 
 
 PLAIN = Seal("")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import typing
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import is_dataclass
@@ -33,6 +34,7 @@ __all__ = [
     "codec_of",
     "fingerprint",
     "plain_data",
+    "plain_json",
     "to_plain",
 ]
 
@@ -81,6 +83,14 @@ class Codec:
         except Exception as error:  # the text may be anything, and constructors are the user's own
             wanted = f" as {self._name}" if self._adapter else ""
             raise SerializationError(f"a stored value cannot be read{wanted}: {_brief(error)}") from error
+
+    def read(self, text: str) -> Any:
+        """What JSON from outside is by the annotation. Nothing in it is a tag, which could name a class: an object with
+        the key "$" is data like any other. Raises SerializationError."""
+        try:
+            return self._load_plain(text)
+        except Exception as error:
+            raise SerializationError(f"it cannot be read as {self._name}: {_brief(error)}") from error
 
     def _encode_fitting(self, value: Any, adapter: TypeAdapter[Any]) -> str:
         """A dict that fits the annotation's model becomes the model, and so in a list: data from an API,
@@ -136,9 +146,12 @@ class Codec:
         if tagged_json.has_tags(text):
             value = tagged_json.read(text)
             return value if adapter is None else adapter.validate_python(value, by_alias=True, by_name=True)
-        if adapter is None:
+        return self._load_plain(text)
+
+    def _load_plain(self, text: str) -> Any:
+        if self._adapter is None:
             return from_json(text, allow_inf_nan=False)
-        return adapter.validate_json(text, by_alias=True, by_name=True)
+        return self._adapter.validate_json(text, by_alias=True, by_name=True)
 
 
 def _is_made_of_models(value: Any) -> bool:
@@ -193,6 +206,14 @@ def plain_data(data: Any) -> Any:
     if isinstance(data, BaseModel):
         return data.model_dump(mode="json", by_alias=True)
     return to_plain(codec().encode(data))
+
+
+def plain_json(value: Any) -> str:
+    """The JSON of plain values, for who knows no tags: other readers of an event, say."""
+    text = codec().encode(value)
+    if not tagged_json.has_tags(text):
+        return text
+    return json.dumps(to_plain(text), ensure_ascii=False, separators=(",", ":"))
 
 
 def fingerprint(values: Iterable[Any]) -> str:

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from .errors import ConfigurationError
+from .events import LONGEST_NAME
 from .serialization import codec
 
 
@@ -15,6 +17,14 @@ class Signal:
 
     name: str
     data: Any = None
+
+
+def check_signal(signal: object, what: str) -> None:
+    """Raises ConfigurationError for what is no name of a signal."""
+    if not isinstance(signal, str) or not 1 <= len(signal) <= LONGEST_NAME:
+        raise ConfigurationError(
+            f"{what}: a signal's name has 1 to {LONGEST_NAME} characters, and this is {signal!r}"
+        )
 
 
 def signal_text(name: str, data: Any) -> str:

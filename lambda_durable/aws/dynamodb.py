@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ..engine.journal import Failure, Header, LogEntry, Partition, Record, RunStatus, State
 from ..engine.journal_ids import run_of
 from ..engine.paths import parent
-from ..errors import RunNotFoundError, TransactionError
+from ..errors import ConfigurationError, RunNotFoundError, TransactionError
 from ..ports import Lane, StoredEvent
 from . import headers, items, keys
 from . import lanes as moves
@@ -347,6 +347,8 @@ class DynamoStore(WaitStore):
             if any(reason.get("Code") == "ConditionalCheckFailed" for reason in theirs):
                 raise _refused(record.path, theirs) from None
             raise
+        except self._client.exceptions.ResourceNotFoundException:
+            raise _no_table(self._table, record.path, entries) from None
         return None
 
     def append(self, run_id: str, scope: str, entry: LogEntry) -> LogEntry | None:
@@ -444,6 +446,15 @@ def _journal(header: Header) -> tuple[str, Item]:
 
 def _entry(item: Mapping[str, Any]) -> TransactWriteItemTypeDef:
     return cast("TransactWriteItemTypeDef", dict(item))
+
+
+def _no_table(own: str, path: str, entries: Sequence[Mapping[str, Any]]) -> ConfigurationError:
+    """DynamoDB doesn't say which table of a transaction is not there."""
+    tables = sorted({str(each.get("TableName")) for entry in entries for each in entry.values()})
+    return ConfigurationError(
+        f"a table of step {path!r}'s transaction is not there, in this region and account: one of "
+        f"{', '.join(map(repr, tables))}, or the app's own, {own!r}"
+    )
 
 
 def _refused(path: str, reasons: Sequence[Mapping[str, Any]]) -> TransactionError:

@@ -68,6 +68,9 @@ _GONE: Final = {
 # Of these, "not found" is an answer that the caller expects: a schedule, or a group without any.
 _MAY_BE_GONE: Final = frozenset({"GetSchedule", "UpdateSchedule", "DeleteSchedule", "ListSchedules"})
 
+# What is not found may be a user's own table: `step.transact` names those.
+_OF_OTHERS: Final = frozenset({"TransactWriteItems"})
+
 # Where the action that a policy allows has another name than the operation.
 _ACTIONS: Final = {
     "SendMessageBatch": "SendMessage",
@@ -135,7 +138,7 @@ def _mistake(where: _Where, operation: str, code: str, said: str) -> str | None:
         return f"permission denied for {action}: allow it to the role or user. AWS says: {said}"
     if where.service == "cloudformation" and code == "ValidationError" and "does not exist" in said:
         return f"there is no stack {where.stack!r} in {where.region}: is that its name, and AWS_REGION its region?"
-    if (gone := _GONE.get((where.service, code))) is not None and operation not in _MAY_BE_GONE:
+    if (gone := _GONE.get((where.service, code))) is not None and operation not in _MAY_BE_GONE | _OF_OTHERS:
         field, what = gone
         return (
             f"the {what} {where.setting(field)} is not there in {where.region}: is the stack deployed, in that "

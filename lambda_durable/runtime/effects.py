@@ -11,7 +11,7 @@ from ..durations import from_millis
 from ..engine.journal import Kind, Payload, Record, State
 from ..engine.operations import Committed
 from ..events import Event, to_eventbridge_entry
-from ..serialization import codec
+from ..serialization import plain_json
 from . import signals
 from .chain import Chain
 from .large_events import wrap
@@ -28,7 +28,7 @@ class Effects:
     def send_events(self, events: Sequence[Event[Any]]) -> list[str]:
         sent = [self._identified(number, event) for number, event in enumerate(events)]
         world = self.chain.world
-        world.bus.put([wrap(world, to_eventbridge_entry(event, codec().encode)) for event in sent])
+        world.bus.put([wrap(world, to_eventbridge_entry(event, plain_json)) for event in sent])
         return [event.id for event in sent]
 
     def send_signal(self, name: str, text: str) -> bool:

@@ -23,6 +23,7 @@ from ..events import Event, MalformedEventError, from_eventbridge
 from ..function import App, Function
 from ..ports import Delivery, Outgoing, StoredEvent, World
 from ..schedules import SCHEDULED
+from ..seals import UnsealedError
 from . import payloads
 from .arrivals import Arrived, cancelling
 from .checks import INTERVAL
@@ -94,18 +95,12 @@ def arrival(world: World, message: Arrival, delivery: Delivery, until: float) ->
 
 def start(world: World, app: App, message: Start, delivery: Delivery) -> None:
     """A function that was started directly."""
-    text = message.event
-    if text is None:
-        if message.key is None:
-            raise PoisonError("the message starts a function, and has no event")
-        try:
-            text = world.blobs.get(message.key)
-        except KeyError:
-            raise PoisonError(f"the message starts a function, and its event {message.key} is gone") from None
-    else:
-        text = world.seal.open(text, message.run)
     try:
-        invoked = load_event(text)
+        invoked = load_event(_given(world, message))
+    except UnsealedError as error:
+        raise PoisonError(
+            f"the message starts a function, and {error}; was its client given the app?"
+        ) from None
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise PoisonError(f"the message starts a function with what is no event: {error}") from None
     _text(invoked, app.max_output + ROOM_FOR_FAILURE)
@@ -127,6 +122,18 @@ def start(world: World, app: App, message: Start, delivery: Delivery) -> None:
             )
         ],
     )
+
+
+def _given(world: World, message: Start) -> str:
+    """The text of the event with which a function is started."""
+    if message.event is not None:
+        return world.seal.open(message.event, message.run)
+    if message.key is None:
+        raise PoisonError("the message starts a function, and has no event")
+    try:
+        return world.blobs.get(message.key)
+    except KeyError:
+        raise PoisonError(f"the message starts a function, and its event {message.key} is gone") from None
 
 
 def start_message(

@@ -21,8 +21,15 @@ FAILURE = ":failure"
 """The made-up path, in a message's `due`, of the handler's own failed attempt."""
 
 
+LONGEST_REASON: Final = 1024
+"""Characters. A reason may quote the message, and goes into the log."""
+
+
 class PoisonError(Exception):
     """A message that no retry can make sense of; its text is the reason."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason if len(reason) <= LONGEST_REASON else f"{reason[: LONGEST_REASON - 3]}...")
 
 
 class Level(BaseModel):

@@ -21,7 +21,7 @@ from itertools import chain
 from typing import Any, cast
 
 from ..engine.journal import FanPlan, Payload, WaitPlan
-from ..errors import ErrorInfo
+from ..errors import ErrorInfo, MiddlewareError
 from ..function import App
 from ..ports import Blobs, Store, StoredEvent, Waiter, World
 from ..seals import Seal
@@ -112,13 +112,15 @@ class SealedStore:
                 told = json.loads(open_(value.sealed))
                 told = told if isinstance(told, dict) else {"message": told}
                 return ErrorInfo.model_validate({**value.model_dump(exclude={"sealed"}), **told})
+            case ErrorInfo():
+                self._seal.check_closed(owner)
             case WaitPlan():
                 match = open_(value.match) if value.match else value.match
-                return replace(value, match=match, condition=open_(value.condition))
+                return replace(value, match=match, condition=_unless_empty(open_, value.condition))
             case FanPlan():
-                return replace(value, fingerprint=open_(value.fingerprint))
+                return replace(value, fingerprint=_unless_empty(open_, value.fingerprint))
             case Waiter():
-                return replace(value, condition=open_(value.condition))
+                return replace(value, condition=_unless_empty(open_, value.condition))
         return value
 
 
@@ -141,7 +143,11 @@ class SealedBlobs:
         self._blobs.put(key, self._seal.close(text, _owner(key)))
 
     def get(self, key: str) -> str:
-        return self._seal.open(self._blobs.get(key), _owner(key))
+        kept = self._blobs.get(key)
+        text = self._seal.open(kept, _owner(key))
+        if self._seal.encodes and kept != text and not key.endswith(self._digest(text)):
+            raise MiddlewareError(f"{key} holds what was written under another key: who moved it?")
+        return text
 
     def extend(self, key: str) -> None:
         self._blobs.extend(key)
