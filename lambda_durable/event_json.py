@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from .errors import DamagedItemError
 from .events import Event
 
 
@@ -29,6 +30,10 @@ def dump_event(event: Event[Any]) -> str:
     )
 
 
-def load_event(text: str) -> Event[Any]:
-    fields = json.loads(text)
-    return Event(**{**fields, "time": datetime.fromisoformat(fields["time"])})
+def load_event(text: str, of: str = "what was kept") -> Event[Any]:
+    """Raises DamagedItemError, which says `of` what it is, for what `dump_event` did not write."""
+    try:
+        fields = json.loads(text)
+        return Event(**{**fields, "time": datetime.fromisoformat(fields["time"])})
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise DamagedItemError(f"{of} is no event ({type(error).__name__}: {error})") from error

@@ -17,7 +17,7 @@ from typing import Any
 from ..config import Timeouts
 from ..durations import LONGEST, in_millis, to_millis
 from ..engine.journal import Author, Header, Parent, RunStatus
-from ..errors import EventDataError, PayloadTooLargeError
+from ..errors import DamagedItemError, EventDataError, PayloadTooLargeError
 from ..event_json import dump_event, load_event
 from ..events import Event, MalformedEventError, from_eventbridge
 from ..function import App, Function
@@ -101,7 +101,7 @@ def start(world: World, app: App, message: Start, delivery: Delivery) -> None:
         raise PoisonError(
             f"the message starts a function, and {error}; was its client given the app?"
         ) from None
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except DamagedItemError as error:
         raise PoisonError(f"the message starts a function with what is no event: {error}") from None
     _text(invoked, app.max_output + ROOM_FOR_FAILURE)
     author = Author(0, tag(delivery.message_id))

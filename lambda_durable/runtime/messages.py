@@ -179,6 +179,11 @@ def parse(body: str) -> _Ours | dict[str, Any]:
         raise PoisonError(f"the message is a JSON {type(content).__name__}, not an object")
     if "detail-type" in content:
         return content
+    if "\\ud" in body.lower():
+        try:
+            json.dumps(content, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise PoisonError("the message holds a lone surrogate, which is no character") from None
     try:
         return _OURS.validate_python(content)
     except ValidationError as error:

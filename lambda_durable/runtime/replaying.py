@@ -46,7 +46,7 @@ class Replaying:
         chain, function, header = self.chain, self.function, self.chain.header
         text = chain.read(header.event)
         try:
-            event = function.validate(load_event(text))
+            event = function.validate(load_event(text, f"the event of run {header.run_id!r}"))
         except EventDataError as error:
             self.ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(error))
             return

@@ -33,7 +33,7 @@ def run_of(world: World, header: Header, top: Partition, function: Function[Any,
         output=output,
         error=header.error,
         retrying=_retrying(world, header, top),
-        event=_event(payloads.read(world.blobs, header.event)),
+        event=_event(header, payloads.read(world.blobs, header.event)),
         labels=header.labels,
         created_at=from_millis(header.created),
         started_at=None if status is RunStatus.QUEUED else from_millis(header.starts or header.created),
@@ -46,9 +46,9 @@ def run_of(world: World, header: Header, top: Partition, function: Function[Any,
     )
 
 
-def _event(text: str) -> Event[Any] | None:
+def _event(header: Header, text: str) -> Event[Any] | None:
     """None for one that only the app can read."""
-    return load_event(text) if text.startswith("{") else None
+    return load_event(text, f"the event of run {header.run_id!r}") if text.startswith("{") else None
 
 
 def _all_steps(world: World, header: Header, top: Partition) -> dict[str, StepRecord]:

@@ -309,7 +309,7 @@ def damaged_items(data: Any) -> str:
             rig.rt.get("target")
         except DamagedItemError as error:
             assert "target" in str(error)
-            assert item["sk"]["S"] in str(error)
+            assert item["sk"]["S"] in str(error) or "the event of run" in str(error)
             became = "refused"
         except DurableError:
             became = "refused as a value"
