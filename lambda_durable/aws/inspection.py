@@ -173,7 +173,8 @@ class Inspection:
         if not ingress:
             return
         leads = False
-        for rule in client.list_rules(EventBusName=bus)["Rules"]:
+        pages = client.get_paginator("list_rules").paginate(EventBusName=bus)
+        for rule in (rule for page in pages for rule in page["Rules"]):
             targets = client.list_targets_by_rule(Rule=rule["Name"], EventBusName=bus)["Targets"]
             if ingress not in [target["Arn"] for target in targets]:
                 continue
@@ -235,7 +236,7 @@ class Inspection:
             yield from look()
         except ClientError as error:
             code = _code(error)
-            if code in _GONE:
+            if code in _GONE or (code, error.operation_name) == ("404", "HeadBucket"):
                 yield _stuck("missing", subject, f"is not there ({code})", DEPLOY)
                 return
             why = f"could not be looked at: {code}: {error.response['Error'].get('Message', '')}"
@@ -243,7 +244,6 @@ class Inspection:
 
 
 _GONE: Final = frozenset({
-    "404",
     "AWS.SimpleQueueService.NonExistentQueue",
     "NoSuchBucket",
     "QueueDoesNotExist",

@@ -147,9 +147,9 @@ class Deployment:
         settings = Settings.from_stack(self.name, cloudformation=clients.cloudformation)
         return Client(world=connect(settings, NoExecutor(), clients=clients))
 
-    def command(self, *arguments: str) -> str:
-        """`lambda-durable ... --stack NAME`; what it prints."""
-        return self._run([*OURS, *arguments, "--stack", self.name], OURS[0])
+    def command(self, *arguments: str, status: int = 0) -> str:
+        """`lambda-durable ... --stack NAME`, which exits with `status`; what it prints."""
+        return self._run([*OURS, *arguments, "--stack", self.name], OURS[0], status)
 
     def show(self, run_id: str) -> dict[str, Any]:
         shown: dict[str, Any] = json.loads(self.command("show", run_id, "--json"))
@@ -218,7 +218,7 @@ class Deployment:
 
     # -- helpers -------------------------------------------------------------------------------------
 
-    def _run(self, command: list[str], program: str) -> str:
+    def _run(self, command: list[str], program: str, status: int = 0) -> str:
         began = time.monotonic()
         path = os.pathsep.join([str(Path(tool("cloud", "python")).parent), os.environ["PATH"]])
         done = subprocess.run(
@@ -234,7 +234,7 @@ class Deployment:
         if command[0] == "sam":
             TOOK.append((f"{' '.join(command[:2])} {self.name}", time.monotonic() - began))
         self.cloud.check()
-        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+        assert done.returncode == status, f"{' '.join(command)}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
         return done.stdout
 
 

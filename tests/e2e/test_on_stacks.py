@@ -163,6 +163,43 @@ def test_a_poison_message_is_put_where_people_look_and_nobody_waits_for_it(shop,
     sqs.purge_queue(QueueUrl=shop.outputs["DeadLetterUrl"])
 
 
+def test_the_doctor_finds_a_deployed_stack_in_order_and_tells_and_repairs_what_is_stuck(shop):
+    def stuck(*options, status):
+        findings = json.loads(shop.command("doctor", "--json", *options, status=status))
+        return [finding for finding in findings if finding["level"] == "stuck"]
+
+    assert stuck("--deep", status=0) == []
+
+    client = shop.aws("lambda")
+    mappings = client.list_event_source_mappings(FunctionName=shop.outputs["WorkerArn"])[
+        "EventSourceMappings"
+    ]
+    (mapping,) = (each for each in mappings if each["EventSourceArn"] == shop.outputs["IngressQueueArn"])
+    client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    (found,) = stuck(status=1)
+    assert found["way_out"] == f"aws lambda update-event-source-mapping --enabled --uuid {mapping['UUID']}"
+    client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+    shop.wait("the mapping in order", lambda: not json.loads(shop.command("doctor", "--json")))
+
+    event = {
+        "detail-type": "store/checkout.completed",
+        "source": "e2e",
+        "id": "given-up",
+        "time": "2026-01-01T00:00:00Z",
+        "detail": cart(order="A-77"),
+    }
+    queue = shop.outputs["DeadLetterUrl"]
+    shop.aws("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(event))
+    (found,) = stuck(status=1)
+    assert "it has started nothing yet" in found["why"]
+    (fixed,) = stuck("--fix", status=0)
+    assert fixed["done"] == "sent it again"
+    run = shop.wait_for_run("checkout", "given-up")
+    shop.wait_for_step(run, "cool-off")
+    assert "sleeps until" in shop.command("doctor", run)
+    assert stuck(status=0) == []
+
+
 def test_nothing_is_left_of_deleted_stacks_but_payloads(shop, crm, billing):
     stacks = [shop, crm, billing]
     with ThreadPoolExecutor() as pool:  # each takes the half minute between two looks of sam's
