@@ -168,9 +168,12 @@ def test_the_doctor_finds_a_deployed_stack_in_order_and_tells_and_repairs_what_i
         findings = json.loads(shop.command("doctor", "--json", *options, status=status))
         return [finding for finding in findings if finding["level"] == "stuck"]
 
+    client = shop.aws("lambda")
+    (found,) = stuck("--deep", status=1)  # ministack makes nothing of the template's RecursiveLoop
+    assert found["way_out"].startswith("aws lambda put-function-recursion-config")
+    client.put_function_recursion_config(FunctionName=found["subject"].split()[1], RecursiveLoop="Allow")
     assert stuck("--deep", status=0) == []
 
-    client = shop.aws("lambda")
     mappings = client.list_event_source_mappings(FunctionName=shop.outputs["WorkerArn"])[
         "EventSourceMappings"
     ]
@@ -179,7 +182,7 @@ def test_the_doctor_finds_a_deployed_stack_in_order_and_tells_and_repairs_what_i
     (found,) = stuck(status=1)
     assert found["way_out"] == f"aws lambda update-event-source-mapping --enabled --uuid {mapping['UUID']}"
     client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
-    shop.wait("the mapping in order", lambda: not json.loads(shop.command("doctor", "--json")))
+    assert stuck(status=0) == []
 
     event = {
         "detail-type": "store/checkout.completed",

@@ -17,7 +17,7 @@ from lambda_durable import Context, Durable
 from lambda_durable.aws.dead_letters import Letter
 from lambda_durable.aws.leftovers import Leftovers
 from lambda_durable.doctor.examination import Patient, examine
-from lambda_durable.durations import to_millis
+from lambda_durable.durations import from_millis, to_millis
 from lambda_durable.findings import Finding
 from lambda_durable.runtime.executor import NoExecutor
 from lambda_durable.testing import LocalRuntime, crash_everywhere
@@ -68,6 +68,17 @@ class Watched(TracedRuntime):
         for _ in range(VISITS):
             after = timedelta(seconds=random.choice((random.uniform(0, 60), random.uniform(0, 7200))))
             self._simulation.at(self.now() + after, self._visit)
+
+    def drain(self):
+        """With the reconciler, as a deployed app: a check takes the place of the wake that it comes before, and leaves
+        what is due later to the next check."""
+        super().drain()
+        for _ in range(50):
+            if not (times := [at for _, at in self._unended()]):
+                return
+            self._simulation.run_until(max(self.now(), from_millis(min(times))))
+            self.reconcile()
+            self._simulation.run_until_idle()
 
     def _visit(self):
         def body(process):
