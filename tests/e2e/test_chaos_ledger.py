@@ -167,6 +167,9 @@ def item(pk, sk, **attributes):
         (item("w#paid#data.n#1", "r/hear", u="r", p="hear", x="1"), None),
         (item("w#paid#data.n#1", "r/other", u="r", p="other", x="1"), "a waiter"),
         (item("s#ready", "!", u="r", p="other", x="1"), "a waiter"),
+        (item("w#paid#data.n#1", "over/other", u="over", p="other", x="1"), None),
+        (item("w#paid#data.n#1", "over/other", u="over", p="other"), "a waiter"),
+        (item("w#paid#data.n#1", "gone/other", u="gone", p="other", x="1"), "a waiter"),
         (item("w#paid", "!", p=".data.n"), None),
         (item("r", "!", kp="k"), "a run that is still to be looked after"),
         (item("r", ".charge", c="1:1700000000000:tag"), "a claim"),
@@ -174,8 +177,8 @@ def item(pk, sk, **attributes):
     ],
 )
 def test_what_should_not_be_there_is_known(found, told):
-    over, open_ = item("r", ".hear", t="1"), item("r", ".other")
-    items = {(each["pk"]["S"], each["sk"]["S"]): each for each in (over, open_, found)}
+    there = (item("r", "!"), item("r", ".hear", t="1"), item("r", ".other"), item("over", "!", t="2"), found)
+    items = {(each["pk"]["S"], each["sk"]["S"]): each for each in there}
     assert left(found, items) == told
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import time
 from hashlib import sha256
 from typing import Any
@@ -41,7 +42,7 @@ def effect(result: Any = None) -> Any:
     step = current_step()
     time.sleep(0.01)
     note("effect", run=step.run_id, step=step.step_id, attempt=step.attempt)
-    time.sleep(0.01)
+    time.sleep(random.uniform(0, 0.1))  # when it has happened, and nobody knows: what kills are for
     return result
 
 

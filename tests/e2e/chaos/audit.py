@@ -49,13 +49,14 @@ def _left_in_table(stack: Stage) -> Iterator[str]:
 def left(item: Item, items: Mapping[tuple[str, str], Item]) -> str | None:
     """What an item is that should not be there when all runs have ended.
 
-    A waiter whose wait has ended is no such thing: who ended it may have died before it could remove it. Nobody is
-    woken by it, whoever comes next takes its place, and it expires.
+    A waiter is no such thing where its wait or its run has ended: a run that is cancelled leaves its open waits as
+    they are, and who ended one may have died before it could remove it. Nobody is woken by it, and it expires.
     """
     pk, sk = item["pk"]["S"], item["sk"]["S"]
     if pk.startswith("s#") or (pk.startswith("w#") and sk != "!"):
-        wait = items.get((item["u"]["S"], f".{item['p']['S']}"))
-        return None if wait is not None and "t" in wait and "x" in item else "a waiter"
+        run = item["u"]["S"]
+        over = any("t" in items.get((run, key), ()) for key in (f".{item['p']['S']}", "!"))
+        return None if over and "x" in item else "a waiter"
     if "kp" in item:
         return "a run that is still to be looked after"
     if sk.startswith(".") and "t" not in item and item.get("c", {}).get("S", "").count(":") == 2:

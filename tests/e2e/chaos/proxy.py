@@ -29,8 +29,14 @@ CUT: Rule = {"service": "*", "reset": True}
 LOST: Rule = {"service": "*", "response": {"abort_bytes": 0}}
 SLOW: Rule = {"service": "*", "latency": {"min": 20, "max": 300}}
 
-DRIZZLE = {"probability": 0.01}
-"""What always goes on. The SDK tries again, so it rarely fails an invocation; a storm does."""
+DRIZZLE: Sequence[tuple[Rule, float]] = (
+    (THROTTLED, 0.01),
+    (FAILED, 0.01),
+    (CUT, 0.01),
+    (LOST, 0.02),
+    (SLOW, 0.01),
+)
+"""What always goes on, and how often. The SDK tries again, so it rarely fails an invocation; a storm does."""
 
 STORMS: Sequence[tuple[Rule, ...]] = ((THROTTLED,), (FAILED,), (UNAVAILABLE,), (CUT,), (LOST,), (LOST, CUT))
 
@@ -56,7 +62,7 @@ class Proxy:
     def rain(self, *storm: Rule) -> None:
         """The usual faults, and those of a storm: these hit most of what they are about."""
         heavy = [{**rule, "probability": 0.75 / len(storm)} for rule in storm]
-        always = [{**rule, **DRIZZLE} for rule in (THROTTLED, FAILED, CUT, LOST, SLOW)]
+        always = [{**rule, "probability": probability} for rule, probability in DRIZZLE]
         self._call("rules", [*heavy, *always])
 
     def clear(self) -> None:
