@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
 
 from pydantic_core import to_jsonable_python
 
+from .cel_cost import MOST_STEPS, largest, loops
 from .errors import ConfigurationError, DurableError, type_name
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Expression:
         try:
             return fn(*args)
         except BaseException as error:
-            if not _is_failure(error):
+            if not _is_failure(error) or isinstance(error, ExpressionError):
                 raise
             kind = type_name(type(error))
             message = f"{self.what}: {_shown(self.source)} failed: {kind}"
@@ -223,10 +224,15 @@ def _from_cel(source: str, what: str, incoming: bool) -> Expression:
                 f"{what}: {source!r} uses {name!r}, and it sees {' and '.join(sorted(known))} only{hint}"
             )
 
+    nested = loops(source)
+
     def execute(event: EventLike, incoming: EventLike | None) -> Any:
         variables = {"event": _variables(event)}
         if incoming is not None:
             variables["async"] = _variables(incoming)
+        if nested > 1 and largest(each["data"] for each in [*variables.values()]) ** nested > MOST_STEPS:
+            why = f"it has {nested} loops in one another, too many for the lists of this event"
+            raise ExpressionError(f"{what}: {source!r} failed: {why}", error_type=why)
         return program.execute(variables)
 
     return Expression(source, what, None, execute)

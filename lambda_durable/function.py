@@ -134,7 +134,7 @@ class Function(Generic[Data, Result]):
         except ExpressionError as error:
             self.failed_conditions += 1
             logger.warning(
-                "if_exp of a trigger of function %r failed on event %r (%s), which therefore does not start it: %s",
+                "if_exp of a trigger of function %r failed on event %r (%r), which therefore does not start it: %s",
                 self.id,
                 event.name,
                 event.id,

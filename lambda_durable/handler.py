@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 MARGIN: Final = 0.1
 """The part of an invocation's time in which no further message of its batch is begun: it comes back instead."""
 
+LONGEST_ID: Final = 512
+"""Characters of a run's id that is named in the log: a message may say anything."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -271,4 +274,4 @@ def _run_of(body: str) -> str | None:
         run = json.loads(body).get("run")
     except (ValueError, AttributeError, RecursionError):
         return None
-    return run_of(run) if isinstance(run, str) else None
+    return run_of(run) if isinstance(run, str) and len(run) <= LONGEST_ID and run.isprintable() else None

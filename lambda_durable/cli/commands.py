@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from .usage_error import FailedError, UsageError
+from .visible import visible
 
 commands = typer.Typer(
     help="Durable functions on AWS Lambda.",
@@ -47,7 +48,7 @@ def _one_line(command: str) -> Iterator[None]:
     try:
         yield
     except (UsageError, FailedError) as error:
-        typer.echo(f"lambda-durable {command}: {error}", err=True)
+        typer.echo(visible(f"lambda-durable {command}: {error}", lines=True), err=True)
         raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
 
 

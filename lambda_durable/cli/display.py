@@ -15,6 +15,7 @@ from rich.text import Text
 from ..errors import ErrorInfo
 from .pricing import LOOKED_UP, Charge
 from .timeline import Line, stamp
+from .visible import visible
 
 _NAME = 28
 _ASCII = str.maketrans({"✓": "+", "✗": "x", "▶": ">", "■": "=", "┬": "|", "…": "~", "·": "-", "×": "x"})
@@ -68,12 +69,12 @@ class Display:
 
     def value(self, value: Any) -> None:
         shown = json.dumps(value, ensure_ascii=False, indent=2)
-        self._print(Text("\n".join(f"  {line}" for line in shown.splitlines())))
+        self._print(Text("\n".join(f"  {line}" for line in shown.split("\n"))), lines=True)
 
     def error(self, error: ErrorInfo) -> None:
         where = f" (step {error.step_id})" if error.step_id else ""
         message = error.message.replace("\n", "\n    ")
-        self._print(Text(f"  {error.type}{where}: {message}", "red"))
+        self._print(Text(f"  {visible(f'{error.type}{where}')}: {message}", "red"), lines=True)
         if place := _raised_at(error.traceback):
             self._print(Text(f"  raised at {place}", "dim"))
 
@@ -95,7 +96,8 @@ class Display:
         note = f"  us-east-1, on demand, no free tier, {LOOKED_UP}; storage and data transfer not included"
         self._print(Text(note, "dim"))
 
-    def _print(self, text: Text) -> None:
+    def _print(self, text: Text, *, lines: bool = False) -> None:
+        text.plain = visible(text.plain, lines=lines)
         if self._ascii:
             text = Text(text.plain.translate(_ASCII).encode("ascii", "backslashreplace").decode())
         self._console.print(text)

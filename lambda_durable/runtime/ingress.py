@@ -75,7 +75,7 @@ def event(
         dedupe_after=now - DEDUPE,
     )
     if not stored.functions:
-        logger.info("event %r (%s) starts no function", stored.name, stored.id)
+        logger.info("event %r (%r) starts no function", stored.name, stored.id)
     first = load_event(payloads.read(world.blobs, stored.payload))
     starts = stored.time if stored.time > stored.seen + SKEW else None
     runs = {id: run_id(stored.time, first.id, str(stored.seen), id) for id in stored.functions}

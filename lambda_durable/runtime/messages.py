@@ -22,14 +22,15 @@ FAILURE = ":failure"
 
 
 LONGEST_REASON: Final = 1024
-"""Characters. A reason may quote the message, and goes into the log."""
+"""Characters. A reason may quote the message, and goes into the log, on one line."""
 
 
 class PoisonError(Exception):
     """A message that no retry can make sense of; its text is the reason."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason if len(reason) <= LONGEST_REASON else f"{reason[: LONGEST_REASON - 3]}...")
+        text = reason if len(reason) <= LONGEST_REASON else f"{reason[: LONGEST_REASON - 3]}..."
+        super().__init__("".join(each if each.isprintable() else "\ufffd" for each in text))
 
 
 class Level(BaseModel):
