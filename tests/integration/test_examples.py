@@ -593,4 +593,4 @@ def test_nightly_survives_a_crash_at_every_point(nightly, mode):
 
 @pytest.mark.parametrize("mode", ["all", "auto"])
 def test_research_survives_a_crash_at_every_point(research, mode):
-    assert assert_survives_crashes(research, {"budget": 2_300}, mode) > 20
+    assert assert_survives_crashes(research, {"budget": 2_150}, mode) > 20
