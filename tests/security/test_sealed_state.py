@@ -244,3 +244,26 @@ def test_a_message_names_no_object_but_one_of_the_inbox(durable):
     rt.advance("1m")
     assert [each.run_id for each in rt.runs()] == [run.run_id]
     assert len(rt.dead_letters) == 12
+
+
+def test_an_event_finds_who_waits_across_a_rotation_of_keys(durable):
+    def version(*keys):
+        app = Durable("app", middleware=Encryption(keys[0], old_keys=keys[1:], required=True))
+
+        @app.function("f")
+        def f(ctx: Context[dict]) -> bool:
+            ctx.step.run("large", lambda: LARGE)
+            return ctx.step.wait_for_event("paid", "paid", match="data.n", timeout="1d") is not None
+
+        return app, f
+
+    old, new = RawKey("old", b"o" * 32), RawKey("new", b"n" * 32)
+    app, f = version(old)
+    rt = durable(app)
+    run = rt.start(f, {"n": 1})
+    rt.advance("1m")
+    rt.deploy(version(new, old)[0])
+    rt.send(Event("paid", {"n": 2}), Event("paid", {"n": 1}))
+    rt.advance("1m")
+    ended = rt.get(run.run_id)
+    assert (ended.status, ended.output, ended.steps["large"].output) == ("completed", True, LARGE)
