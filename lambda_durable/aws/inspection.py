@@ -6,7 +6,7 @@ What is wrong is told, and left to whoever deploys: it may be meant, and the nex
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ class Inspection:
     clients: Clients
     settings: Settings
     worker: str = ""
+    _gone: dict[str, bool] = field(default_factory=dict, init=False, repr=False)
 
     def __call__(self) -> Iterator[Finding]:
         looks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
@@ -50,8 +51,11 @@ class Inspection:
 
     def is_gone(self, version: str) -> bool:
         """Whether a version of the worker was deleted; False where that can't be told."""
-        if not self.worker:
-            return False
+        if version not in self._gone:
+            self._gone[version] = bool(self.worker) and self._was_deleted(version)
+        return self._gone[version]
+
+    def _was_deleted(self, version: str) -> bool:
         try:
             self._lambda.get_function_configuration(FunctionName=self._function, Qualifier=version)
         except ClientError as error:

@@ -70,9 +70,6 @@ def one_run(world: World, run: str, is_gone: IsGone, *, fix: bool, asked: bool =
     except DamagedItemError as error:
         yield _damaged(run, error)
         return
-    except KeyError as error:
-        yield Finding(level=Level.STUCK, kind="payload-gone", subject=f"run {run}", why=f"{error} is gone")
-        return
     late = [reason for reason in found if reason.late is not None or reason.hopeless]
     if not late:
         kind = found[0].kind if found else "at-work"
