@@ -116,6 +116,18 @@ def test_a_call_that_is_made_again_without_one_is_told(log, undoing):
     Process(log, 2).does(*FORWARD, *BACK, message="m2", body="b2")
     (told,) = ledger(log, undoing).violations()
     assert "attempt 1 of hotel of r happened 2 times" in told
+    assert "clean m (b1) hotel; clean m2 (b2) hotel flight car pay" in told
+
+
+def test_a_message_that_came_again_explains_as_many_calls(log, undoing):
+    first, second = Process(log, 1), Process(log, 2)
+    first.does(ok=None, message="m0", body="b0")
+    first.does(message="m0", body="b0")
+    first.does("hotel", message="m1", body="b1")
+    second.does(*FORWARD, *BACK, message="m2", body="b2")
+    account = ledger(log, undoing)
+    assert account.violations() == []
+    assert account.again == {"a message of their run had come again": 1}
 
 
 def test_a_step_that_never_happened_is_told(log, undoing):

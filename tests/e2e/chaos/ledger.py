@@ -79,6 +79,29 @@ class Ledger:
                 ids[digest].add(id)
         return {id for same in ids.values() if len(same) > 1 for id in same}
 
+    @cached_property
+    def repeated(self) -> Counter[str | None]:
+        """By run, how often one of its messages came once more. What it had sent it then sends again."""
+        seen: set[str] = set()
+        found: Counter[str | None] = Counter()
+        for invocation in self.log.invocations:
+            for id, _, run in invocation.messages:
+                found[run] += id in seen
+                seen.add(id)
+        return found
+
+    def history(self, run: str) -> str:
+        """The invocations of a run: how each went, for which message (and text), and the steps that it called."""
+        steps: dict[int, list[str]] = defaultdict(list)
+        for effect in self.log.effects:
+            steps[id(effect.invocation)].append(effect.step)
+        return "; ".join(
+            f"{invocation.fate} {message[:8]} ({digest}) {' '.join(steps[id(invocation)])}"
+            for invocation in self.log.invocations
+            for message, digest, of in invocation.messages
+            if of == run
+        )
+
     def excuse(self, effect: Effect) -> str | None:
         """Why the attempt of a call may have been made by another call, too."""
         match effect.invocation.fate:
@@ -131,7 +154,8 @@ def _wrong(kind: Kind, run: Run[Any]) -> Iterator[str]:
 
 @check
 def effects_are_exact(ledger: Ledger) -> Iterator[str]:
-    """Each attempt's function is called once, but for what died, failed or was sent again."""
+    """Each attempt's function is called once, but for what died, failed or was sent again; and as often as a message of
+    the run came again, another time: it sends again what it may not have sent, late, but a queue may be later."""
     for (run, step, attempt), effects in ledger.log.by_attempt():
         excuses = [ledger.excuse(effect) for effect in effects]
         what = f"attempt {attempt} of {step} of {run}"
@@ -139,8 +163,10 @@ def effects_are_exact(ledger: Ledger) -> Iterator[str]:
             yield f"{what} is of a run that is not there"
         if len(effects) > 1 and (ledger.kinds.get(run), step) in AT_MOST_ONCE:
             yield f"{what} may happen once, and happened {len(effects)} times"
-        if excuses.count(None) > 1:
-            yield f"{what} happened {len(effects)} times, and nothing explains it"
+        if (extra := excuses.count(None) - 1) > 0:
+            if extra > ledger.repeated[run]:
+                yield f"{what} happened {len(effects)} times, and nothing explains it: {ledger.history(run)}"
+            excuses += ["a message of their run had come again"] * extra
         ledger.again.update(sorted(filter(None, excuses))[: len(effects) - 1])
 
 
