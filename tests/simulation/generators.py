@@ -258,6 +258,8 @@ class OpenGenerator(Generator):
                 found.append(Happening(at, "event", draw.choice(EVENTS), number, matches))
             else:
                 found.append(Happening(at, "signal", draw.choice(SIGNALS), number))
+        for one in [one for one in found if one.kind == "event" and draw.random() < 0.4]:  # soon another one
+            found.append(replace(one, at=one.at + draw.randrange(90), number=one.number + 100))
         for _ in range(draw.choice((0, 0, 0, 1, 2))):
             found.append(Happening(draw.choice((0, 3, 20, 60, 300, 900, 4000)), "deploy"))
         if draw.random() < 0.2:

@@ -3,8 +3,9 @@ here alone; `scripts/simulate --mutants` looks for each until a seed finds it, a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import PropertyMock, patch
@@ -14,15 +15,29 @@ from lambda_durable.aws import lanes
 from lambda_durable.aws.dynamodb import DynamoStore
 from lambda_durable.aws.wait_store import WaitStore
 from lambda_durable.config import Retry
-from lambda_durable.engine.journal import Payload
-from lambda_durable.runtime import branches, effects, resolution, undoing, waits
+from lambda_durable.engine.journal import Kind, Payload, State
+from lambda_durable.runtime import (
+    branches,
+    chain,
+    effects,
+    endings,
+    ingress,
+    resolution,
+    run_ids,
+    staleness,
+    undoing,
+    waits,
+    worker,
+)
 from lambda_durable.runtime.attempts import Attempts
 from lambda_durable.runtime.chain import Chain, Visit
+from lambda_durable.runtime.endings import Endings
 from lambda_durable.runtime.messages import tag
+from lambda_durable.runtime.renewal import Renewals
 from lambda_durable.runtime.turn import Turn
 from lambda_durable.runtime.worker import Worker
 from lambda_durable.testing.fakes import FakeScheduler
-from lambda_durable.testing.local_runtime import LocalRuntime
+from lambda_durable.testing.local_runtime import LocalRuntime, _LocalVersions
 
 ALWAYS = "(attribute_exists(pk) OR attribute_not_exists(pk))"
 
@@ -136,6 +151,70 @@ def _forward(_: Any) -> Any:
     return lambda found, key=None, reverse=False: sorted(found, key=key)
 
 
+def _name_of_path(create: Any) -> Any:
+    """Schedules are named by what is due, and one that is there is taken for this one, whenever that was."""
+
+    def mutated(scheduler: Any, name: str, at: Any, body: str) -> None:
+        due = json.loads(body).get("due") or {}
+        named = body.partition('"run":"')[2][:26], due.get("path")
+        seen = scheduler.__dict__.setdefault("seen", set())
+        if "path" in due and named in seen:
+            return
+        seen.add(named)
+        create(scheduler, name, at, body)
+
+    return mutated
+
+
+def _waiter_first(announce: Any) -> Any:
+    def mutated(chain: Any, record: Any) -> bool:
+        if record.kind is Kind.WAIT_FOR_EVENT:
+            for waiter in resolution.waiters_of(chain.journal_id, record):
+                chain.world.store.add_waiter(waiter)
+        done: bool = announce(chain, record)
+        return done
+
+    return mutated
+
+
+def _swallows(hand_over: Any) -> Any:
+    def mutated(*args: Any) -> None:
+        with suppress(Exception):
+            hand_over(*args)
+
+    return mutated
+
+
+def _only_at_once(follow_up: Any) -> Any:
+    """What follows the switch to a new journal, but not when the message that made it comes again."""
+
+    def mutated(renewals: Any, header: Any, message: Any, tag: str, top: Any = None) -> bool:
+        return top is not None and follow_up(renewals, header, message, tag, top)
+
+    return mutated
+
+
+def _even_if_it_went_on(_: Any) -> Any:
+    def mutated(chain: Any, path: str) -> bool:
+        record = None if path.startswith(":") else staleness._record(chain, path)
+        if record is None or record.author.tag == chain.tag:
+            return False
+        return record.final or (record.wake_at is not None and record.waits is None)
+
+    return mutated
+
+
+def _unfenced(chain: Any, record: Any) -> Any:
+    return replace(record, state=State.CANCELLED, ended=chain.now(), claim=None, wake_at=None)
+
+
+def _closes_again(close: Any) -> Any:
+    def mutated(*args: Any, **options: Any) -> Any:
+        return replace(close(*args, **options), condition=ALWAYS)
+
+    return mutated
+
+
 MUTANTS = [
     Mutant(
         "a message is acknowledged before it is worked on",
@@ -218,11 +297,6 @@ MUTANTS = [
         closed=True,
     ),
     Mutant(
-        "a copy acknowledges what another delivery works on",
-        ((Worker, "_may_be_at_work", _instead(False)),),
-        closed=True,
-    ),
-    Mutant(
         "a redelivery leaves no stand-in",
         ((Chain, "leave_a_stand_in", _instead(None)),),
         closed=True,
@@ -257,4 +331,40 @@ MUTANTS = [
         "a step does not look whether its run is being undone",
         ((Chain, "still_runs", _instead(True)),),
     ),
+    Mutant("a lane that is closed again counts twice", ((lanes, "close", _closes_again),), closed=True),
+    Mutant(
+        "the state of a live run expires", ((chain, "outlive", lambda _: lambda world, header, at: header),)
+    ),
+    Mutant("a retry has the name of the schedule before it", ((FakeScheduler, "_create", _name_of_path),)),
+    Mutant(
+        "a wake that came again takes who did its work for the one that goes on",
+        ((staleness, "_was_done_by_another", _even_if_it_went_on),),
+    ),
+    Mutant(
+        "a message is acknowledged though the version that has it failed",
+        ((_LocalVersions, "hand_over", _swallows),),
+    ),
+    Mutant("a pinned run goes on on the live code", ((worker, "is_elsewhere", _instead(False)),)),
+    Mutant(
+        "a switch to a new journal is not followed up when it comes again",
+        ((Renewals, "follow_up", _only_at_once),),
+    ),
+    Mutant("nobody waits for the end of a run's time", ((ingress, "_send_due", _instead(None)),)),
+    Mutant(
+        "what would cancel a run stays when it is over", ((Endings, "_forget_cancelling", _instead(None)),)
+    ),
+    Mutant(
+        "a failure is handled by another run each time",
+        ((endings, "run_id", lambda _: lambda time, *parts: run_ids.run_id(time, uuid4().hex)),),
+    ),
 ]
+
+HARMLESS = [
+    Mutant(
+        "a copy acknowledges what another delivery works on",
+        ((Worker, "_may_be_at_work", _instead(False)),),
+    ),
+    Mutant("a waiter is written before the journal item", ((Chain, "announce", _waiter_first),)),
+    Mutant("undo without the fence", ((undoing, "_fence", lambda _: _unfenced),)),
+]
+"""Planted as well, and not found: what they break has a second net below it (docs/reliability.md says which)."""
