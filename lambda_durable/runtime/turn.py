@@ -150,7 +150,7 @@ class Turn:
         is to see to it that somebody is told."""
         if op.path in self.chain.visit.sent_again:
             return False
-        if self.chain.message.check:
+        if self.chain.message.check or op.path in self.chain.visit.strayed:
             return True
         entry = self.chain.journal.dispatched.get(op.path)  # a sleep may have been registered long before it
         return self.chain.tag in {told.author.tag for told in (op.record, entry) if told is not None}
@@ -319,6 +319,8 @@ class Turn:
             at, path = min(times)
             chain.wake(path, at, message=self._in_place_of_this(path) or chain.once_more())
         elif self.focus and not replay.reached(self.focus):
+            # A deploy may have put something before it, and it is to be come to yet.
+            chain.visit.strayed[self.focus] = chain.once_more()
             raise GoOn(branches.home(self.chain))
         raise Suspend
 

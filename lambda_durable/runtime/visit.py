@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..engine.operations import StepCall
 from ..ports import Delivery, Invocation
-from .messages import tag
+from .messages import Continuation, tag
 
 if TYPE_CHECKING:
     from .attempts import Attempts
@@ -38,6 +38,7 @@ class Visit:
     stands_for: str | None = None  # the tag of the message that this one replaces
     has_stand_in: bool = False  # a message follows that replaces this one
     abandoned: dict[str, tuple[Attempts, Running]] = field(default_factory=dict)  # what may have to be undone
+    strayed: dict[str, Continuation] = field(default_factory=dict)  # what it was about, and did not come to
     missed: bool = False  # the code did not come to a step that is to be undone: all was loaded once more
 
     @property

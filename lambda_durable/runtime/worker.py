@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 MOST_IDLE = 100
 """Invocations in a row that got nowhere before a run is failed: an endless loop costs money."""
 
+MOST_DELAY = 900
+"""Seconds between two looks whether the code has come to what was handed out before a deploy."""
+
 MOST_RELOADS = 50
 
 logger = logging.getLogger(__name__)
@@ -111,6 +114,7 @@ class Worker:
                 chain = self._load(message, visit)
                 if chain is not None:
                     self._work(chain)
+                self._come_back(visit)
                 self._linger(visit)
                 return
             except GoOn as go_on:
@@ -118,6 +122,7 @@ class Worker:
             except Reload:
                 continue
             except (Suspend, Stale):
+                self._come_back(visit)
                 self._linger(visit)
                 return
             except Broken as broken:
@@ -126,6 +131,15 @@ class Worker:
         raise RuntimeError(
             f"run {message.run}: its journal changed {MOST_RELOADS} times during one invocation"
         )
+
+    def _come_back(self, visit: Visit) -> None:
+        """What the message was about has not been come to, since a deploy has put something before it: it comes
+        again, ever later, unless it was handed out anew."""
+        for path, message in visit.strayed.items():
+            if path not in visit.sent_again:
+                delay = min(2**message.idle, MOST_DELAY)
+                again = message.model_copy(update={"due": None, "idle": min(message.idle, MOST_IDLE // 2)})
+                self._world.queue.send([Outgoing(again.body(), delay)])
 
     def _linger(self, visit: Visit) -> None:
         """What comes next is durable; wait for steps that the code has abandoned and that have an undo, since how
