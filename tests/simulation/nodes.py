@@ -217,6 +217,11 @@ class Node:
     def lines(self) -> Iterator[str]:
         raise NotImplementedError
 
+    def inside(self) -> Iterator[Node]:
+        """The nodes that this one has in it."""
+        for value in vars(self).values():
+            yield from _nodes_of(value)
+
     def title(self, *details: object) -> str:
         words = [
             type(self).__name__.lower(),
@@ -353,6 +358,14 @@ class Changed(Node):
         until = "" if self.until is None else f", gone at {self.until}"
         yield self.title(f"since deploy {self.since}{until}")
         yield from indented([self.step])
+
+
+def _nodes_of(value: Any) -> Iterator[Node]:
+    if isinstance(value, Node):
+        yield value
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _nodes_of(each)
 
 
 def within(path: str, inner: str) -> bool:

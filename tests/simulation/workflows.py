@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +72,13 @@ class Workflow:
         model = Model({}, everything=True)
         self.model(model)
         return model
+
+    def nodes_within(self) -> Iterator[Node]:
+        """All nodes, at whatever depth."""
+        left = [node for nodes in self.rounds for node in nodes]
+        while left:
+            yield (node := left.pop())
+            left += node.inside()
 
     def model(self, m: Model) -> Any:
         """What the run gives. Raises Failed."""
