@@ -337,18 +337,21 @@ class Chain:
         An earlier delivery of the message in hand may have sent it already. Then this one comes when the
         other has surely done its work, finds itself overtaken, and ends there.
         """
-        due = (message or self.next()).model_copy(update={"due": Due(path=path, at=at)})
         now = self.now()
         fire = max(at, now)
         if self.repeats:
             fire += lifetime(self.visit.invocation)
-        self.outlive(fire)
+        stamps = self.outlive(fire, again=self.repeats and self.world.store.lives_longer(self.journal_id))
+        if stamps:  # and again, when all are gone that had loaded the run before
+            fire = min(fire, now + lifetime(self.visit.invocation))
+        due = (message or self.next()).model_copy(update={"due": Due(path=path, at=at, stamps=stamps)})
         name = f"{self.journal_id}/{path}/{at}/{due.leaf}/{due.generation}"
         send_at(self.world, due.body(), fire, now=now, name=name, late=self.repeats)
 
-    def outlive(self, at: int) -> None:
-        """Keep what the run holds until then (milliseconds)."""
-        self.header = outlive(self.world, self.header, at)
+    def outlive(self, at: int, *, again: bool = False) -> bool:
+        """Keep what the run holds until then (milliseconds). Whether there was something to do."""
+        before, self.header = self.header, outlive(self.world, self.header, at, again=again)
+        return self.header is not before
 
 
 def _signs(record: Record, now: int) -> Iterator[int]:

@@ -42,11 +42,13 @@ class Level(BaseModel):
 
 
 class Due(BaseModel):
-    """What a delayed message waits for: the record at `path`, as long as it is due at this time."""
+    """What a delayed message waits for: the record at `path`, as long as it is due at this time. One that `stamps`
+    comes much sooner, and stamps once more what the run holds."""
 
     model_config = ConfigDict(frozen=True)
     path: str
     at: int
+    stamps: bool = False
 
 
 class Continuation(BaseModel):

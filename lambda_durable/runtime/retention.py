@@ -19,10 +19,11 @@ MARGIN = in_millis(timedelta(days=1))
 """Milliseconds. What expires is deleted at any time after, so a run is not let come close."""
 
 
-def outlive(world: World, header: Header, at: int) -> Header:
+def outlive(world: World, header: Header, at: int, *, again: bool = False) -> Header:
     """If the run's state would expire before `at` (milliseconds), let it live as if it were written then.
-    Returns its header as it is now."""
-    if header.expires is None or at + MARGIN <= header.expires:
+    Returns its header as it is now. `again`: also where the header says that this is done, since an invocation that
+    had loaded the run before may have written something after."""
+    if header.expires is None or (at + MARGIN <= header.expires and not again):
         return header
     expires = header.expires
     _keep(world, header.event)

@@ -33,6 +33,8 @@ def is_due(chain: Chain, record: Record | None) -> bool:
         return not _was_done_by_another(chain, due.path)
     if at <= chain.now():
         return True
+    if due.stamps:
+        chain.outlive(at, again=True)
     chain.repeats = False  # a wake that came early goes back, and is still the only one
     chain.wake(due.path, at, message=chain.once_more())
     return False

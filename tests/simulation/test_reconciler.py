@@ -428,6 +428,27 @@ def test_a_run_is_kept_while_it_waits_for_one_that_it_invoked(app):
     assert rt.get(run_id).output == 1
 
 
+def test_what_is_written_by_who_had_loaded_the_run_before_does_not_expire_either(app):
+    @app.function("f")
+    def function(ctx: Context) -> None:
+        def sleeps() -> None:
+            ctx.step.run("first", int)
+            ctx.step.sleep("nap", "60d")
+
+        ctx.step.parallel("p", sleeps, lambda: ctx.step.run("slow", int))
+
+    rt = LocalRuntime(app, steps_per_invocation=1)
+    rt.stub("p[0]/first", takes="1m")
+    rt.stub("p[1]/slow", takes="10m")
+    run = rt.start(function)
+    rt.advance("2h")
+    assert rt.get(run.run_id).steps["p[1]/slow"].status == "completed"
+    items = rt.aws("dynamodb").scan(TableName="lambda-durable")["Items"]
+    ours = [item for item in items if item["pk"]["S"].startswith(run.run_id)]
+    late = (rt.now() + timedelta(days=61)).timestamp()
+    assert {item["sk"]["S"] for item in ours if int(item["x"]["N"]) < late} == set()
+
+
 def test_waits_side_by_side_stamp_a_run_anew_once(app):
     @app.function("waiting")
     async def waiting(ctx: AsyncContext) -> None:
@@ -437,8 +458,9 @@ def test_waits_side_by_side_stamp_a_run_anew_once(app):
     rt.start(waiting)
     rt.advance("1h")
 
-    # Two loads, and the two reads of the top level that stamping it takes.
-    assert rt.calls["dynamodb:Query"] == 4
+    # Two loads, and the two reads of the top level that stamping it takes; and once more, a load and these two,
+    # when all are gone that had loaded the run before.
+    assert rt.calls["dynamodb:Query"] == 7
 
 
 def test_a_run_of_days_stamps_nothing_anew(app):
