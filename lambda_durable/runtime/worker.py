@@ -11,6 +11,7 @@ from ..durations import to_millis
 from ..engine import paths
 from ..engine.interrupts import Broken, Reload, Stale, Suspend
 from ..engine.journal import Header, Journal, Partition, RunStatus
+from ..engine.journal_ids import run_of
 from ..errors import ConfigurationError, ErrorInfo, RunTimeoutError
 from ..function import App, Function
 from ..ports import Delivery, Invocation, Outgoing, VersionGoneError, World
@@ -27,6 +28,7 @@ from .messages import (
     Start,
     compensation,
     parse,
+    tag,
 )
 from .renewal import Renewals
 from .replaying import Replaying
@@ -170,10 +172,15 @@ class Worker:
             return
         again = message.model_copy(update={"forced": True, "check": True, "due": None, "stands_for": None})
         if not message.revived:
-            self._world.queue.send([Outgoing(again.model_copy(update={"revived": 1}).body())])
+            messages = [again.model_copy(update={"revived": 1})]
+            header = self._world.store.get_header(run_of(message.run))
+            if header is not None and not header.runs_in(message.run):  # did it do what follows that?
+                mine = message.stands_for or tag(delivery.message_id)
+                messages.append(message.model_copy(update={"stands_for": mine, "revived": 1}))
+            self._world.queue.send([Outgoing(each.body()) for each in messages])
             return
         try:
-            chain = self._load(again, Visit(delivery, invocation), here=True)
+            chain = self._load(again, Visit(delivery, invocation, stands_for=message.stands_for), here=True)
             if chain is not None:
                 self._fail(
                     chain,

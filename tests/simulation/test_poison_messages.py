@@ -63,7 +63,7 @@ POISON = {
     "a start that is too deep": (start(f'{{"x": {TOO_DEEP}}}'), "Maximum serialization depth exceeded"),
     "a start that can't even be read": (start(TOO_DEEP * 20), "what is no event"),
     "a start that is no Unicode": (start(f'{{"x": {NO_CHARACTER}}}'), "surrogates not allowed"),
-    "a start of a run whose id is no Unicode": (start(run="\ud800"), "start.run"),
+    "a start of a run whose id is no Unicode": (start(run="\ud800"), "lone surrogate"),
     "a start without an event": (start(event=None), "has no event"),
     "a start whose event is gone": (start(event=None, key="inbox/" + "0" * 64), "0000 is gone"),
     "a start whose event is a list": (start(event="[]"), "what is no event"),

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lambda_durable import AsyncContext, Context, Durable, Event, on_event
+from lambda_durable import AsyncContext, Context, Durable, Event, NonRetriableError, on_event
 from lambda_durable.ports import Delivery, Invocation
 from lambda_durable.runtime import reconciler
 from lambda_durable.runtime.messages import Continuation, Start
@@ -208,6 +208,65 @@ def test_a_dead_letter_brings_its_run_back_once_an_outage_is_over(app, two_steps
     rt.drain()
 
     assert (rt.get(run.run_id).status, done) == ("completed", ["one", "two"])
+
+
+@pytest.mark.parametrize("kind", ["fails", "invoked", "renews"])
+@pytest.mark.parametrize("outage", ["50m", "100m"])  # given up once, and again after it was brought back
+def test_what_follows_is_done_when_the_message_that_was_to_do_it_is_given_up(app, kind, outage):
+    """A run's end, or its going on as new, is written down; then every delivery of the message that did it fails."""
+    handled = []
+
+    @app.function("fails")
+    def fails(ctx: Context) -> None:
+        raise NonRetriableError("no")
+
+    @fails.on_failure
+    def handle(ctx: Context) -> None:
+        ctx.step.run("tell", handled.append, "failed")
+
+    @app.function("child")
+    def child(ctx: Context) -> str:
+        return "told"
+
+    @app.function("invoked")
+    def invoked(ctx: Context) -> None:
+        handled.append(ctx.step.invoke("child", child, {}))
+
+    @app.function("renews")
+    def renews(ctx: Context[dict]) -> None:
+        if not ctx.event.data:
+            ctx.continue_as_new({"again": True})
+        ctx.step.run("tell", handled.append, "renewed")
+
+    class Down(LocalRuntime):
+        is_over = False
+
+        def _handle(self, world, delivery, invocation):
+            if self.is_over or '"continue"' not in delivery.body:
+                super()._handle(world, delivery, invocation)
+                return
+            sent, world.queue.send = world.queue.send, self._refuse
+            try:
+                super()._handle(world, delivery, invocation)
+            finally:
+                world.queue.send = sent
+
+        def _refuse(self, messages):
+            raise OSError("the queue takes nothing")
+
+    rt = Down(app, lambda_timeout="60s")
+    run = rt.start(app.functions[kind], {})
+    if kind == "invoked":  # its own messages are sent; those of the run that it invokes are not
+        rt.is_over = True
+        rt._simulation._step()
+        rt._simulation._step()
+        rt.is_over = False
+    rt.advance(outage)
+    rt.is_over = True
+    rt.drain()
+
+    assert rt.get(run.run_id).status == ("failed" if kind == "fails" else "completed")
+    assert len(handled) == 1
 
 
 def test_a_stale_dead_letter_fails_no_healthy_run(app, two_steps, done):
