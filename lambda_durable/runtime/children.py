@@ -15,7 +15,6 @@ from . import ingress
 from .chain import Chain
 from .messages import Continuation, Start, tag
 from .resolution import end, ended
-from .scopes import partitions
 from .versions import pin
 
 _FAILED = r"run \S+ of function \S+ failed: "
@@ -93,13 +92,6 @@ def _innermost(message: str) -> str:
     """Why a run failed. Where runs have invoked one another, the innermost says so; each of those between has an
     error of its own."""
     return _BETWEEN.sub("", message)
-
-
-def cancel_pending(world: World, run_id: str, top: Partition) -> None:
-    """Cancel what the steps of a run that has ended have invoked, wherever they are."""
-    if any(not record.final and _may_have_children(record) for record in top.records.values()):
-        for partition in partitions(world, run_id):
-            cancel_waited_for(world, partition)
 
 
 def cancel_waited_for(world: World, partition: Partition) -> None:
@@ -193,7 +185,3 @@ def _timed_out(record: Record) -> bool:
     if record.kind is not Kind.INVOKE or record.error is None:
         return False
     return record.error.type == type_name(StepTimeoutError)
-
-
-def _may_have_children(record: Record) -> bool:
-    return record.kind is Kind.INVOKE or (record.kind.has_scope and record.waits is None)

@@ -20,6 +20,7 @@ from .arrivals import cancelling
 from .chain import Chain
 from .hooks import Hooks
 from .interrupts import GoOn
+from .letting_go import let_go
 from .messages import compensation
 from .run_ids import run_id
 from .versions import pin
@@ -81,7 +82,7 @@ class Endings:
         if header.status is RunStatus.FAILED:
             _log_failure(header)
             self._handle_failure(header)
-        children.cancel_pending(self._world, header.journal_id, top)
+        let_go(self._world, header.journal_id, top)
 
     def _forget_cancelling(self, header: Header) -> None:
         """Let no event find a run any more that it could cancel."""

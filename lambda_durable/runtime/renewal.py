@@ -20,11 +20,12 @@ from ..event_json import dump_event, load_event
 from ..function import App, Function
 from ..ports import Outgoing, Waiter, World
 from ..serialization import plain_data
-from . import children, payloads, waits
+from . import payloads, waits
 from .arrivals import cancelling
 from .chain import Chain
 from .checks import INTERVAL
 from .endings import Endings
+from .letting_go import let_go
 from .messages import Continuation
 from .versions import code_of
 
@@ -81,7 +82,7 @@ class Renewals:
         old = journal_id(header.run_id, renewal.number - 1)
         if top is None:
             top = store.load_scope(old, "")
-        children.cancel_pending(self._world, old, top)
+        let_go(self._world, old, top)
         first = Continuation(run=header.journal_id, generation=1, idle=0 if top.records else message.idle + 1)
         self._world.queue.send([Outgoing(first.body())])
         return True

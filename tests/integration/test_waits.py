@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from lambda_durable import (
     Context,
     Durable,
     Event,
+    NonRetriableError,
     Retry,
     SerializationError,
     Signal,
@@ -518,3 +520,44 @@ def test_branches_of_one_run_do_not_take_a_signal_from_each_other(durable, mode)
     rt.client.send_signal("go", 7)
     rt.drain()
     assert rt.get(run.run_id).output == [7, "conflict"]
+
+
+def waiters(rt):
+    items = rt.aws("dynamodb").scan(TableName=rt.client._world.store._table)["Items"]
+    return [
+        (item["pk"]["S"], item["sk"]["S"]) for item in items if item["pk"]["S"][:2] == "s#" or "g" in item
+    ]
+
+
+@pytest.mark.parametrize("end", ["completed", "failed", "cancelled", "renewed"])
+def test_nobody_finds_the_open_waits_of_a_run_that_is_over(durable, app, end):
+    @app.function("f")
+    async def f(ctx: AsyncContext[dict]) -> str:
+        if ctx.event.data.get("again"):
+            return "renewed"
+        waits = [
+            ctx.step.wait_for_event("event", ["paid", "refused"], timeout="9d"),
+            ctx.step.wait_for_signal("signal", "go", timeout="9d"),
+            ctx.step.group("group", ctx.step.wait_for_event, "inside", "paid", timeout="9d"),
+        ]
+        tasks = [asyncio.create_task(each) for each in waits]
+        await ctx.step.sleep("nap", "1h")
+        if end == "cancelled":
+            await ctx.step.sleep("longer", "1h")
+        if end == "failed":
+            raise NonRetriableError("no")
+        if end == "renewed":
+            ctx.continue_as_new({"again": True})
+        return f"{len(tasks)} are open"
+
+    rt = durable(app)
+    run = rt.start(f, {})
+    rt.advance("59m")
+    assert len(waiters(rt)) == 4
+    rt.advance("2m")
+    if end == "cancelled":
+        rt.client.cancel(run.run_id)
+    rt.drain()
+
+    assert rt.get(run.run_id).status == ("completed" if end == "renewed" else end)
+    assert waiters(rt) == []
