@@ -13,8 +13,12 @@ from typing import Any
 import pytest
 
 from lambda_durable import Context, Durable, NonRetriableError, StepError, StepTimeoutError
+from lambda_durable.engine.journal import Author, Payload
 from lambda_durable.ports import Delivery
+from lambda_durable.runtime.executor import NoExecutor
+from lambda_durable.runtime.messages import Continuation, Due
 from lambda_durable.testing import LocalRuntime
+from lambda_durable.testing.fakes import SentMessage, VirtualClock
 
 
 @dataclass
@@ -169,3 +173,29 @@ def test_a_run_that_takes_a_signal_over():
 
     for copy, statuses in copies(taking_over, drive):
         assert statuses == {"completed"}, copy
+
+
+@pytest.mark.parametrize(("received", "status"), [(1, "running"), (2, "completed")])
+def test_a_wake_that_may_have_gone_on_before_does_not_leave_its_run_to_who_ended_the_wait(received, status):
+    app = Durable("app", steps_per_invocation=1)
+
+    @app.function("f")
+    def function(ctx: Context) -> str:
+        ctx.step.wait_for_event("w", "paid", timeout="10m")
+        return ctx.step.run("after", str, "done")
+
+    rt = LocalRuntime(app)
+    run = rt.start(function)
+    rt.advance("1m")
+    rt._simulation._events.clear()
+    world = rt._world(VirtualClock(rt._simulation), NoExecutor())
+    record = world.store.get_record(run.run_id, "w")
+    other = Author(2, "other")  # it has been overtaken, and sees to nothing any more
+    world.store.resolve(
+        run.run_id, "w", author=other, ended=record.wake_at, output=Payload(text="null"), due=record.wake_at
+    )
+    rt.advance("11m")
+    wake = Continuation(run=run.run_id, generation=3, due=Due(path="w", at=record.wake_at))
+    rt._queue.copy(SentMessage(wake.body(), "wake", received - 1, record.began))
+    rt.drain()
+    assert rt.get(run.run_id).status == status
