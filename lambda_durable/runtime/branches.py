@@ -21,9 +21,10 @@ from ..engine.operations import FanOut, Group, Operation, Sleep, StepCall, Wait
 from ..errors import DeterminismError, ErrorInfo
 from . import waits
 from .chain import Chain
-from .checks import look_again, look_seldom, patience
+from .checks import look_again, look_seldom
 from .interrupts import GoOn
 from .messages import Continuation
+from .wakes import patience
 
 if TYPE_CHECKING:
     from .turn import Turn
@@ -109,7 +110,7 @@ def _revive_lanes(chain: Chain, fan: Record) -> list[Continuation]:
     assert fan.plan is not None
     done = chain.world.store.load_scope(chain.journal_id, fan.path)
     last = max((record.ended or record.began for record in done.records.values()), default=fan.began)
-    if last + patience(chain) > chain.now():
+    if last + patience(chain.visit.invocation) > chain.now():
         look_again(chain, last)
         return []
     messages = []

@@ -28,7 +28,7 @@ from . import payloads
 from .messages import Continuation, Due, Level
 from .retention import outlive
 from .visit import Visit
-from .wakes import lifetime, send_at
+from .wakes import lifetime, patience, send_at
 
 NOBODY = Author(-1, "")
 
@@ -274,6 +274,8 @@ class Chain:
         out: that of a step which ran beside others in one invocation is that invocation's, still at work.
         """
         if self.follower and not any(self._brings(path) for seen in order.values() for path in seen):
+            if self.code != self.header.code:
+                self._leave_a_check()
             raise Stale
         if not order and not dispatched:
             return
@@ -298,6 +300,20 @@ class Chain:
         self.generation = self._mine = generation
         self.progressed = self.outdated = True
         self._latest = max(self._latest, generation)
+
+    def _leave_a_check(self) -> None:
+        """A deploy may have put something before what this message brings: then the handler does not ask for that
+        yet, and nobody else may be at work. If so, this goes on once it has been quiet for long enough."""
+        seen = self.journal.order.get(self.scope, [])
+        records = self.journal.partitions[self.scope].records
+        if any(
+            path in records and records[path].final for path in self.journal.dispatched.keys() - set(seen)
+        ):
+            changes = {"forced": True, "check": True, "due": None, "stands_for": None}
+            now = self.now()
+            at = now + patience(self.visit.invocation)
+            name = f"{self.journal_id}/{self.scope}/{self.tag}/deployed"
+            send_at(self.world, self.message.model_copy(update=changes).body(), at, now=now, name=name)
 
     def _brings(self, path: str) -> bool:
         """Whether it is an outcome that this message wrote, or that came back from what was handed out."""

@@ -10,16 +10,10 @@ from __future__ import annotations
 
 from ..engine.journal import Record, RunStatus
 from .chain import Chain
-from .wakes import lifetime, send_at
+from .wakes import patience, send_at
 
 INTERVAL = 15 * 60 * 1000
 """Milliseconds after its start, or after it was looked at, at which a run is looked at."""
-
-
-def patience(chain: Chain) -> int:
-    """Milliseconds in which a living chain writes something: an invocation that dies at once, its message's
-    visibility timeout (the Lambda's timeout and a minute), and another invocation."""
-    return 2 * lifetime(chain.visit.invocation) + 60_000
 
 
 def is_quiet(chain: Chain, target: Record | None) -> bool:
@@ -33,11 +27,13 @@ def is_quiet(chain: Chain, target: Record | None) -> bool:
         look_again(chain, target.wake_at)
         return False
     last = chain.last_sign(target)
-    if last + patience(chain) > now:
+    if last + patience(chain.visit.invocation) > now:
         look_again(chain, last)
         if chain.message.revived:  # the next one to come would not know that the run has killed so many
             name = f"{chain.journal_id}/{chain.message.scope}/{chain.message.leaf}/revived/{last}"
-            send_at(chain.world, chain.message.body(), last + patience(chain), now=now, name=name)
+            send_at(
+                chain.world, chain.message.body(), last + patience(chain.visit.invocation), now=now, name=name
+            )
         return False
     return True
 
@@ -48,7 +44,9 @@ def look_again(chain: Chain, at: int, *, or_later: bool = False) -> None:
     whole = not chain.message.chain and chain.message.leaf is None
     if chain.header.finish_by is not None and chain.header.status is RunStatus.RUNNING:
         at = min(at, chain.header.finish_by)
-    chain.world.store.move_check(chain.journal_id, at + patience(chain), only_sooner=not (or_later and whole))
+    chain.world.store.move_check(
+        chain.journal_id, at + patience(chain.visit.invocation), only_sooner=not (or_later and whole)
+    )
 
 
 def look_seldom(chain: Chain) -> None:

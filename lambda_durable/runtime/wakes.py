@@ -21,6 +21,12 @@ def lifetime(invocation: Invocation) -> int:
     return round(invocation.timeout * 1000) + SKEW
 
 
+def patience(invocation: Invocation) -> int:
+    """Milliseconds in which a living chain writes something: an invocation that dies at once, its message's
+    visibility timeout (the Lambda's timeout and a minute), and another invocation."""
+    return 2 * lifetime(invocation) + 60_000
+
+
 def send_at(world: World, body: str, at: int, *, now: int, name: str, late: bool = False) -> None:
     """Have a message delivered at `at` (milliseconds), never sooner than `now`.
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from lambda_durable import Context, Durable, Retry, current_step
+from lambda_durable import AsyncContext, Context, Durable, Event, Retry, current_step
 
 
 def release(ran, *, new):
@@ -39,3 +41,38 @@ def test_a_deploy_that_adds_a_step_before_one_that_waits_for_its_retry_goes_on(d
     run = rt.get(run.run_id)
     assert (run.status, run.output) == ("completed", ["beside", "slow"])
     assert (ran.count("slow"), ran.count("new")) == (3, 1)
+
+
+def two_waits(*, new):
+    app = Durable("app", steps_per_invocation=1)
+
+    @app.function("f")
+    async def function(ctx: AsyncContext) -> list[object]:
+        if new:
+            await ctx.step.run("new", int)
+
+        async def branch() -> None:
+            await ctx.step.sleep("nap", "10s")
+            await ctx.step.run("beside", int)
+
+        beside = asyncio.create_task(branch())
+        paid = await ctx.step.wait_for_event("paid", "paid", timeout="1d")
+        await beside
+        return [paid.data["n"]]
+
+    return app, function
+
+
+@pytest.mark.parametrize("minutes", [0, 1])
+def test_a_deploy_that_adds_a_step_before_an_open_wait_goes_on_when_the_event_comes(durable, minutes):
+    app, function = two_waits(new=False)
+    rt = durable(app, lambda_timeout="60s")
+    run = rt.start(function)
+    rt.advance(f"{minutes}m")
+    rt.deploy(two_waits(new=True)[0])
+    rt.advance("5m")
+    rt.send(Event("paid", {"n": 1}))
+    rt.advance("10m")
+    run = rt.get(run.run_id)
+    assert (run.status, run.output) == ("completed", [1])
+    assert run.steps["new"].status == "completed"
