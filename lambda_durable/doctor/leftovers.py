@@ -11,6 +11,7 @@ from typing import Protocol
 from ..aws.leftovers import FoundSchedule, FoundWaiter
 from ..durations import to_millis
 from ..engine.journal import Header
+from ..errors import DamagedItemError, MiddlewareError
 from ..findings import Finding, Level
 from ..ports import World
 from ..runtime.messages import Continuation, PoisonError, parse
@@ -50,12 +51,15 @@ def _why_no_wait(world: World, waiter: FoundWaiter) -> str | None:
     """Why nobody waits there any more. One whose wait has ended is needed for a day: who ended it finds the run by it,
     should it come again."""
     now = to_millis(world.clock.now())
-    header = world.store.get_header(waiter.run_id)
-    if header is None:
-        return "there is no such run (any more)"
-    if _is_over(header, now):
-        return f"its run has {header.status}"
-    record = world.store.get_record(waiter.run_id, waiter.path)
+    try:
+        header = world.store.get_header(waiter.run_id)
+        if header is None:
+            return "there is no such run (any more)"
+        if _is_over(header, now):
+            return f"its run has {header.status}"
+        record = world.store.get_record(waiter.run_id, waiter.path)
+    except (DamagedItemError, MiddlewareError):  # its run's own finding says so
+        return None
     if record is not None and record.ended is not None and record.ended + A_DAY < now:
         return "its wait is over"
     return None
@@ -69,7 +73,10 @@ def _why_no_wake(world: World, schedule: FoundSchedule) -> str | None:
         return None
     if not isinstance(message, Continuation) or message.stands_for is not None:
         return None
-    header = world.store.get_header(message.run)
+    try:
+        header = world.store.get_header(message.run)
+    except (DamagedItemError, MiddlewareError):
+        return None
     if header is None or not _is_over(header, to_millis(world.clock.now())):
         return None
     return f"it would wake run {message.run}, which has {header.status}"

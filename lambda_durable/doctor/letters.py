@@ -15,18 +15,22 @@ from typing import Any, Protocol
 from ..aws.dead_letters import Letter
 from ..durations import in_millis, to_millis
 from ..engine.journal_ids import run_of
+from ..errors import DamagedItemError, MiddlewareError
 from ..event_json import load_event
 from ..events import MalformedEventError, from_eventbridge
 from ..findings import Finding, Level
 from ..ports import Outgoing, StoredEvent, World
 from ..runtime import payloads
-from ..runtime.ingress import DEDUPE
+from ..runtime.ingress import DEDUPE, start_of
 from ..runtime.messages import Arrival, Continuation, PoisonError, Scheduled, Start, parse, tag
 from ..runtime.reconciler import check
 from ..runtime.run_ids import run_id
 
 MARGIN = 60 * 60 * 1000
 """Milliseconds before an event's id is forgotten, in which it is no longer sent again as it is."""
+
+
+MENDED = "make it readable again (a backup, a key, --app), then doctor --fix"
 
 
 class DeadLetters(Protocol):
@@ -91,6 +95,10 @@ def judge(world: World, letter: Letter, retention: timedelta) -> Verdict:
             f"nobody can make sense of it: {error}",
             way_out="find out who sends it; then delete the letter",
         )
+    except (DamagedItemError, MiddlewareError) as error:
+        return Verdict(
+            f"message {letter.message_id}", f"what it is about can't be read: {error}", way_out=MENDED
+        )
 
 
 def _of_a_run(world: World, letter: Letter, message: Continuation) -> Verdict:
@@ -100,12 +108,13 @@ def _of_a_run(world: World, letter: Letter, message: Continuation) -> Verdict:
     if header is None:
         return Verdict(subject, "there is no such run (any more)", (), "removed it", level=Level.LEFT)
     subject = f"{subject} of {header.function_id!r}"
+    original = letter.attributes.get("message_id", letter.message_id)
+    mine = message.stands_for or tag(original)
+    follows = message.model_copy(update={"stands_for": mine}).body()
     if header.status.ended:
-        original = letter.attributes.get("message_id", letter.message_id)
-        again = message.model_copy(update={"stands_for": message.stands_for or tag(original)})
         why = f"the run has {header.status}; if this message ended it, what follows may have been left undone"
         return Verdict(
-            subject, why, (again.body(),), "had it do what follows the end of its run", level=Level.LEFT
+            subject, why, (follows,), "had it do what follows the end of its run", level=Level.LEFT
         )
     failed = header.error.type if header.error is not None else ""
     why = (
@@ -114,8 +123,12 @@ def _of_a_run(world: World, letter: Letter, message: Continuation) -> Verdict:
     again = message.model_copy(
         update={"forced": True, "check": True, "due": None, "stands_for": None, "revived": 0, "idle": 0}
     )
-    whole = () if not message.chain and message.leaf is None else (check(header.journal_id),)
-    return Verdict(subject, why, (again.body(), *whole), "sent a check that brings it on")
+    messages = [again.body()]
+    if message.chain or message.leaf is not None:
+        messages.append(check(header.journal_id))
+    if header.renewal is not None and header.renewal.by.tag == mine:  # what follows may have been left undone
+        messages.append(follows)
+    return Verdict(subject, why, tuple(messages), "sent a check that brings it on")
 
 
 def _of_an_event(world: World, letter: Letter, content: dict[str, Any]) -> Verdict:
@@ -129,7 +142,17 @@ def _of_an_event(world: World, letter: Letter, content: dict[str, Any]) -> Verdi
         why = "it was stored, and may have been left half done; sent again it starts nothing twice"
         return Verdict(subject, why, (letter.body,), "sent it again")
     why = "it was stored more than a day ago, and may have been left half done"
-    return Verdict(subject, why, _rest(world, stored), "had the runs begin that had not, under their own ids")
+    if stored.time > now:
+        way_out = (
+            f"doctor --fix has the runs begin that are not there after {event.time:%Y-%m-%d %H:%M:%S} UTC"
+        )
+        return Verdict(subject, f"{why}; its time is yet to come", way_out=way_out)
+    try:
+        rest = _rest(world, stored)
+    except KeyError:
+        gone = f"its data lay in S3 as {stored.payload.key}, and is gone"
+        return Verdict(subject, gone, way_out="send the event anew, then delete the letter")
+    return Verdict(subject, why, rest, "had the runs begin that had not, under their own ids")
 
 
 def _rest(world: World, stored: StoredEvent) -> tuple[str, ...]:
@@ -141,7 +164,7 @@ def _rest(world: World, stored: StoredEvent) -> tuple[str, ...]:
     for id in stored.functions:
         run = run_id(stored.time, first.id, str(stored.seen), id)
         if world.store.get_header(run) is None:
-            starts.append(Start(function=id, run=run, event=world.seal.close(text, run)).body())
+            starts.append(start_of(world, id, run, text).body())
     return (*starts, Arrival(event=stored.id).body())
 
 

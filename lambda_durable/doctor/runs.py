@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from ..durations import to_millis
 from ..engine.journal import Header, Kind
-from ..errors import DamagedItemError, RunNotFoundError
+from ..errors import DamagedItemError, MiddlewareError, RunNotFoundError
 from ..findings import Finding, Level
 from ..ports import Outgoing, World
 from ..runtime import children
@@ -67,7 +67,7 @@ def one_run(world: World, run: str, is_gone: IsGone, *, fix: bool, asked: bool =
         found = reasons(world, header, is_gone)
         if (orphan := _orphan(world, header, fix=fix)) is not None:
             yield orphan
-    except DamagedItemError as error:
+    except (DamagedItemError, MiddlewareError) as error:
         yield _damaged(run, error)
         return
     late = [reason for reason in found if reason.late is not None or reason.hopeless]
@@ -91,7 +91,7 @@ def _overdue(world: World, run: str, late: int, is_gone: IsGone, *, fix: bool) -
         if header is None or header.status.ended:
             return None  # the index is a little behind
         found = reasons(world, header, is_gone)
-    except DamagedItemError as error:
+    except (DamagedItemError, MiddlewareError) as error:
         return _damaged(run, error)
     if late <= LATE and not any(reason.hopeless for reason in found):
         why = f"it is to be looked after since {spell_late(late)}, and the worker does so every five minutes"
@@ -145,7 +145,12 @@ def _orphan(world: World, header: Header, *, fix: bool) -> Finding | None:
     return replace(finding, done="cancelled it")
 
 
-def _damaged(run: str, error: DamagedItemError) -> Finding:
+def _damaged(run: str, error: DamagedItemError | MiddlewareError) -> Finding:
+    if isinstance(error, MiddlewareError):
+        out = "give the doctor --app and its keys; what somebody else wrote, put back as it was (a backup)"
+        return Finding(
+            level=Level.STUCK, kind="sealed-item", subject=f"run {run}", why=str(error), way_out=out
+        )
     out = "put the attributes back as they were (a backup, point-in-time recovery), then doctor --fix"
     return Finding(level=Level.STUCK, kind="damaged-item", subject=f"run {run}", why=str(error), way_out=out)
 

@@ -153,6 +153,19 @@ def start_message(
     invoker = None
     if parent is not None:
         invoker = Invoker(run=parent.run_id, path=parent.path, resume=parent.resume, depth=parent.depth)
+    return start_of(world, function_id, run, text, invoker=invoker, pin=pin)
+
+
+def start_of(
+    world: World,
+    function_id: str,
+    run: str,
+    text: str,
+    *,
+    invoker: Invoker | None = None,
+    pin: str | None = None,
+) -> Start:
+    """The message that starts a function with an event (JSON), which waits in the bucket if it is large."""
     closed = world.seal.close(text, run)
     if len(closed.encode()) <= LARGEST:
         return Start(function=function_id, run=run, event=closed, invoker=invoker, pin=pin)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
 
-from lambda_durable import Context, Durable, Event, on_event
+from lambda_durable import AsyncContext, Context, Durable, Event, on_event
 from lambda_durable.aws.dead_letters import Letter
 from lambda_durable.aws.leftovers import FoundSchedule, Leftovers
 from lambda_durable.doctor.examination import Patient, examine, examine_run
 from lambda_durable.durations import to_millis
+from lambda_durable.encryption import Encryption, RawKey
 from lambda_durable.findings import Level
 from lambda_durable.ports import Outgoing, Waiter
-from lambda_durable.runtime import reconciler
+from lambda_durable.runtime import reconciler, renewal
 from lambda_durable.runtime.messages import Arrival, Continuation, Scheduled, Start
 from lambda_durable.testing import LocalRuntime
 
@@ -519,3 +521,157 @@ def test_nothing_is_written_without_fix(rt, app):
     assert not [
         name for name in rt.calls - before if name.startswith(("sqs:Send", "dynamodb:Put", "dynamodb:Update"))
     ]
+
+
+# -- what can't be read, and what is large
+
+
+def damage(rt, run):
+    rt.aws("dynamodb").update_item(
+        TableName="lambda-durable", Key={"pk": {"S": run}, "sk": {"S": "!"}}, UpdateExpression="REMOVE v"
+    )
+
+
+def forget(rt, *runs):
+    for run in runs:
+        for sk in ("!", ".one", ".two"):
+            rt.aws("dynamodb").delete_item(
+                TableName="lambda-durable", Key={"pk": {"S": run.run_id}, "sk": {"S": sk}}
+            )
+
+
+def test_a_dead_letter_of_a_damaged_run_stays_and_the_next_is_looked_at(rt, app):
+    run = rt.start(app.functions["two-steps"]).run_id
+    rt._simulation._step()
+    purge(rt)
+    damage(rt, run)
+    who = patient(rt, letter(Continuation(run=run, generation=1).body()), letter(event(), rt=rt))
+
+    damaged, other = look(who, fix=True)
+    assert damaged.open
+    assert f"pk {run!r}, sk '!'" in damaged.why
+    assert other.done == "sent it again"
+    assert len(who.letters.letters) == 1
+
+
+def test_waiters_and_schedules_of_a_damaged_run_are_left(rt, app):
+    run = rt.start(app.functions["waits"], {"order": 1}).run_id
+    rt.advance("1s")
+    damage(rt, run)
+    who = patient(rt)
+    who.left.bodies["wake"] = Continuation(run=run).body()
+
+    assert [found.kind for found in look(who, fix=True, deep=True)] == ["damaged-item"]
+    assert list(who.left.bodies) == ["wake"]
+
+
+def test_a_run_that_can_not_be_decrypted_is_named_and_hides_no_other():
+    def app_with(key):
+        app = Durable(
+            "app", steps_per_invocation=1, middleware=[Encryption(RawKey("key", key), required=True)]
+        )
+
+        @app.function("sleeps")
+        def sleeps(ctx: Context, /) -> None:
+            ctx.step.run("large", lambda: "x" * 300_000)
+            ctx.step.sleep("rest", "1h")
+
+        return app
+
+    rt = LocalRuntime(app_with(b"0" * 32))
+    rt.start("sleeps")
+    rt.start("sleeps")
+    rt.advance("1m")
+    rt.deploy(app_with(b"1" * 32))
+
+    found = look(patient(rt), fix=True, deep=True)
+    assert [each.kind for each in found] == ["sealed-item"] * 2
+
+
+def test_a_large_event_that_was_left_half_done_is_finished_by_way_of_the_bucket(rt):
+    rt.send(Event("go", {"large": "x" * 2_000_000}, id="e"))
+    rt.drain()
+    (lost,) = rt.runs("two-steps")
+    forget(rt, lost)
+    rt.advance("3d")
+
+    (found,) = look(patient(rt, letter(event(), age=timedelta(days=3), rt=rt)), fix=True)
+    assert found.done == "had the runs begin that had not, under their own ids"
+    rt.drain()
+    assert [run.run_id for run in rt.runs("two-steps")] == [lost.run_id]
+    assert len(rt.get(lost.run_id).event.data["large"]) == 2_000_000
+    assert done == ["one", "two"] * 2
+
+
+def test_an_event_whose_time_is_yet_to_come_begins_nothing_before(rt):
+    later = event() | {"time": "2025-01-10T00:00:00Z"}
+    rt.deliver(later)
+    rt.advance("2d")
+    forget(rt, *rt.runs())
+    purge(rt)
+    who = patient(rt, letter(later, age=timedelta(days=2), rt=rt))
+
+    (found,) = look(who, fix=True)
+    assert found.way_out.endswith("after 2025-01-10 00:00:00 UTC")
+    rt.advance("6d")
+    assert done == []
+    rt.advance("1d")
+    look(who, fix=True)
+    rt.drain()
+    assert (done, who.letters.letters) == (["one", "two"], [])
+
+
+def test_an_event_whose_data_is_gone_from_the_bucket_is_left_for_a_person(rt):
+    rt.deliver(event(large="x" * 300_000))
+    rt.advance("3d")
+    for kept in rt.aws("s3").list_objects_v2(Bucket=rt._bucket)["Contents"]:
+        rt.aws("s3").delete_object(Bucket=rt._bucket, Key=kept["Key"])
+    who = patient(rt, letter(event(), age=timedelta(days=3), rt=rt))
+
+    (found,) = look(who, fix=True)
+    assert found.open
+    assert "its data lay in S3 as events/" in found.why
+    assert len(who.letters.letters) == 1
+
+
+def test_what_follows_a_going_on_as_new_is_done_when_its_message_was_given_up(app, monkeypatch):
+    @app.function("renews")
+    async def renews(ctx: AsyncContext, /) -> str:
+        if ctx.event.data == "again":
+            await ctx.step.sleep("long", "1d")
+            return "renewed"
+        waiting = asyncio.create_task(ctx.step.invoke("child", "waits", {"order": 1}))
+        await asyncio.wait(
+            [waiting, asyncio.create_task(ctx.step.sleep("rest", "1m"))],
+            timeout=None,
+            return_when="FIRST_COMPLETED",
+        )
+        return ctx.continue_as_new("again")
+
+    gave_up = []
+
+    class Down(LocalRuntime):
+        def _handle(self, world, delivery, invocation):
+            try:
+                super()._handle(world, delivery, invocation)
+            except ConnectionError:
+                gave_up.append(Letter(body=delivery.body, message_id=delivery.message_id))
+                purge(self)
+
+    def fail(*_):
+        raise ConnectionError
+
+    rt = Down(app, lambda_timeout="60s")
+    run = rt.start(renews, "first").run_id
+    rt.advance("30s")
+    (child,) = rt.runs("waits")
+    with monkeypatch.context() as patched:
+        patched.setattr(renewal, "let_go", fail)
+        rt.advance("5m")
+    assert (len(gave_up), rt.get(run).continuations, rt.get(child.run_id).status) == (1, 1, "running")
+
+    look(patient(rt, *gave_up), fix=True)
+    rt.advance("5m")
+    assert rt.get(child.run_id).status == "cancelled"
+    rt.drain()
+    assert rt.get(run).output == "renewed"
