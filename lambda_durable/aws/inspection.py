@@ -176,17 +176,15 @@ class Inspection:
         subject, ingress = f"event bus {bus}", self.settings.ingress_queue_arn
         if not ingress:
             return
-        leads = False
-        pages = client.get_paginator("list_rules").paginate(EventBusName=bus)
-        for rule in (rule for page in pages for rule in page["Rules"]):
-            targets = client.list_targets_by_rule(Rule=rule["Name"], EventBusName=bus)["Targets"]
-            if ingress not in [target["Arn"] for target in targets]:
-                continue
-            leads = True
-            if rule.get("State") == "DISABLED":
-                out = f"aws events enable-rule --event-bus-name {bus} --name {rule['Name']}"
-                yield _stuck("rule", f"rule {rule['Name']}", "is disabled: events start nothing", out)
-        if not leads:
+        pages = client.get_paginator("list_rule_names_by_target").paginate(
+            TargetArn=ingress, EventBusName=bus
+        )
+        leading = [name for page in pages for name in page["RuleNames"]]
+        for name in leading:
+            if client.describe_rule(Name=name, EventBusName=bus).get("State") == "DISABLED":
+                out = f"aws events enable-rule --event-bus-name {bus} --name {name}"
+                yield _stuck("rule", f"rule {name}", "is disabled: events start nothing", out)
+        if not leading:
             yield _stuck("rule", subject, "has no rule that leads to the ingress queue", DEPLOY)
 
     def _schedules(self) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from ..durations import from_millis, to_millis
 from ..engine import paths
 from ..engine.journal import Header, Kind, Payload, Record, RunStatus, State
+from ..errors import DamagedItemError, MiddlewareError
 from ..ports import World
 from ..runtime import resolution
 from ..runtime.scopes import partitions
@@ -17,6 +18,9 @@ from ..runtime.wakes import SKEW
 LATE = 15 * 60 * 1000
 """Milliseconds after which what is due surely should have come: a deployed app looks for it every five minutes, and
 a message whose Lambda died comes back within one more than its timeout."""
+
+UNREADABLE = (DamagedItemError, MiddlewareError)
+"""What is raised by a run that can't be read back. It is told of as one, and hides no other."""
 
 IsGone = Callable[[str], bool]
 """Whether a version of the worker was deleted."""

@@ -38,13 +38,13 @@ class Patient:
 def examine(patient: Patient, *, fix: bool = False, deep: bool = False) -> Iterator[Finding]:
     """What is stuck, why, and, with `fix`, what was done about it. It reads what is overdue and what was given up;
     with `deep` every run that has not ended, and the whole table. Lazy."""
-    late = {run for run, _ in overdue(patient.world)} if deep else set()
     yield from patient.setup()
-    yield from overdue_runs(patient.world, patient.is_gone, fix=fix)
+    late = overdue(patient.world)
+    yield from overdue_runs(patient.world, late, patient.is_gone, fix=fix)
     if patient.letters is not None:
         yield from dead_letters(patient.world, patient.letters, patient.retention, fix=fix)
     if deep:
-        yield from every_run(patient.world, patient.is_gone, fix=fix, but=late)
+        yield from every_run(patient.world, patient.is_gone, fix=fix, but={run for run, _ in late})
         if patient.left is not None:
             yield from leftovers(patient.world, patient.left, fix=fix)
 

@@ -11,12 +11,11 @@ from typing import Protocol
 from ..aws.leftovers import FoundSchedule, FoundWaiter
 from ..durations import to_millis
 from ..engine.journal import Header
-from ..errors import DamagedItemError, MiddlewareError
 from ..findings import Finding, Level
 from ..ports import World
 from ..runtime.messages import Continuation, PoisonError, parse
 from ..runtime.resolution import A_DAY
-from .diagnosis import LATE
+from .diagnosis import LATE, UNREADABLE
 
 
 class Left(Protocol):
@@ -58,7 +57,7 @@ def _why_no_wait(world: World, waiter: FoundWaiter) -> str | None:
         if _is_over(header, now):
             return f"its run has {header.status}"
         record = world.store.get_record(waiter.run_id, waiter.path)
-    except (DamagedItemError, MiddlewareError):  # its run's own finding says so
+    except UNREADABLE:  # its run's own finding says so
         return None
     if record is not None and record.ended is not None and record.ended + A_DAY < now:
         return "its wait is over"
@@ -75,7 +74,7 @@ def _why_no_wake(world: World, schedule: FoundSchedule) -> str | None:
         return None
     try:
         header = world.store.get_header(message.run)
-    except (DamagedItemError, MiddlewareError):
+    except UNREADABLE:
         return None
     if header is None or not _is_over(header, to_millis(world.clock.now())):
         return None

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 from ..aws.dead_letters import Letter
 from ..durations import in_millis, to_millis
 from ..engine.journal_ids import run_of
-from ..errors import DamagedItemError, MiddlewareError
 from ..event_json import load_event
 from ..events import MalformedEventError, from_eventbridge
 from ..findings import Finding, Level
@@ -25,12 +24,10 @@ from ..runtime.ingress import DEDUPE, start_of
 from ..runtime.messages import Arrival, Continuation, PoisonError, Scheduled, Start, parse, tag
 from ..runtime.reconciler import check
 from ..runtime.run_ids import run_id
+from .diagnosis import UNREADABLE
 
 MARGIN = 60 * 60 * 1000
 """Milliseconds before an event's id is forgotten, in which it is no longer sent again as it is."""
-
-
-MENDED = "make it readable again (a backup, a key, --app), then doctor --fix"
 
 
 class DeadLetters(Protocol):
@@ -95,9 +92,11 @@ def judge(world: World, letter: Letter, retention: timedelta) -> Verdict:
             f"nobody can make sense of it: {error}",
             way_out="find out who sends it; then delete the letter",
         )
-    except (DamagedItemError, MiddlewareError) as error:
+    except UNREADABLE as error:
         return Verdict(
-            f"message {letter.message_id}", f"what it is about can't be read: {error}", way_out=MENDED
+            f"message {letter.message_id}",
+            f"what it is about can't be read: {error}",
+            way_out="make it readable again (a backup, a key, --app), then doctor --fix",
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from uuid import uuid4
 
@@ -13,9 +13,9 @@ from ..findings import Finding, Level
 from ..ports import Outgoing, World
 from ..runtime import children
 from ..runtime.messages import tag
-from ..runtime.reconciler import BUSY, check, look_after, overdue
+from ..runtime.reconciler import BUSY, check, look_after
 from ..runtime.resolution import SAFETY
-from .diagnosis import LATE, IsGone, Reason, reasons, spell_late, still_waits
+from .diagnosis import LATE, UNREADABLE, IsGone, Reason, reasons, spell_late, still_waits
 
 FAR = 10**14
 """A time in milliseconds that comes after all others."""
@@ -24,10 +24,11 @@ SHOWN = 3
 """Reasons that are told of one run."""
 
 
-def overdue_runs(world: World, is_gone: IsGone, *, fix: bool) -> Iterator[Finding]:
-    """The runs that should have been looked after by now. The repair is the reconciler's own."""
+def overdue_runs(
+    world: World, found: Sequence[tuple[str, int]], is_gone: IsGone, *, fix: bool
+) -> Iterator[Finding]:
+    """The runs that should have been looked after by now, as the reconciler has `found` them. The repair is its own."""
     now = to_millis(world.clock.now())
-    found = overdue(world)
     waiting = world.queue.backlog() if found else 0
     if fix and waiting <= BUSY:
         look_after(world, found)
@@ -67,8 +68,8 @@ def one_run(world: World, run: str, is_gone: IsGone, *, fix: bool, asked: bool =
         found = reasons(world, header, is_gone)
         if (orphan := _orphan(world, header, fix=fix)) is not None:
             yield orphan
-    except (DamagedItemError, MiddlewareError) as error:
-        yield _damaged(run, error)
+    except UNREADABLE as error:
+        yield _unreadable(run, error)
         return
     late = [reason for reason in found if reason.late is not None or reason.hopeless]
     if not late:
@@ -91,8 +92,8 @@ def _overdue(world: World, run: str, late: int, is_gone: IsGone, *, fix: bool) -
         if header is None or header.status.ended:
             return None  # the index is a little behind
         found = reasons(world, header, is_gone)
-    except (DamagedItemError, MiddlewareError) as error:
-        return _damaged(run, error)
+    except UNREADABLE as error:
+        return replace(_unreadable(run, error), level=Level.STUCK)
     if late <= LATE and not any(reason.hopeless for reason in found):
         why = f"it is to be looked after since {spell_late(late)}, and the worker does so every five minutes"
         return _about(header, Level.WAITS, "due", why)
@@ -145,14 +146,14 @@ def _orphan(world: World, header: Header, *, fix: bool) -> Finding | None:
     return replace(finding, done="cancelled it")
 
 
-def _damaged(run: str, error: DamagedItemError | MiddlewareError) -> Finding:
-    if isinstance(error, MiddlewareError):
-        out = "give the doctor --app and its keys; what somebody else wrote, put back as it was (a backup)"
-        return Finding(
-            level=Level.STUCK, kind="sealed-item", subject=f"run {run}", why=str(error), way_out=out
-        )
+def _unreadable(run: str, error: DamagedItemError | MiddlewareError) -> Finding:
+    """What can't be decoded here may still be by the worker, which has another role."""
+    level, kind = Level.STUCK, "damaged-item"
     out = "put the attributes back as they were (a backup, point-in-time recovery), then doctor --fix"
-    return Finding(level=Level.STUCK, kind="damaged-item", subject=f"run {run}", why=str(error), way_out=out)
+    if isinstance(error, MiddlewareError):
+        level, kind = Level.UNSEEN, "sealed-item"
+        out = "give the doctor --app and its keys; what somebody else wrote, put back as it was (a backup)"
+    return Finding(level=level, kind=kind, subject=f"run {run}", why=str(error), way_out=out)
 
 
 def _about(header: Header, level: Level, kind: str, why: str) -> Finding:

@@ -12,6 +12,7 @@ import pytest
 from lambda_durable import AsyncContext, Context, Durable, Event, on_event
 from lambda_durable.aws.dead_letters import Letter
 from lambda_durable.aws.leftovers import FoundSchedule, Leftovers
+from lambda_durable.aws.table import SHARDS
 from lambda_durable.doctor.examination import Patient, examine, examine_run
 from lambda_durable.durations import to_millis
 from lambda_durable.encryption import Encryption, RawKey
@@ -325,6 +326,12 @@ def test_a_damaged_item_of_a_stuck_run_is_named_and_hides_no_other(rt, app):
 # -- dead letters
 
 
+def test_a_deep_look_asks_what_is_overdue_once(rt, app):
+    queries = rt.calls["dynamodb:Query"]
+    look(patient(rt), deep=True)
+    assert rt.calls["dynamodb:Query"] - queries == 2 * SHARDS  # what is overdue, and every run
+
+
 def test_a_dead_letter_of_a_run_brings_it_on_and_is_removed(rt, app):
     run = rt.start(app.functions["two-steps"]).run_id
     rt._simulation._step()
@@ -585,7 +592,11 @@ def test_a_run_that_can_not_be_decrypted_is_named_and_hides_no_other():
     rt.deploy(app_with(b"1" * 32))
 
     found = look(patient(rt), fix=True, deep=True)
-    assert [each.kind for each in found] == ["sealed-item"] * 2
+    assert [(each.kind, each.level) for each in found] == [("sealed-item", Level.UNSEEN)] * 2
+    purge(rt)
+    rt.advance("1h")
+    late = look(patient(rt))  # and the worker has not gone on with them either
+    assert [(each.kind, each.level) for each in late] == [("sealed-item", Level.STUCK)] * 2
 
 
 def test_a_large_event_that_was_left_half_done_is_finished_by_way_of_the_bucket(rt):
