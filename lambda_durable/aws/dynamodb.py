@@ -6,8 +6,7 @@ costs no read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from heapq import merge
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from ..engine.journal import Failure, Header, LogEntry, Partition, Record, RunStatus, State
@@ -18,18 +17,7 @@ from ..ports import Lane, StoredEvent
 from . import headers, items, keys
 from . import lanes as moves
 from .attributes import number, text
-from .table import (
-    CHECKS_INDEX,
-    EVENT_SHARDS,
-    EVENTS_INDEX,
-    RUNS_INDEX,
-    SHARDS,
-    checks_partition,
-    events_partition,
-    index_partition,
-    index_range,
-)
-from .table_calls import LIST_PAGE
+from .lists import Lists
 from .wait_store import WaitStore
 
 if TYPE_CHECKING:
@@ -55,12 +43,11 @@ TO_BE_CHECKED = "attribute_exists(ks)"
 SOONER_GONE = "x < :x"
 
 
-class DynamoStore(WaitStore):
+class DynamoStore(Lists, WaitStore):
     """The `Store` port, on one table (table.py).
 
-    Each method is one call of DynamoDB, but for pages (those of `load_run` and `load_scope` beyond 1 MB, and
-    `runs`, which reads them as they are asked for) and for runs that have continued as new: their header is
-    read beside the journal, since it stays where it is.
+    Each method is one call of DynamoDB, but for pages (those of `load_run` and `load_scope` beyond 1 MB, and the
+    lists) and for runs that have continued as new: their header is read beside the journal, since it stays where it is.
     """
 
     # Events
@@ -76,27 +63,6 @@ class DynamoStore(WaitStore):
     def get_event(self, event_id: str) -> StoredEvent | None:
         found = self._get(keys.event(event_id), keys.EVENT)
         return items.event(found) if found else None
-
-    def events(self, name: str, since: int) -> Iterator[str]:
-        first, last = index_range(since, None)
-
-        def listed(shard: int) -> Iterator[Item]:
-            return self._query(
-                {
-                    "TableName": self._table,
-                    "IndexName": EVENTS_INDEX,
-                    "KeyConditionExpression": "ep = :ep AND es BETWEEN :first AND :last",
-                    "ExpressionAttributeValues": {
-                        ":ep": text(events_partition(name, shard)),
-                        ":first": text(first),
-                        ":last": text(last),
-                    },
-                    "Limit": LIST_PAGE,
-                }
-            )
-
-        oldest_first = merge(*map(listed, range(EVENT_SHARDS)), key=lambda item: item["es"]["S"])
-        return map(items.event_id, oldest_first)
 
     # Runs
 
@@ -207,56 +173,7 @@ class DynamoStore(WaitStore):
         )
         return headers.header(found) if found else None
 
-    def runs(
-        self,
-        function_ids: Sequence[str],
-        *,
-        status: str | None = None,
-        label: str | None = None,
-        since: int | None = None,
-        until: int | None = None,
-    ) -> Iterator[Header]:
-        first, last = index_range(since, until)
-        if first > last:  # DynamoDB refuses such a BETWEEN
-            return iter(())
-        values: Item = {":first": text(first), ":last": text(last)}
-        wanted = []
-        if status is not None:
-            wanted.append("s = :status")
-            values[":status"] = text(status)
-        if label is not None:
-            wanted.append("contains(L, :label)")
-            values[":label"] = text(label)
-
-        def listed(key: str) -> Iterator[Item]:
-            request: QueryInputTypeDef = {
-                "TableName": self._table,
-                "IndexName": RUNS_INDEX,
-                "KeyConditionExpression": "gp = :gp AND gs BETWEEN :first AND :last",
-                "ExpressionAttributeValues": {**values, ":gp": text(key)},
-                "ScanIndexForward": False,
-                "Limit": LIST_PAGE,
-            }
-            if wanted:
-                request["FilterExpression"] = " AND ".join(wanted)
-            return self._query(request)
-
-        shards = [index_partition(id, shard) for id in dict.fromkeys(function_ids) for shard in range(SHARDS)]
-        newest_first = merge(*map(listed, shards), key=lambda item: item["gs"]["S"], reverse=True)
-        return map(headers.listed, newest_first)
-
     # Looking after runs
-
-    def overdue(self, now: int) -> Iterator[tuple[str, int]]:
-        for shard in range(SHARDS):
-            request: QueryInputTypeDef = {
-                "TableName": self._table,
-                "IndexName": CHECKS_INDEX,
-                "KeyConditionExpression": "kp = :kp AND ks <= :now",
-                "ExpressionAttributeValues": {":kp": text(checks_partition(shard)), ":now": number(now)},
-                "Limit": LIST_PAGE,
-            }
-            yield from map(headers.due_check, self._query(request))
 
     def move_check(self, run_id: str, to: int, *, seen: int | None = None, only_sooner: bool = False) -> bool:
         condition, values = TO_BE_CHECKED, {":to": number(to)}
