@@ -13,7 +13,7 @@ from ..engine.journal import Failure, Header, LogEntry, Partition, Record, RunSt
 from ..engine.journal_ids import run_of
 from ..engine.paths import parent
 from ..errors import ConfigurationError, RunNotFoundError, TransactionError
-from ..ports import Lane, StoredEvent
+from ..store import Lane, StoredEvent
 from . import headers, items, keys
 from . import lanes as moves
 from .attributes import number, text

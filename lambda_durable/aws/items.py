@@ -50,7 +50,7 @@ from ..engine.journal import (
     WaitPlan,
 )
 from ..errors import ErrorInfo
-from ..ports import StoredEvent
+from ..store import StoredEvent
 from . import keys
 from .attributes import (
     error_json,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ..ports import Lane
+from ..store import Lane
 from .attributes import integer, number, text
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from ..engine.journal import Author, Payload, Record, State
 from ..engine.paths import parent
 from ..errors import DamagedItemError, ErrorInfo
-from ..ports import Waiter
+from ..store import Waiter
 from . import items, keys, waiters
 from .attributes import number, text
 from .table_calls import LIST_PAGE, TableCalls, there_instead

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ..ports import Waiter
+from ..store import Waiter
 from . import keys
 from .attributes import names_damage, number, read_text, read_texts, text, texts
 

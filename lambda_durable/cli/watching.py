@@ -8,7 +8,8 @@ from typing import Any, TypeVar, cast
 
 from ..engine.journal import Failure, Header, Record
 from ..engine.journal_ids import run_of
-from ..ports import Clock, Executor, Store, World
+from ..ports import Clock, Executor, World
+from ..store import Store
 from ..testing import LocalRuntime
 
 W = TypeVar("W", Header, Record)

@@ -18,12 +18,13 @@ from ..engine.journal_ids import run_of
 from ..event_json import load_event
 from ..events import MalformedEventError, from_eventbridge
 from ..findings import Finding, Level
-from ..ports import Outgoing, StoredEvent, World
+from ..ports import Outgoing, World
 from ..runtime import payloads
 from ..runtime.ingress import DEDUPE, start_of
 from ..runtime.messages import Arrival, Continuation, PoisonError, Scheduled, Start, parse, tag
 from ..runtime.reconciler import check
 from ..runtime.run_ids import run_id
+from ..store import StoredEvent
 from .diagnosis import UNREADABLE
 
 MARGIN = 60 * 60 * 1000

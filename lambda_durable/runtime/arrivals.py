@@ -17,7 +17,8 @@ from ..events import Event
 from ..expressions import ExpressionError, compile_condition
 from ..function import Function
 from ..matching import value_at
-from ..ports import Outgoing, StoredEvent, Waiter, World
+from ..ports import Outgoing, World
+from ..store import StoredEvent, Waiter
 from . import payloads
 from .messages import Arrival, Continuation
 from .resolution import end, end_from_outside

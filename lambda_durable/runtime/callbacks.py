@@ -20,7 +20,8 @@ from ..engine.journal import Record, WaitPlan
 from ..engine.journal_ids import run_of
 from ..engine.operations import CallbackWait
 from ..errors import ErrorInfo, StepTimeoutError
-from ..ports import Waiter, World
+from ..ports import World
+from ..store import Waiter
 from . import payloads
 from .chain import Chain
 from .resolution import end_from_outside, still_waits

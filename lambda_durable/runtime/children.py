@@ -10,7 +10,8 @@ from ..engine.journal import Author, Header, Kind, Parent, Partition, Payload, R
 from ..engine.operations import Invoke
 from ..errors import ErrorInfo, InvokeError, PayloadTooLargeError, StepTimeoutError, type_name
 from ..event_json import dump_event
-from ..ports import Delivery, Outgoing, Waiter, World
+from ..ports import Delivery, Outgoing, World
+from ..store import Waiter
 from . import ingress
 from .chain import Chain
 from .messages import Continuation, Start, tag

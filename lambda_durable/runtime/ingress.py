@@ -21,9 +21,10 @@ from ..errors import DamagedItemError, EventDataError, PayloadTooLargeError
 from ..event_json import dump_event, load_event
 from ..events import Event, MalformedEventError, from_eventbridge
 from ..function import App, Function
-from ..ports import Delivery, Outgoing, StoredEvent, World
+from ..ports import Delivery, Outgoing, World
 from ..schedules import SCHEDULED
 from ..seals import UnsealedError
+from ..store import StoredEvent
 from . import payloads
 from .arrivals import Arrived, cancelling
 from .checks import INTERVAL

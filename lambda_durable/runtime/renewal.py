@@ -18,8 +18,9 @@ from ..engine.replay import Replay
 from ..engine.scope import scope_here
 from ..event_json import dump_event, load_event
 from ..function import App, Function
-from ..ports import Outgoing, Waiter, World
+from ..ports import Outgoing, World
 from ..serialization import plain_data
+from ..store import Waiter
 from . import payloads, waits
 from .arrivals import cancelling
 from .chain import Chain

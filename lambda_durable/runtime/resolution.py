@@ -7,7 +7,8 @@ from typing import Any
 from ..durations import to_millis
 from ..engine.journal import Author, Kind, Payload, Record, State
 from ..errors import ErrorInfo
-from ..ports import Outgoing, Waiter, World
+from ..ports import Outgoing, World
+from ..store import Waiter
 from .chain import Chain
 from .messages import Continuation
 

@@ -23,8 +23,9 @@ from typing import Any, cast
 from ..engine.journal import FanPlan, Payload, WaitPlan
 from ..errors import ErrorInfo, MiddlewareError
 from ..function import App
-from ..ports import Blobs, Store, StoredEvent, Waiter, World
+from ..ports import Blobs, World
 from ..seals import Seal
+from ..store import Store, StoredEvent, Waiter
 
 DIGEST_KEY = "app/digest-key"
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from ..engine.journal import Record
 from ..engine.journal_ids import run_of
 from ..errors import ErrorInfo, SignalConflictError
-from ..ports import Waiter, World
+from ..ports import World
+from ..store import Waiter
 from . import payloads
 from .chain import Chain
 from .resolution import end, end_from_outside, ended, still_waits, waiters_of

@@ -14,7 +14,7 @@ from ..engine.interrupts import Reload
 from ..engine.journal import Kind, Payload, Record, State, Undoable, WaitPlan
 from ..engine.operations import CallbackWait, Invoke, Operation, Sleep, Wait
 from ..event_json import load_event
-from ..ports import Waiter
+from ..store import Waiter
 from . import callbacks, children, signals
 from .arrivals import Arrived
 from .chain import Chain

@@ -1,4 +1,4 @@
-"""The implementations that keep the contracts of `lambda_durable.ports`."""
+"""The implementations that keep the contracts of `lambda_durable.ports` and `lambda_durable.store`."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from lambda_durable.engine.journal import (
     State,
 )
 from lambda_durable.errors import ErrorInfo
-from lambda_durable.ports import StoredEvent
+from lambda_durable.store import StoredEvent
 
 NOW = 1_893_456_000_000
 RUN = "01JZ8Q6Y7Z8A9B0C1D2E3F4G5H"

@@ -14,7 +14,7 @@ from samples import BOOM, ME, NOW, RUN, ended, entry, event, failure, header, pe
 from lambda_durable.aws import items, table
 from lambda_durable.aws.dynamodb import DynamoStore
 from lambda_durable.engine.journal import Author, Claim, FanPlan, Kind, Payload, Record
-from lambda_durable.ports import Store
+from lambda_durable.store import Store
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -6,7 +6,7 @@ import pytest
 from samples import RUN, record
 
 from lambda_durable.engine.journal import Partition
-from lambda_durable.ports import Lane, Store
+from lambda_durable.store import Lane, Store
 
 
 def lane(turn: int | None = None, **changes: object) -> Lane:

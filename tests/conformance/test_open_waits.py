@@ -8,7 +8,7 @@ import pytest
 from samples import BOOM, NOW, OTHER, RUN, pending
 
 from lambda_durable.engine.journal import Kind, Payload, Record, State, WaitPlan
-from lambda_durable.ports import Store
+from lambda_durable.store import Store
 
 EVENT = WaitPlan(
     ("paid", "bounced"), "{}", path="data.id", match='"é"', condition="true", since=NOW, taken=("e",)

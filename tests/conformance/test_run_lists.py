@@ -7,7 +7,7 @@ from collections import Counter
 from samples import NOW, ended, header
 
 from lambda_durable.engine.journal import Author, Header, Payload, RunStatus
-from lambda_durable.ports import Store
+from lambda_durable.store import Store
 
 
 def listed(header: Header) -> Header:

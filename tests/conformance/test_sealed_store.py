@@ -14,9 +14,9 @@ from lambda_durable import Middleware, Place
 from lambda_durable.aws.dynamodb import DynamoStore
 from lambda_durable.engine.journal import FanPlan, Kind, Payload, WaitPlan
 from lambda_durable.errors import ErrorInfo
-from lambda_durable.ports import Store, Waiter
 from lambda_durable.runtime.sealing import SealedStore
 from lambda_durable.seals import Seal
+from lambda_durable.store import Store, Waiter
 from tests.conformance.conftest import StoppedClock, connect_to
 from tests.conformance.test_lanes import *  # noqa: F403
 from tests.conformance.test_run_lists import *  # noqa: F403

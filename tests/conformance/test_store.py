@@ -39,7 +39,7 @@ from lambda_durable.engine.journal import (
 )
 from lambda_durable.engine.paths import UNDO, parent, undo
 from lambda_durable.errors import ErrorInfo
-from lambda_durable.ports import Store
+from lambda_durable.store import Store
 
 CLAIM = Claim(1, NOW + 60_000, "Xy8abcde")
 RECORDS = [

@@ -17,9 +17,10 @@ from lambda_durable.doctor.examination import Patient, examine, examine_run
 from lambda_durable.durations import to_millis
 from lambda_durable.encryption import Encryption, RawKey
 from lambda_durable.findings import Level
-from lambda_durable.ports import Outgoing, Waiter
+from lambda_durable.ports import Outgoing
 from lambda_durable.runtime import reconciler, renewal
 from lambda_durable.runtime.messages import Arrival, Continuation, Scheduled, Start
+from lambda_durable.store import Waiter
 from lambda_durable.testing import LocalRuntime
 
 done: list[str] = []

@@ -7,7 +7,7 @@ from typing import Any
 
 from lambda_durable.aws import keys
 from lambda_durable.engine.journal_ids import journal_id
-from lambda_durable.ports import Store
+from lambda_durable.store import Store
 
 TABLE_NAME = "lambda-durable"
 

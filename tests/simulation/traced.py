@@ -12,10 +12,11 @@ from typing import Any
 from lambda_durable import current_step
 from lambda_durable.durations import to_millis
 from lambda_durable.engine.journal import Header
-from lambda_durable.ports import Delivery, Invocation, Store, World
+from lambda_durable.ports import Delivery, Invocation, World
 from lambda_durable.runs import Run, RunSummary, StepRecord
 from lambda_durable.runtime.executor import NoExecutor
 from lambda_durable.runtime.views import run_of
+from lambda_durable.store import Store
 from lambda_durable.testing import Faults, LocalRuntime
 from lambda_durable.testing.fakes import SentMessage, VirtualClock
 from lambda_durable.testing.simulation import Crashed

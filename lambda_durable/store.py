@@ -1,0 +1,285 @@
+"""The state, as the runtime needs it of the world (ports.py): a contract in docstrings, and the nouns in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .engine.journal import Author, Failure, Header, LogEntry, Partition, Payload, Record
+from .errors import ErrorInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEvent:
+    """An event as it is kept. `functions` are the ids of those it starts, fixed when it came first."""
+
+    id: str
+    name: str
+    time: int
+    seen: int
+    payload: Payload
+    functions: tuple[str, ...]
+    author: Author
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """A fan-out's lane, as `Store.next_in_lane` and `Store.close_lane` found or left it.
+
+    `turn` is None in a lane that never moved, and in one that is no longer `open`. `by` is the tag of who
+    moved or closed it last ("" for nobody). `next` is the pool's next turn, `closed` counts the closed
+    lanes of the pool, and `failed` says whether the pool starts nothing new.
+    """
+
+    turn: int | None
+    open: bool
+    by: str
+    next: int
+    closed: int
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiter:
+    """A wait, as those find it who can end it: for an event, or for the signal `name`.
+
+    `run_id` is that of its journal. An event is to have the JSON `match` at `match_path` (both empty: any event
+    does), to have come `since` then, and to be none of those `taken` by earlier waits of the run. `resume` is the
+    message that goes on with the run.
+    """
+
+    name: str
+    run_id: str
+    path: str
+    resume: str
+    match_path: str = ""
+    match: str = ""
+    condition: str = ""
+    since: int = 0
+    until: int = 0
+    taken: tuple[str, ...] = ()
+
+
+class Store(Protocol):
+    """The state. Reads are strongly consistent unless they say otherwise; each write is atomic.
+
+    Where it is about what a journal holds, `run_id` is the journal's id (journal_ids.py).
+    """
+
+    def add_event(self, event: StoredEvent, *, dedupe_after: int) -> StoredEvent:
+        """Keep an event. If one with its id was first seen after `dedupe_after` (milliseconds), that one
+        stays and is returned; otherwise `event` is written and returned."""
+        ...
+
+    def events(self, name: str, since: int) -> Iterator[str]:
+        """Ids of the events of a name that were first seen `since` then (milliseconds), oldest first;
+        eventually consistent, by seconds. Lazy."""
+        ...
+
+    def get_event(self, event_id: str) -> StoredEvent | None: ...
+
+    def create_run(self, header: Header) -> Header | None:
+        """Write the header unless the run exists: then its header is returned, and nothing changes."""
+        ...
+
+    def load_run(self, run_id: str) -> tuple[Header, Partition] | None:
+        """A run's header, and the top-level partition (scope "") of the journal with that id: empty, and not
+        read, if it is no longer the present one. None if there is no such run."""
+        ...
+
+    def get_header(self, run_id: str) -> Header | None: ...
+
+    def load_scope(self, run_id: str, scope: str) -> Partition:
+        """Another scope's partition; empty if nothing was written there."""
+        ...
+
+    def get_record(self, run_id: str, path: str) -> Record | None: ...
+
+    def register(self, run_id: str, record: Record) -> Record | None:
+        """Write a record where there is none. Otherwise nothing changes and the one there is returned."""
+        ...
+
+    def commit(self, run_id: str, record: Record) -> Record | None:
+        """Write a record unless a final one is there, or, where `record` is RETRYING, one with as many
+        attempts. Otherwise nothing changes and the one there is returned."""
+        ...
+
+    def claim(self, run_id: str, record: Record, seen: Record | None) -> Record | None:
+        """Write a record with a claim if what is there is still `seen` (None: nothing): not final, with
+        the same author, attempts and claim. Otherwise nothing changes and the one there is returned."""
+        ...
+
+    def transact(self, run_id: str, record: Record, entries: Sequence[Mapping[str, Any]]) -> Record | None:
+        """Write a final record, unless one is there, and a user's entries of TransactWriteItems: all or
+        nothing. Otherwise the record that is there is returned. Raises TransactionError when a condition of
+        the user's failed; any other error may go away."""
+        ...
+
+    def append(self, run_id: str, scope: str, entry: LogEntry) -> LogEntry | None:
+        """Write a log entry unless one has its position: then that one is returned."""
+        ...
+
+    def save_failure(self, run_id: str, failure: Failure) -> None:
+        """Keep the newest failed attempt of the handler's code; replaces an earlier one."""
+        ...
+
+    def end_run(self, header: Header) -> Header | None:
+        """Write the ended header if the stored one is running, and of the same journal. Otherwise nothing
+        changes and the stored one is returned. Of a CANCELLED header: if the stored one is running or
+        cancelling. One that has not completed: only if the stored one has nothing to undo, or is compensating
+        and `header` says `ends_as`."""
+        ...
+
+    def mark_undo(self, run_id: str) -> Header | None:
+        """Note that a run has something to undo, if it is running. Returns the header as it is now."""
+        ...
+
+    def begin_undo(self, header: Header) -> Header | None:
+        """Write the compensating header, which says what it `ends_as`, if the stored one is running, and of the
+        same journal; or, of one that ends as CANCELLED, cancelling. Otherwise nothing changes and the stored one
+        is returned."""
+        ...
+
+    def renew_run(self, before: Header, header: Header) -> Header | None:
+        """Give a run another journal and event, and what else `header` has of it, if the stored one is
+        running and its journal that of `before`. Otherwise nothing changes and the stored one is returned.
+        It lives as long as what is written now, and has nothing to undo."""
+        ...
+
+    def begin_cancel(self, run_id: str) -> Header | None:
+        """Make a running run `cancelling`. Returns the header as found, None if there is no such run."""
+        ...
+
+    def next_in_lane(
+        self,
+        run_id: str,
+        path: str,
+        pool: int,
+        lane: int,
+        *,
+        after: int | None,
+        first: int,
+        limit: int,
+        tag: str,
+    ) -> tuple[bool, Lane]:
+        """Give the lane its pool's next turn, if its turn is `after` (None: its first, never moved), the
+        pool has a turn below `limit` left (they start at `first`), has not failed, and the lane is open.
+
+        Returns whether it did, and the lane as it is now. Done again it does nothing: the lane's `by` is
+        then `tag`, and its `turn` the one that was given."""
+        ...
+
+    def close_lane(
+        self,
+        run_id: str,
+        path: str,
+        pool: int,
+        lane: int,
+        *,
+        after: int | None,
+        first: int,
+        tag: str,
+        failed: bool,
+    ) -> tuple[bool, Lane]:
+        """Close the lane if it is open and its turn is `after`; with `failed`, the pool then starts nothing
+        new. Returns whether it did, and the lane as it is now. Done again it does nothing: the lane is
+        then closed, `by` `tag`, and counted once."""
+        ...
+
+    def fail_pool(self, run_id: str, path: str, pool: int) -> None:
+        """The pool starts nothing new. Idempotent."""
+        ...
+
+    def finish_pool(self, run_id: str, path: str, pool: int) -> int:
+        """Note that all lanes of a pool are closed; returns how many pools are. Idempotent."""
+        ...
+
+    def lanes(self, run_id: str, path: str, pool: int, lanes: Sequence[int], *, first: int) -> list[Lane]:
+        """The lanes of a pool, as they are now."""
+        ...
+
+    def add_waiter(self, waiter: Waiter) -> None:
+        """Let a wait for an event be found. Idempotent."""
+        ...
+
+    def remove_waiter(self, waiter: Waiter) -> None:
+        """Idempotent."""
+        ...
+
+    def match_paths(self, name: str) -> Sequence[str]:
+        """The paths by which waits for events of a name were ever added ("" for those that match any)."""
+        ...
+
+    def waiters(
+        self, name: str, match_path: str, match: str, *, after: tuple[str, str] | None = None
+    ) -> Iterator[Waiter]:
+        """The waits for an event, `after` the one of a run and path. Lazy."""
+        ...
+
+    def hold_signal(self, waiter: Waiter, *, instead_of: Waiter | None) -> Waiter | None:
+        """Let a wait be the one for its signal, if nobody is, or `instead_of` still is. Otherwise nothing
+        changes, and the one that is returned."""
+        ...
+
+    def signal_holder(self, name: str) -> Waiter | None: ...
+
+    def release_signal(self, waiter: Waiter) -> None:
+        """If the wait is the one for its signal, nobody is now. Idempotent."""
+        ...
+
+    def resolve(
+        self,
+        run_id: str,
+        path: str,
+        *,
+        author: Author,
+        ended: int,
+        output: Payload | None = None,
+        error: ErrorInfo | None = None,
+        due: int | None = None,
+    ) -> tuple[bool, Record | None]:
+        """End a wait from outside, if it still waits; with `due`, if it is still to wake then. Whether it did,
+        and the record as it is now."""
+        ...
+
+    def put_off(self, run_id: str, path: str, to: int) -> bool:
+        """Let a wait that still waits wake no sooner than `to` (milliseconds). Whether it still waits."""
+        ...
+
+    def remember(self, name: str, text: str) -> str:
+        """Keep a text under a name, for good, unless there is one already. The one that is there now."""
+        ...
+
+    def overdue(self, now: int) -> Iterator[tuple[str, int]]:
+        """Runs that have not ended and whose `check_at` is past: their ids, and the time. Eventually
+        consistent. Lazy."""
+        ...
+
+    def move_check(self, run_id: str, to: int, *, seen: int | None = None, only_sooner: bool = False) -> bool:
+        """Have a run looked after at another time, if it has not ended; and, with `seen`, if it is still to
+        be at that time; with `only_sooner`, if it is to be later than `to`. Whether it is done."""
+        ...
+
+    def extend(self, run_id: str, scope: str, at: int) -> int:
+        """Let nothing in a scope expire sooner than if it were written at `at` (milliseconds); returns when
+        that is. The header comes last, so that what it says of when it `expires` holds for its partition.
+        Nor does what is written afterwards, by this store or one that has loaded the run since. Idempotent;
+        a write for each item that would."""
+        ...
+
+    def lives_longer(self, run_id: str) -> bool:
+        """Whether a run that this store has loaded was extended beyond what new state lives."""
+        ...
+
+    def runs(
+        self,
+        function_ids: Sequence[str],
+        *,
+        status: str | None = None,
+        label: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+    ) -> Iterator[Header]:
+        """Headers without event, output and error, newest first; eventually consistent. Lazy."""
+        ...
