@@ -205,7 +205,8 @@ class RunNotFoundError(DurableError, LookupError):
 
 
 class DamagedItemError(DurableError):
-    """An item of the table that can't be read back; the message names it, and nothing is done with it."""
+    """An item of the table, or an object that it refers to, can't be read back; the message names it, and nothing is
+    done with it."""
 
 
 class RunFailedError(DurableError):

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..durations import in_millis
 from ..engine.journal import Header
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, DamagedItemError
 from ..event_json import load_event
 from ..events import Event
 from ..expressions import ExpressionError, compile_condition
@@ -66,8 +66,11 @@ class Arrived:
     """Whether it is not the first delivery of the event, and so may be one that does not come back if it dies."""
 
     def wake(self, deadline: float, after: Arrival | None = None) -> None:
-        """End all waits that the event ends; hands over to another message when time runs out."""
-        store = self.world.store
+        """End all waits that the event ends; hands over to another message when time runs out.
+
+        Raises DamagedItemError when all is done but what can't be read, so that the message comes again for that.
+        """
+        store, damaged = self.world.store, None
         paths = [path for path in store.match_paths(self.stored.name) if after is None or path >= after.path]
         for path in paths:
             match = self._value(path)
@@ -76,23 +79,42 @@ class Arrived:
             begin = after.after if after is not None and path == after.path else None
             waiters = store.waiters(self.stored.name, path, match, after=begin)
             while page := list(islice(waiters, PAGE)):
-                self._end(page)
+                damaged = self._end(page) or damaged
                 if self.world.clock.monotonic() > deadline:
                     last = (page[-1].run_id, page[-1].path)
                     again = Arrival(event=self.stored.id, path=path, after=last)
                     self.world.queue.send([Outgoing(again.body())])
-                    return
+                    return  # no error any more: each delivery would hand over once more
+        if damaged is not None:
+            raise damaged
 
-    def _end(self, page: list[Waiter]) -> None:
+    def _end(self, page: list[Waiter]) -> DamagedItemError | None:
+        """End the waits of a page; the last of what could not be read."""
+        damaged = None
         for waiter in page:
             # Clocks differ, and an event that came late rather than early is not to be missed.
-            if waiter.since > self.stored.seen + SKEW or not self._meets(waiter):
+            if waiter.since > self.stored.seen + SKEW:
                 continue
-            if not waiter.path.startswith(CANCEL):
-                ends = end_from_outside if self.again else end
-                ends(self.world, waiter, self.tag, output=self.stored.payload)
-            elif self.stored.seen <= waiter.until:
-                self._cancel(waiter)
+            try:
+                self._end_one(waiter)
+            except DamagedItemError as error:  # it holds up nobody else
+                logger.error(
+                    "run %s, which may wait for event %r, can't be read: %s",
+                    waiter.run_id,
+                    self.stored.name,
+                    error,
+                )
+                damaged = error
+        return damaged
+
+    def _end_one(self, waiter: Waiter) -> None:
+        if not self._meets(waiter):
+            return
+        if not waiter.path.startswith(CANCEL):
+            ends = end_from_outside if self.again else end
+            ends(self.world, waiter, self.tag, output=self.stored.payload)
+        elif self.stored.seen <= waiter.until:
+            self._cancel(waiter)
 
     def _cancel(self, waiter: Waiter) -> None:
         header = self.world.store.get_header(waiter.run_id)

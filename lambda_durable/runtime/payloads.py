@@ -5,7 +5,7 @@ one committed."""
 from __future__ import annotations
 
 from ..engine.journal import Payload
-from ..errors import PayloadTooLargeError
+from ..errors import DamagedItemError, PayloadTooLargeError
 from ..ports import Blobs
 from ..seals import PLAIN
 
@@ -28,12 +28,18 @@ def store(blobs: Blobs, prefix: str, text: str, *, inline: int) -> Payload:
 
 
 def read(blobs: Blobs, payload: Payload) -> str:
+    """Raises DamagedItemError for an object that somebody has removed."""
     if payload.text is not None:
         return PLAIN.open(
             payload.text, "a run"
         )  # an error where it is encoded, and the app has lost its middleware
     assert payload.key is not None
-    return blobs.get(payload.key)
+    try:
+        return blobs.get(payload.key)
+    except KeyError:
+        raise DamagedItemError(
+            f"what lay in S3 as {payload.key} is gone: `lambda-durable doctor RUN_ID` says what it was, and the way out"
+        ) from None
 
 
 def check_size(text: str, limit: int, what: str) -> None:

@@ -61,6 +61,47 @@ def test_a_run_with_an_item_that_cannot_be_read_stands_still_says_which_and_goes
     assert rt.get(damaged).output == "done"
 
 
+@app.function("dispute", on_event("disputed"))
+def dispute(ctx: Context) -> str:
+    condition = "async.data.order == event.data.order"
+    paid = ctx.step.wait_for_event("paid", "payment", if_exp=condition, timeout="2h")
+    return "paid" if paid else "late"
+
+
+def remove_payload(rt, run_id):
+    """Remove a run's large event from S3. Returns what puts it back."""
+    s3, where = rt.aws("s3"), {"Bucket": rt._bucket}
+    where["Key"] = s3.list_objects_v2(**where, Prefix=run_id)["Contents"][0]["Key"]
+    content = s3.get_object(**where)["Body"].read()
+    s3.delete_object(**where)
+    return lambda: s3.put_object(**where, Body=content)
+
+
+def remove_status(rt, run_id):
+    return change(rt, run_id, "!", s=None)
+
+
+@pytest.mark.parametrize("remove", [remove_payload, remove_status])
+def test_of_those_who_wait_for_an_event_one_that_cannot_be_read_holds_up_no_other(remove, caplog):
+    rt = LocalRuntime(app, lambda_timeout="60s")
+    data = {"order": 7, "padding": "x" * 9_000}
+    runs = [rt.start(dispute, data, run_id=f"run{number}").run_id for number in range(3)]
+    rt.advance("5s")
+    repair = remove(rt, "run0")
+
+    with pytest.raises(DamagedItemError):
+        rt.get("run0")
+    rt.send(Event("payment", {"order": 7}))
+    rt.advance("1m")
+    assert [rt.get(run).output for run in runs[1:]] == ["paid", "paid"]
+    assert "run run0, which may wait for event 'payment', can't be read" in caplog.text
+
+    repair()
+    rt.drain()
+    assert rt.get("run0").output == "paid"  # the event came again
+    assert rt.dead_letters == []
+
+
 def test_a_waiter_that_cannot_be_read_keeps_no_other_from_its_event(caplog):
     rt = LocalRuntime(app)
     runs = [rt.start(order, {"order": 7}, run_id=f"run{number}").run_id for number in range(3)]
