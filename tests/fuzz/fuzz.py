@@ -23,7 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Send what nobody should to all that parses outside input.")
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of the first round")
-    parser.add_argument("--only", help="one target")
+    parser.add_argument("--only", choices=[target.__name__ for target in TARGETS], help="one target")
     given_ = parser.parse_args()
     logging.getLogger("lambda_durable").setLevel(logging.CRITICAL)
     targets = [target for target in TARGETS if given_.only in (None, target.__name__)]
@@ -46,7 +46,12 @@ def main() -> int:
         round_ += 1
     for name, counts in became.items():
         told = ", ".join(f"{count:,} {what}" for what, count in counts.most_common())
-        print(f"{name:16} {counts.total():8,} inputs: {told}; the slowest took {slowest.get(name, 0):.2f} s")  # noqa: T201
+        told = (
+            f"{told}; the slowest took {slowest[name]:.2f} s"
+            if slowest.get(name)
+            else "its turn did not come"
+        )
+        print(f"{name:16} {counts.total():8,} inputs: {told}")  # noqa: T201
     for name, again in failed.items():
         print(f"{name} FAILED: again with {again}")  # noqa: T201
     total = sum(counts.total() for counts in became.values())

@@ -220,13 +220,15 @@ def show(setup: Setup, bug: str | None) -> int:
 
     found = [mutant for mutant in MUTANTS if bug and mutant.bug.startswith(bug)]
     if bug and not found:
-        print(f"no bug that can be planted begins with {bug!r}")
+        bugs = "\n  ".join(sorted(mutant.bug for mutant in MUTANTS))
+        print(f"no bug that can be planted begins with {bug!r}; there are:\n  {bugs}")
         return 1
     logging.disable(logging.CRITICAL)
     with found[0].planted() if found else nullcontext():
         shrinker = Shrinker(setup)
         if not shrinker.check:
-            print(f"seed {setup.seed} fails no check")
+            hint = "; this bug is looked for with --closed" if found and found[0].closed else ""
+            print(f"seed {setup.seed} fails no check{hint}")
             return 1
         small = shrinker.shrink()
         print("\n".join(["", *story(small), ""]))

@@ -219,7 +219,11 @@ class Report:
 
 def run_seed(seed: int, setup: Callable[..., Setup]) -> Report:
     injected: Counter[str] = Counter()
-    return Report(seed, simulate(setup(seed), injected=injected), injected)
+    logging.disable(logging.CRITICAL)  # what faults make fail is logged: --verbose shows it
+    try:
+        return Report(seed, simulate(setup(seed), injected=injected), injected)
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _reports(seeds: range, setup: Callable[..., Setup], processes: int) -> Iterator[Report]:
@@ -254,6 +258,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--verbose", action="store_true", help="show all that happens (with --seeds 1)")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
+    if options.plant is not None and options.shrink is None:
+        parser.error("--plant goes with --shrink SEED")
     if options.mutants:
         from tests.simulation.hunt import hunt
 

@@ -140,7 +140,8 @@ def _table(account: dict[str, Any]) -> str:
     )
     lines.append(f"{'all':12} {sum(started.values()):>8}  and {calls} that they called")
     for name in ("invocations", "called again", "faults"):
-        lines.append(f"{name}: " + ", ".join(f"{count} {what}" for what, count in account[name].items()))
+        counts = ", ".join(f"{count} {what}" for what, count in account[name].items())
+        lines.append(f"{name}: {counts or 'none'}")
     for name in ("steps called", "clients tried again", "clock moved", "seconds", "seed"):
         lines.append(f"{name}: {account[name]}")
     violations = account["violations"]
