@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
 
 from pydantic_core import to_jsonable_python
 
-from .cel_cost import MOST_STEPS, largest, loops
+from .cel_cost import MOST_STEPS, Cost, Measure, costs
 from .errors import ConfigurationError, DurableError, type_name
 
 if TYPE_CHECKING:
@@ -224,18 +224,26 @@ def _from_cel(source: str, what: str, incoming: bool) -> Expression:
                 f"{what}: {source!r} uses {name!r}, and it sees {' and '.join(sorted(known))} only{hint}"
             )
 
-    nested = loops(source)
+    heavy = costs(source)
 
     def execute(event: EventLike, incoming: EventLike | None) -> Any:
         variables = {"event": _variables(event)}
         if incoming is not None:
             variables["async"] = _variables(incoming)
-        if nested > 1 and largest(each["data"] for each in [*variables.values()]) ** nested > MOST_STEPS:
-            why = f"it has {nested} loops in one another, too many for the lists of this event"
+        if heavy and _steps(heavy, variables) > MOST_STEPS:
+            why = (
+                "its loops take too many steps for this event: one in another, map, filter, and event.data inside a "
+                "loop multiply"
+            )
             raise ExpressionError(f"{what}: {source!r} failed: {why}", error_type=why)
         return program.execute(variables)
 
     return Expression(source, what, None, execute)
+
+
+def _steps(heavy: Iterable[Cost], variables: Mapping[str, Any]) -> int:
+    measure = Measure.of(each["data"] for each in variables.values())
+    return max(cost.steps(measure.largest, measure.size) for cost in heavy)
 
 
 def _parse(source: str, what: str) -> Program:

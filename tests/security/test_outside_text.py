@@ -117,11 +117,47 @@ def test_loops_in_one_another_are_bounded_by_what_they_loop_over(within):
     few, many = ["1"] * 100, ["1"] * 4000
     condition.holds(Event("x", {"l": few, "o": {"a": "1"}}))
     began = time.perf_counter()
-    with pytest.raises(
-        ExpressionError, match="it has 2 loops in one another, too many for the lists of this event"
-    ):
+    with pytest.raises(ExpressionError, match="its loops take too many steps for this event"):
         condition.holds(Event("x", {"l": many, "o": {"a": "1"}}))
     assert time.perf_counter() - began < 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "event.data.l.map(a, a).size() > 0",
+        "event.data.l.filter(a, a.n >= 0).size() > 0",
+        "event.data.l.all(a, a.n >= event.data.least)",
+        "event.data.l.all(a, a in event.data.l)",
+        "event.data.o.all(k, event.data.l.all(a, k != 'x'))",
+        "event.data.l // don't\n.all(a, event.data.l.exists(b, a == b))",
+        "r'\\' == '' || event.data.l.all(a, event.data.l.exists(b, a == b))",
+    ],
+)
+def test_what_a_loop_copies_in_each_round_is_bounded(source):
+    condition = compile_condition(source, "if_exp=")
+
+    def holds(count):
+        items = [{"n": 1}] * count
+        return condition.holds(Event("x", {"l": items, "least": 0, "o": {str(n): n for n in range(count)}}))
+
+    assert holds(50)
+    began = time.perf_counter()
+    with pytest.raises(ExpressionError, match="its loops take too many steps for this event"):
+        holds(8_000)
+    assert time.perf_counter() - began < 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "event.data.l.all(a, a.n in [1, 2] && event.name == 'x')",
+        "event.data.l[0].n == 1 && event.data.l.exists(a, (a.n) == 1) && event.data.l.size() > 0",
+        "event.data.l.exists(a, a.n == 1 && '.map(' != 'event.data') || event.data.l.all(a, has(a.n))",
+    ],
+)
+def test_a_loop_that_looks_at_each_item_has_no_such_bound(source):
+    assert compile_condition(source, "if_exp=").holds(Event("x", {"l": [{"n": 1}] * 20_000}))
 
 
 def test_one_loop_after_another_has_no_such_bound():
