@@ -233,13 +233,14 @@ class OpenGenerator(Generator):
 
     def life(self) -> Life:
         draw = self.random
+        rounds = [self.sequence(_Names(100 * number), depth=0, most=3) for number in range(1, self._rounds())]
+        pin, start = draw.random() < 0.3, 600 if draw.random() < 0.05 else None
+        finish = draw.choice((10, 100, 1000, 5000, 5_000_000)) if draw.random() < 0.2 else None
         return Life(
-            rounds=[
-                self.sequence(_Names(100 * number), depth=0, most=3) for number in range(1, self._rounds())
-            ],
-            pin=draw.random() < 0.3,
-            start=600 if draw.random() < 0.05 else None,
-            finish=draw.choice((10, 100, 1000, 5000, 5_000_000)) if draw.random() < 0.2 else None,
+            rounds=rounds,
+            pin=pin,
+            start=start if finish is None or finish > 600 else None,
+            finish=finish,
             cancel_on=draw.random() < 0.2,
             on_failure=draw.random() < 0.4,
         )
