@@ -98,6 +98,13 @@ class Chain:
             return self._theirs.generation > self.generation
         return self._mine < self.generation or self._theirs.tag > self.tag
 
+    def leads(self, target: Record | None) -> bool:
+        """Whether this message, in an earlier delivery perhaps, wrote what is newest: whoever it has overtaken has
+        left the rest to it. `target` is the record of the branch or leaf that it is about."""
+        if self.message.leaf is not None:
+            return target is not None and target.author.tag == self.tag
+        return self._mine >= 0 and self._mine >= self._theirs.generation
+
     def answers_for(self, author: Author) -> bool:
         """Whether what follows an outcome is this message's business: it wrote it, or an earlier generation
         did, which may be a delivery whose message was acknowledged by another one meanwhile."""

@@ -236,7 +236,7 @@ class Worker:
         target = staleness.target(chain)
         if message.forced:
             chain.force(target)
-        if message.check and visit.loads == 1 and not checks.is_quiet(chain, target):
+        if message.check and visit.loads == 1 and not (chain.leads(target) or checks.is_quiet(chain, target)):
             return None
         if message.idle >= MOST_IDLE:
             self._fail(chain, _why_idle(message, header))
