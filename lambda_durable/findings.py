@@ -9,6 +9,7 @@ from enum import StrEnum
 class Level(StrEnum):
     STUCK = "stuck"  # nothing brings it on by itself, or not in time
     WAITS = "waits"  # as it should
+    ENDED = "ended"  # is over
     LEFT = "left over"  # does no harm
     UNSEEN = "unseen"  # could not be looked at
 

@@ -86,10 +86,20 @@ def is_throttling(error: BaseException) -> bool:
 
 def explain(client: Any, settings: Settings | None = None, stack: str | None = None) -> None:
     """Have a client raise ConfigurationError for a person's mistake."""
+    where = _where(client, settings, stack)
+    client.meta.events.register(f"after-call.{where.service}", partial(_answered, where))
+    explain_silence(client)
+
+
+def explain_silence(client: Any) -> None:
+    """Have a client raise ConfigurationError where AWS was not asked, or gave no answer."""
+    where = _where(client)
+    client.meta.events.register(f"after-call-error.{where.service}", partial(_failed, where))
+
+
+def _where(client: Any, settings: Settings | None = None, stack: str | None = None) -> _Where:
     service = client.meta.service_model.service_name
-    where = _Where(service, client.meta.region_name, client.meta.endpoint_url, settings, stack)
-    client.meta.events.register(f"after-call.{service}", partial(_answered, where))
-    client.meta.events.register(f"after-call-error.{service}", partial(_failed, where))
+    return _Where(service, client.meta.region_name, client.meta.endpoint_url, settings, stack)
 
 
 def unusable(error: Exception) -> str:

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from ..findings import Finding, Level
 from .clients import Clients
+from .errors import explain_silence
 from .settings import Settings
 from .table import EXPIRY, table_definition
 
@@ -226,7 +227,9 @@ class Inspection:
         return self._lambda.get_function_configuration(FunctionName=self.worker)
 
     def _client(self, service: str) -> Any:
-        return self.clients.of(service, explained=False)
+        client = self.clients.of(service, explained=False)
+        explain_silence(client)
+        return client
 
     @staticmethod
     def _name(arn: str) -> str:

@@ -16,7 +16,13 @@ from .loading import load_app
 from .plain import write_json
 from .usage_error import UsageError
 
-STYLES = {Level.STUCK: "bold red", Level.WAITS: "blue", Level.LEFT: "dim", Level.UNSEEN: "yellow"}
+STYLES = {
+    Level.STUCK: "bold red",
+    Level.WAITS: "blue",
+    Level.ENDED: "dim",
+    Level.LEFT: "dim",
+    Level.UNSEEN: "yellow",
+}
 
 
 def see_the_doctor(

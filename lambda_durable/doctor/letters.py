@@ -31,6 +31,9 @@ MARGIN = 60 * 60 * 1000
 """Milliseconds before an event's id is forgotten, in which it is no longer sent again as it is."""
 
 
+DELETE = "delete the letter (dead-letter queue in SQS's console: Poll for messages)"
+
+
 class DeadLetters(Protocol):
     def taken(self) -> AbstractContextManager[list[Letter]]: ...
     def remove(self, letter: Letter) -> None: ...
@@ -82,7 +85,7 @@ def judge(world: World, letter: Letter, retention: timedelta) -> Verdict:
             return Verdict(
                 subject,
                 f"it is older ({age // 86_400_000} days) than what the state remembers, so it may have done its work",
-                way_out="look whether that is so; if not, send it again yourself, then delete the letter",
+                way_out=f"look whether that is so; if not, send it again yourself; then {DELETE}",
             )
         if isinstance(message, dict):
             return _of_an_event(world, letter, message)
@@ -90,8 +93,8 @@ def judge(world: World, letter: Letter, retention: timedelta) -> Verdict:
     except (PoisonError, MalformedEventError) as error:
         return Verdict(
             f"message {letter.message_id}",
-            f"nobody can make sense of it: {error}",
-            way_out="find out who sends it; then delete the letter",
+            "nobody can make sense of it" + ("" if "reason" in letter.attributes else f": {error}"),
+            way_out=f"find out who sends it; then {DELETE}",
         )
     except UNREADABLE as error:
         return Verdict(
@@ -187,7 +190,7 @@ def _of_a_start(world: World, letter: Letter, message: Start | Scheduled | Arriv
                 return Verdict(
                     subject,
                     f"its data lay in S3 as {message.key}, and is gone",
-                    way_out="start it again, then delete the letter",
+                    way_out=f"start it again; then {DELETE}",
                 )
     return Verdict(subject, "it has not started its run", (letter.body,), "sent it again")
 

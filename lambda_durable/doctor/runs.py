@@ -63,7 +63,8 @@ def one_run(world: World, run: str, is_gone: IsGone, *, fix: bool, asked: bool =
             return
         if header.status.ended:
             if asked:
-                yield _about(header, Level.WAITS, "ended", f"it has {header.status}")
+                failed = f": {header.error.type}" if header.error is not None else ""
+                yield _about(header, Level.ENDED, "ended", f"it has {header.status}{failed}")
             return
         found = reasons(world, header, is_gone)
         if (orphan := _orphan(world, header, fix=fix)) is not None:
@@ -105,7 +106,7 @@ def _stuck(world: World, header: Header, found: list[Reason], *, fix: bool) -> F
     first = found[0] if found else Reason("lost-message", "the message is lost that was to go on with it")
     finding = _about(header, Level.STUCK, first.kind, _told(found) or first.why)
     if first.hopeless:
-        out = "cancel it (client.cancel), and start its work anew"
+        out = f"cancel it (Client(...).cancel({header.run_id!r}) in Python), and start its work anew"
         if first.kind == "payload-gone":
             out = f"restore the object (the bucket keeps no versions unless you say so), or {out}"
         return replace(finding, way_out=out)

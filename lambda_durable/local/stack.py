@@ -10,7 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from ..aws.settings import Settings, variable
-from ..aws.table import table_definition
+from ..aws.table import EXPIRY, table_definition
 from .cloud import REGION
 
 NAME = "lambda-durable-dev"
@@ -91,6 +91,8 @@ class _Maker:
     def table(self) -> None:
         dynamodb = client(self._endpoint, "dynamodb")
         _make(lambda: dynamodb.create_table(**table_definition(NAME)))
+        life = {"Enabled": True, "AttributeName": EXPIRY}
+        dynamodb.update_time_to_live(TableName=NAME, TimeToLiveSpecification=life)
 
     def bucket(self) -> None:
         s3 = client(self._endpoint, "s3")

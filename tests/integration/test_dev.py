@@ -286,6 +286,10 @@ def test_an_event_that_nobody_wants_is_told_of(start):
     dev.wait(lambda: f"event 'freind/came' ({event}) starts no function" in dev.said.read_text())
 
 
+def test_the_doctor_has_nothing_to_find_on_it(start):
+    assert start().json("doctor") == []
+
+
 def test_its_state_is_there_again_the_next_time(start, tmp_path):
     dev = start("--state", str(tmp_path / "state"))
     dev.send("friend/came", {"name": "Ada"})

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from lambda_durable import AsyncContext, Context, Durable, Event, on_event
+from lambda_durable import AsyncContext, Context, Durable, Event, NonRetriableError, on_event
 from lambda_durable.aws.dead_letters import Letter
 from lambda_durable.aws.leftovers import FoundSchedule, Leftovers
 from lambda_durable.aws.table import SHARDS
@@ -303,6 +303,39 @@ def test_a_payload_that_is_gone_is_named(rt, app):
     (found,) = examine_run(patient(rt), run, fix=True)
     assert (found.kind, found.open) == ("payload-gone", True)
     assert f"lay in S3 as {run}/" in found.why
+    assert f"cancel({run!r})" in found.way_out
+
+
+def test_a_run_that_has_ended_is_told_of_where_it_is_asked_for():
+    app = Durable("app")
+
+    @app.function("fine")
+    def fine(ctx: Context) -> None: ...
+
+    @app.function("fails")
+    def fails(ctx: Context) -> None:
+        raise NonRetriableError("no")
+
+    rt = LocalRuntime(app)
+    ended = [rt.start(function).run_id for function in (fine, fails)]
+    rt.drain()
+
+    found = [next(examine_run(patient(rt), run)) for run in ended]
+    assert [(each.level, each.why) for each in found] == [
+        (Level.ENDED, "it has completed"),
+        (Level.ENDED, "it has failed: lambda_durable.errors.NonRetriableError"),
+    ]
+
+
+def test_the_reason_for_a_dead_letter_is_told_once_and_what_to_do_with_it(rt):
+    (told,) = look(patient(rt, letter("{", rt=rt, reason="the message is no JSON: nor ever was")))
+    assert told.why == (
+        "nobody can make sense of it; the worker put it aside: the message is no JSON: nor ever was"
+    )
+    assert told.way_out.endswith("delete the letter (dead-letter queue in SQS's console: Poll for messages)")
+
+    (found,) = look(patient(rt, letter("{", rt=rt)))
+    assert found.why.startswith("nobody can make sense of it: the message is no JSON: ")
 
 
 def test_a_damaged_item_of_a_stuck_run_is_named_and_hides_no_other(rt, app):

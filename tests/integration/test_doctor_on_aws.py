@@ -101,6 +101,22 @@ def found(result: Any) -> list[dict[str, Any]]:
     return [each for each in json.loads(result.stdout) if each["level"] != "unseen"]
 
 
+@pytest.mark.parametrize("options", [(), ("--json",), ("--deep",)])
+def test_where_aws_cannot_be_asked_it_is_one_line_and_nothing_is_called_stuck(stack, monkeypatch, options):
+    with monkeypatch.context() as without:
+        without.delenv("AWS_ACCESS_KEY_ID")
+        without.delenv("AWS_SECRET_ACCESS_KEY")
+        result = doctor(*options)
+        assert result.exit_code == 2
+        assert "there are no AWS credentials" in result.stderr
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    result = doctor(*options)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("lambda-durable doctor: http://127.0.0.1:1 can't be reached")
+    assert result.stderr.count("\n") == 1
+
+
 # -- how it is set up
 
 
