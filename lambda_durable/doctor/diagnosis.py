@@ -53,7 +53,7 @@ def _reasons(world: World, header: Header, is_gone: IsGone) -> Iterator[Reason]:
             f"it is pinned to Lambda version {header.code.release}, which was deleted: it fails when it goes on",
             hopeless=True,
         )
-    if not _is_there(world, header.event):
+    if not is_there(world, header.event):
         yield Reason("payload-gone", f"its event lay in S3 as {header.event.key}, and is gone", hopeless=True)
     if header.status in (RunStatus.CANCELLING, RunStatus.COMPENSATING):
         yield Reason(header.status.value, f"it is {header.status}", header.check_at)
@@ -69,7 +69,7 @@ def _reasons(world: World, header: Header, is_gone: IsGone) -> Iterator[Reason]:
                 _late(failure.wake_at, now),
             )
         for record in partition.records.values():
-            if record.output is not None and not _is_there(world, record.output):
+            if record.output is not None and not is_there(world, record.output):
                 yield Reason(
                     "payload-gone",
                     f"the output of step {_name(record)} lay in S3 as {record.output.key}, and is gone",
@@ -132,7 +132,7 @@ def _late(due: int | None, now: int) -> int | None:
     return due if due is not None and due + LATE < now else None
 
 
-def _is_there(world: World, payload: Payload) -> bool:
+def is_there(world: World, payload: Payload) -> bool:
     if payload.key is None:
         return True
     try:

@@ -25,7 +25,7 @@ from ..runtime.messages import Arrival, Continuation, PoisonError, Scheduled, St
 from ..runtime.reconciler import check
 from ..runtime.run_ids import run_id
 from ..store import StoredEvent
-from .diagnosis import UNREADABLE
+from .diagnosis import UNREADABLE, is_there
 
 MARGIN = 60 * 60 * 1000
 """Milliseconds before an event's id is forgotten, in which it is no longer sent again as it is."""
@@ -150,12 +150,10 @@ def _of_an_event(world: World, letter: Letter, content: dict[str, Any]) -> Verdi
             f"doctor --fix has the runs begin that are not there after {event.time:%Y-%m-%d %H:%M:%S} UTC"
         )
         return Verdict(subject, f"{why}; its time is yet to come", way_out=way_out)
-    try:
-        rest = _rest(world, stored)
-    except KeyError:
+    if not is_there(world, stored.payload):
         gone = f"its data lay in S3 as {stored.payload.key}, and is gone"
-        return Verdict(subject, gone, way_out="send the event anew, then delete the letter")
-    return Verdict(subject, why, rest, "had the runs begin that had not, under their own ids")
+        return Verdict(subject, gone, way_out=f"send the event anew; then {DELETE}")
+    return Verdict(subject, why, _rest(world, stored), "had the runs begin that had not, under their own ids")
 
 
 def _rest(world: World, stored: StoredEvent) -> tuple[str, ...]:
