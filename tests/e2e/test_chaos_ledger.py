@@ -186,6 +186,8 @@ def item(pk, sk, **attributes):
         (item("r", "!", kp="k"), "a run that is still to be looked after"),
         (item("r", ".charge", c="1:1700000000000:tag"), "a claim"),
         (item("r", ".charge", c="1:1700000000000:tag", t="1"), None),
+        (item("r/hear", ".submit", c="1:1700000000000:tag"), None),
+        (item("r/other", ".submit", c="1:1700000000000:tag"), "a claim"),
     ],
 )
 def test_what_should_not_be_there_is_known(found, told):
