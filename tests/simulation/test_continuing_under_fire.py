@@ -44,6 +44,7 @@ def make(mode):
     def hasty(ctx: Context[dict]) -> int:
         n = ctx.event.data["n"]
         ctx.step.run("work", effects.append, n)
+        ctx.step.run("more work", effects.append, n)
         if n < ROUNDS:
             ctx.continue_as_new({"n": n + 1})
         return n
@@ -70,7 +71,7 @@ def make(mode):
 
 
 NAMES = ["plain", "hasty", "beside", "parent"]
-PER_ROUND = {"plain": 1, "hasty": 1, "beside": 2, "parent": 1}
+PER_ROUND = {"plain": 1, "hasty": 2, "beside": 2, "parent": 1}
 """Effects of a round."""
 
 
@@ -81,8 +82,8 @@ def drive(rt, run):
     rt.drain()
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("mode", [1, "all"])
+# Of the others no round has two steps one after another: the mode makes no difference.
+@pytest.mark.parametrize(("name", "mode"), [*((name, "all") for name in NAMES), ("hasty", 1)])
 def test_a_crash_anywhere_loses_and_repeats_nothing(name, mode):
     app, effects = make(mode)
     points = 0
