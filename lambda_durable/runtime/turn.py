@@ -319,10 +319,17 @@ class Turn:
             at, path = min(times)
             chain.wake(path, at, message=self._in_place_of_this(path) or chain.once_more())
         elif self.focus and not replay.reached(self.focus):
-            # A deploy may have put something before it, and it is to be come to yet.
-            chain.visit.strayed[self.focus] = chain.once_more()
+            if self._may_come_to_it(self.focus):
+                chain.visit.strayed[self.focus] = chain.once_more()
             raise GoOn(branches.home(self.chain))
         raise Suspend
+
+    def _may_come_to_it(self, path: str) -> bool:
+        """Whether the code may come to something yet that it has not come to: a deploy has put something before it,
+        and nothing that it lies in is over."""
+        around = map(self.chain.journal.find, paths.enclosing(path))
+        deployed = self.chain.code != self.chain.header.code
+        return deployed and not any(record is not None and record.final for record in around)
 
     def _is_mine(self, path: str) -> bool:
         """Whether it is this message that left the record at a path as it is."""

@@ -34,7 +34,7 @@ from .renewal import Renewals
 from .replaying import Replaying
 from .versions import code_of, gone, is_elsewhere
 from .visit import Visit
-from .wakes import lifetime
+from .wakes import lifetime, send_at
 
 if TYPE_CHECKING:
     from .undoing import Undoing
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 MOST_IDLE = 100
 """Invocations in a row that got nowhere before a run is failed: an endless loop costs money."""
 
-MOST_DELAY = 900
+LONGEST_PAUSE = 24 * 60 * 60
 """Seconds between two looks whether the code has come to what was handed out before a deploy."""
 
 MOST_RELOADS = 50
@@ -137,11 +137,14 @@ class Worker:
     def _come_back(self, visit: Visit) -> None:
         """What the message was about has not been come to, since a deploy has put something before it: it comes
         again, ever later, unless it was handed out anew."""
+        now = to_millis(self._world.clock.now())
         for path, message in visit.strayed.items():
             if path not in visit.sent_again:
-                delay = min(2**message.idle, MOST_DELAY)
+                at = now + 1000 * min(2**message.idle, LONGEST_PAUSE)
                 again = message.model_copy(update={"due": None, "idle": min(message.idle, MOST_IDLE // 2)})
-                self._world.queue.send([Outgoing(again.body(), delay)])
+                send_at(
+                    self._world, again.body(), at, now=now, name=f"{message.run}/{path}/{visit.tag}/strayed"
+                )
 
     def _linger(self, visit: Visit) -> None:
         """What comes next is durable; wait for steps that the code has abandoned and that have an undo, since how

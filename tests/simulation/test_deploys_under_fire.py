@@ -76,3 +76,38 @@ def test_a_deploy_that_adds_a_step_before_an_open_wait_goes_on_when_the_event_co
     run = rt.get(run.run_id)
     assert (run.status, run.output) == ("completed", [1])
     assert run.steps["new"].status == "completed"
+
+
+@pytest.mark.parametrize("deploys", [False, True])
+def test_what_a_branch_has_left_behind_is_not_come_back_to_for_ever(durable, deploys):
+    """A race is lost, its branch ends, and the loser's retry falls due while the run sleeps for months."""
+
+    def release():
+        app = Durable("app", steps_per_invocation=1)
+
+        @app.function("f")
+        async def function(ctx: AsyncContext) -> str:
+            async def race() -> None:
+                slow = asyncio.create_task(ctx.step.options(retry=Retry.fixed("20m", 3)).run("slow", never))
+                quick = asyncio.create_task(ctx.step.run("quick", int))
+                await asyncio.wait({slow, quick}, return_when=asyncio.FIRST_COMPLETED)
+                await ctx.step.run("after", int)
+
+            await ctx.step.map_group("race", lambda _: race(), [1])
+            await ctx.step.sleep("long", "90d")
+            return "done"
+
+        return app, function
+
+    def never():
+        raise ConnectionError
+
+    app, function = release()
+    rt = durable(app)
+    run = rt.start(function)
+    rt.advance("10m")
+    if deploys:
+        rt.deploy(release()[0])
+    rt.drain()
+    assert rt.get(run.run_id).output == "done"
+    assert rt.invocations < 40

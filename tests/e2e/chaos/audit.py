@@ -49,9 +49,9 @@ def _left_in_table(stack: Stage) -> Iterator[str]:
 def left(item: Item, items: Mapping[tuple[str, str], Item]) -> str | None:
     """What an item is that should not be there when all runs have ended.
 
-    A waiter is no such thing where its wait or its run has ended: a run that is cancelled leaves its open waits as
-    they are, and who ended one may have died before it could remove it. Nobody is woken by it, and it expires. Nor is the claim of a step whose group or wait has ended:
-    who was told of a callback may answer it although the step that told it died.
+    A waiter is no such thing where its wait or its run has ended: who ended one may have died before it could remove
+    it. Nobody is woken by it, and it expires. Nor is the claim of a step whose group or wait has ended: who was told
+    of a callback may answer it although the step that told it died.
     """
     pk, sk = item["pk"]["S"], item["sk"]["S"]
     if pk.startswith("s#") or (pk.startswith("w#") and sk != "!"):
