@@ -11,7 +11,10 @@ from .scopes import partitions
 
 
 def let_go(world: World, journal_id: str, top: Partition) -> None:
-    """Leave nothing open in a journal that is over. `top` is its top level, as it was before. Idempotent."""
+    """Leave nothing open in a journal that is over. `top` is its top level, as it was before. Idempotent.
+
+    It costs nothing where nothing is open. Otherwise the top level is read once more, since what was open may have
+    ended meanwhile, and more may have begun; then a call for each that is open."""
     if any(not record.final and _may_be_open(record) for record in top.records.values()):
         for partition in partitions(world, journal_id):
             children.cancel_waited_for(world, partition)
