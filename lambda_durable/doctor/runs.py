@@ -11,7 +11,7 @@ from ..engine.journal import Header, Kind
 from ..errors import DamagedItemError, MiddlewareError, RunNotFoundError
 from ..findings import Finding, Level
 from ..ports import Outgoing, World
-from ..runtime import children
+from ..runtime import children, payloads
 from ..runtime.messages import tag
 from ..runtime.reconciler import BUSY, check, look_after
 from ..runtime.resolution import SAFETY
@@ -114,9 +114,19 @@ def _stuck(world: World, header: Header, found: list[Reason], *, fix: bool) -> F
     if fix:
         for reason in found:
             if reason.child is not None and still_waits(world, reason, header.journal_id):
+                if not _is_readable(world, reason.child):
+                    return replace(
+                        finding, way_out="say --app, whose middleware reads how that run has ended"
+                    )
                 _tell(world, reason.child)
                 done = _and(done, f"told it how run {reason.child.run_id} has ended")
     return replace(finding, way_out=REDRIVE, done=done)
+
+
+def _is_readable(world: World, header: Header) -> bool:
+    """Whether what is kept of a run is read as it is: without the app, what it has encoded is read as a text that says
+    so, and nobody is to be told that."""
+    return payloads.read(world.blobs, header.event).startswith("{")
 
 
 def _tell(world: World, child: Header) -> None:

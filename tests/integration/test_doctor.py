@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -20,6 +21,8 @@ from lambda_durable.findings import Level
 from lambda_durable.ports import Outgoing
 from lambda_durable.runtime import reconciler, renewal
 from lambda_durable.runtime.messages import Arrival, Continuation, Scheduled, Start
+from lambda_durable.runtime.sealing import sealed
+from lambda_durable.seals import PLAIN
 from lambda_durable.store import Waiter
 from lambda_durable.testing import LocalRuntime
 
@@ -720,3 +723,42 @@ def test_what_follows_a_going_on_as_new_is_done_when_its_message_was_given_up(ap
     assert rt.get(child.run_id).status == "cancelled"
     rt.drain()
     assert rt.get(run).output == "renewed"
+
+
+@pytest.mark.parametrize("with_app", [True, False])
+def test_a_doctor_without_the_app_tells_nobody_what_it_can_not_read(with_app):
+    app = Durable("app", steps_per_invocation=1, middleware=[Encryption(RawKey("key", b"0" * 32))])
+
+    @app.function("child")
+    def child(ctx: Context, /) -> str:
+        return "what it made"
+
+    @app.function("parent")
+    def parent(ctx: Context, /) -> str:
+        return ctx.step.invoke("child", child, {})
+
+    rt = LocalRuntime(app, lambda_timeout="60s")
+    run = rt.start(parent).run_id
+    while not (ended := [each for each in rt.runs("child") if each.status == "completed"]):
+        rt._simulation._step()
+    rt.aws("dynamodb").update_item(
+        TableName="lambda-durable",
+        Key={"pk": {"S": run}, "sk": {"S": ".child"}},
+        UpdateExpression="SET s = :w REMOVE t, o",
+        ExpressionAttributeValues={":w": {"S": "waiting"}},
+    )
+    purge(rt)
+    rt.advance("1h")
+
+    world = rt.client._world
+    if not with_app:
+        bare = replace(world, store=world.store._store, blobs=world.blobs._blobs, seal=PLAIN)
+        world = sealed(bare, None)
+    (found,) = examine_run(Patient(world=world), run, fix=True)
+    assert (found.open, "--app" in found.way_out) == (not with_app, not with_app)
+    rt.drain()
+    if with_app:
+        assert rt.get(run).output == "what it made"
+    else:
+        assert rt.get(run).steps["child"].output is None
+    assert len(ended) == 1
