@@ -19,7 +19,17 @@ from lambda_durable.runtime.interrupts import ComesAgain
 from lambda_durable.testing import Faults
 from lambda_durable.testing.simulation import Crashed
 from tests.simulation.nodes import Changed, Failed, Group, Model, NoArm, Sleep, Step, within
-from tests.simulation.outside import STOPPED, TABLE, Callback, Invoke, Poll, Send, Transact, Waiting
+from tests.simulation.outside import (
+    STOPPED,
+    TABLE,
+    Callback,
+    EventWait,
+    Invoke,
+    Poll,
+    Send,
+    Transact,
+    Waiting,
+)
 from tests.simulation.parallels import Map
 from tests.simulation.traced import Effect, TracedRuntime
 from tests.simulation.workflows import Workflow
@@ -364,6 +374,29 @@ def waits_end_with_what_came(case: Case) -> Iterator[str]:
             first = min((one.at for one in suits if begun < one.at < begun + node.seconds - 1), default=None)
             if first is not None and (number is None or ended > first + 1):
                 yield f"{path} ended at {ended} with {number}, and what it waited for came at {first}"
+
+
+@check
+def no_wait_misses_what_came(case: Case) -> Iterator[str]:
+    """Of what came in good time: as long before it gave up as four deliveries of a message take."""
+    if case.faults is not None and case.faults.lose:
+        return
+    model, _, _ = case.expected
+    waits = [(path, node) for path, node in model.nodes.items() if isinstance(node, EventWait)]
+    patience = 4 * (case.runtime._timeout.total_seconds() + 60)
+    outputs = {path: case.run.steps[path].output for path, _ in waits if path in case.run.steps}
+    taken = {node.number(outputs[path]) for path, node in waits if path in outputs}
+    for path, node in waits:
+        step = case.run.steps.get(path)
+        if step is None or step.status != "completed" or step.output is not None:
+            continue
+        assert step.started_at is not None
+        assert step.ended_at is not None
+        begun, ended = seconds_of(step.started_at), seconds_of(step.ended_at)
+        for one in case.workflow.happenings:
+            suits = one.name == node.name and (one.matches or not node.matching)
+            if suits and one.number not in taken and begun + SKEW < one.at < ended - patience:
+                yield f"{path} gave up at {ended}, and what it waited for came at {one.at}: {one.number}"
 
 
 @check

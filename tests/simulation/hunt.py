@@ -24,13 +24,15 @@ class Found:
 
 
 def find(mutant: Mutant, seeds: range) -> Found:
-    """Try seeds until one finds the bug."""
+    """Try seeds until one finds the bug: one that fails with it, and passes without."""
     logging.disable(logging.CRITICAL)  # with a bug, much is logged
     began = time.monotonic()
-    with mutant.planted():
-        for count, seed in enumerate((mutant.first + seed for seed in seeds), 1):
-            if wrong := simulate(Setup.of(seed, opened=not mutant.closed)):
-                return Found(mutant.bug, count, wrong[0].partition(":")[0], time.monotonic() - began)
+    for count, seed in enumerate((mutant.first + seed for seed in seeds), 1):
+        setup = Setup.of(seed, opened=not mutant.closed, profile=mutant.profile)
+        with mutant.planted():
+            wrong = simulate(setup)
+        if wrong and not simulate(setup):
+            return Found(mutant.bug, count, wrong[0].partition(":")[0], time.monotonic() - began)
     return Found(mutant.bug, None, seconds=time.monotonic() - began)
 
 

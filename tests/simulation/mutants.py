@@ -3,6 +3,7 @@ here alone; `scripts/simulate --mutants` looks for each until a seed finds it, a
 
 from __future__ import annotations
 
+import builtins
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -38,6 +39,7 @@ from lambda_durable.runtime.turn import Turn
 from lambda_durable.runtime.worker import Worker
 from lambda_durable.testing.fakes import FakeScheduler
 from lambda_durable.testing.local_runtime import LocalRuntime, _LocalVersions
+from tests.simulation.profiles import WHOLE
 
 ALWAYS = "(attribute_exists(pk) OR attribute_not_exists(pk))"
 
@@ -47,17 +49,23 @@ Swap = tuple[Any, str, Callable[[Any], Any]]
 
 @dataclass(frozen=True)
 class Mutant:
-    """`closed`: it is found by workflows of steps and sleeps alone. `first`: the seed to begin with."""
+    """`closed`: it is found by workflows of steps and sleeps alone. `profile`: that in which it is hunted. `first`: the
+    seed to begin with."""
 
     bug: str
     swaps: tuple[Swap, ...]
     closed: bool = False
+    profile: str = WHOLE
     first: int = 0
 
     @contextmanager
     def planted(self) -> Iterator[None]:
         with ExitStack() as stack:
             for owner, name, mutate in self.swaps:
+                if not hasattr(owner, name) and not hasattr(builtins, name):
+                    raise AttributeError(
+                        f"{owner} has no {name!r} any more, so {self.bug!r} would plant nothing"
+                    )
                 mutated = mutate(getattr(owner, name, None))
                 stack.enter_context(patch.object(owner, name, mutated, create=True))
             yield
@@ -303,19 +311,26 @@ MUTANTS = [
     ),
     Mutant(
         "a wake goes on though another has done its work",
-        ((Worker, "_was_done_by_another", _instead(False)),),
+        ((staleness, "_was_done_by_another", _instead(False)),),
+        profile="wakes",
     ),
     Mutant("a time-out is decided by the clock alone", ((waits, "give_up", _by_the_clock),)),
     Mutant("a wait ends twice", ((WaitStore, "resolve", _update_without_condition),)),
     Mutant(
         "a wait that nobody may find is not registered again",
         ((Turn, "_to_register_again", _instead(False)),),
+        profile="waits",
     ),
     Mutant(
         "a waiter is removed before its run was woken",
         ((resolution, "_is_long_over", _instead(True)),),
+        profile="waits",
     ),
-    Mutant("an event that is sent again has another id", ((effects.Effects, "_identified", _new_id),)),
+    Mutant(
+        "an event that is sent again has another id",
+        ((effects.Effects, "_identified", _new_id),),
+        profile="effects",
+    ),
     Mutant(
         "a transaction and its outcome are two writes",
         ((DynamoStore, "transact", _in_two_writes),),
@@ -339,6 +354,7 @@ MUTANTS = [
     Mutant(
         "a wake that came again takes who did its work for the one that goes on",
         ((staleness, "_was_done_by_another", _even_if_it_went_on),),
+        profile="wakes",
     ),
     Mutant(
         "a message is acknowledged though the version that has it failed",
@@ -348,8 +364,13 @@ MUTANTS = [
     Mutant(
         "a switch to a new journal is not followed up when it comes again",
         ((Renewals, "follow_up", _only_at_once),),
+        profile="renewals",
     ),
-    Mutant("nobody waits for the end of a run's time", ((ingress, "_send_due", _instead(None)),)),
+    Mutant(
+        "nobody waits for the end of a run's time",
+        ((ingress, "_send_due", _instead(None)),),
+        profile="deadlines",
+    ),
     Mutant(
         "what would cancel a run stays when it is over", ((Endings, "_forget_cancelling", _instead(None)),)
     ),

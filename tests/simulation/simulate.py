@@ -33,6 +33,7 @@ from tests.simulation.checks import Case, seconds_of, violations
 from tests.simulation.generators import random_workflow
 from tests.simulation.nodes import Step
 from tests.simulation.outside import KEY, TABLE, Happening, Transact
+from tests.simulation.profiles import PROFILES, WHOLE, narrow_workflow, profile_of
 from tests.simulation.traced import Storm, TracedRuntime
 from tests.simulation.workflows import Workflow
 
@@ -82,7 +83,16 @@ class Setup:
     """The numbers of the faults that strike, if not all do."""
 
     @classmethod
-    def of(cls, seed: int, mode: Any = None, *, lose: bool = False, opened: bool = False) -> Setup:
+    def of(
+        cls,
+        seed: int,
+        mode: Any = None,
+        *,
+        lose: bool = False,
+        opened: bool = False,
+        profile: str | None = WHOLE,
+    ) -> Setup:
+        """`opened`: the outside world takes part. `profile`: None for that which the seed draws."""
         random = Random(f"setup {seed}")
         drawn = random.choice(MODES)
         kinds = MORE_FAULTS if opened else FAULTS
@@ -91,7 +101,11 @@ class Setup:
         if lose:
             faults = replace(faults or Faults(interleave=False), lose=0.1)
         is_async, size = random.random() < 0.5, random.choice((3, 6, 12))
-        workflow = random_workflow(seed, is_async=is_async, size=size, opened=opened)
+        drawn_profile = profile_of(seed) if profile is None else profile
+        if not opened or drawn_profile == WHOLE:
+            workflow = random_workflow(seed, is_async=is_async, size=size, opened=opened)
+        else:
+            workflow = narrow_workflow(seed, drawn_profile, is_async=is_async, size=size)
         timeout = random.choice(("60s", "900s"))
         return cls(seed, workflow, drawn if mode is None else mode, faults, timeout)
 
@@ -247,6 +261,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--lose", action="store_true", help="lose messages and schedules, too")
     parser.add_argument("--closed", action="store_true", help="workflows of steps and sleeps alone")
     parser.add_argument(
+        "--profile",
+        choices=[WHOLE, *PROFILES],
+        help="what workflows are made of, instead of what each seed draws (most: whole)",
+    )
+    parser.add_argument(
         "--mutants", action="store_true", help="plant bugs, and look for a seed that finds each"
     )
     parser.add_argument(
@@ -268,12 +287,18 @@ def main(arguments: list[str] | None = None) -> int:
         from tests.simulation.shrink import show
 
         setup = Setup.of(
-            options.shrink, options.steps_per_invocation, lose=options.lose, opened=not options.closed
+            options.shrink,
+            options.steps_per_invocation,
+            lose=options.lose,
+            opened=not options.closed,
+            profile=options.profile,
         )
         return show(setup, options.plant)
     seeds = range(options.seed, options.seed + options.seeds)
     mode = options.steps_per_invocation
-    setup = partial(Setup.of, mode=mode, lose=options.lose, opened=not options.closed)
+    setup = partial(
+        Setup.of, mode=mode, lose=options.lose, opened=not options.closed, profile=options.profile
+    )
     if options.verbose:
         for seed in seeds:
             print(setup(seed).text())
@@ -290,6 +315,7 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f"  - {text}")
             again = f" --steps-per-invocation {mode}" if mode is not None else ""
             again += " --lose" * options.lose + " --closed" * options.closed
+            again += f" --profile {options.profile}" if options.profile is not None else ""
             print(f"  replay: scripts/simulate --seed {report.seed} --seeds 1 --verbose{again}")
         if number % 50 == 0 or number == len(seeds):
             print(

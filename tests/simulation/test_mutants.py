@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from tests.simulation.hunt import find
-from tests.simulation.mutants import MUTANTS
+from tests.simulation.mutants import HARMLESS, MUTANTS, Mutant
 
 SOON = {
     "a message is acknowledged before it is worked on",
@@ -24,6 +24,7 @@ SOON = {
     "nothing is undone",
     "undo begins with what came first",
     "a step does not look whether its run is being undone",
+    "an event that is sent again has another id",
 }
 
 
@@ -40,3 +41,15 @@ def test_a_planted_bug_is_found(mutant):
 
 def test_each_that_is_found_soon_is_planted():
     assert {each.bug for each in MUTANTS} >= SOON
+
+
+@pytest.mark.parametrize("mutant", [*MUTANTS, *HARMLESS], ids=lambda each: each.bug)
+def test_what_a_bug_is_planted_in_is_there(mutant):
+    with mutant.planted():
+        pass
+
+
+def test_a_bug_is_not_planted_in_what_is_gone():
+    gone = Mutant("bug", ((Mutant, "renamed", lambda was: was),))
+    with pytest.raises(AttributeError, match="has no 'renamed' any more, so 'bug' would plant nothing"):
+        gone.planted().__enter__()

@@ -52,7 +52,8 @@ def complaint(seed: int, **kind: bool) -> str:
     if not wrong:
         return ""
     told = "\n".join(f"  - {text}" for text in wrong)
-    options = " --lose" * kind.get("lose", False) + " --closed" * (not kind.get("opened", False))
+    options = " --profile whole" if kind.get("opened", False) else " --closed"
+    options += " --lose" * kind.get("lose", False)
     return f"{setup.text()}\n{told}\n  replay: scripts/simulate --seed {seed} --seeds 1 --verbose{options}"
 
 
