@@ -33,6 +33,9 @@ PATIENCE = 120.0
 FEW = 20
 """Invocations, below which a process tells nothing about growth."""
 
+SHORT = 240.0
+"""Seconds, below which all is still warming up: growth is told then, and not judged."""
+
 MEGABYTES, FILES, MESSAGES = 4.0, 3, 15
 """By how much a median of the last quarter may be above that of the second; the first quarter is for warming up."""
 
@@ -125,13 +128,15 @@ class Soak:
                 rows += [(f"memory of worker {pid}", self.memory[pid])]
                 rows += [(f"open files of worker {pid}", self.files[pid])]
         rows += [("memory of the cloud (keeps all state)", self.cloud)]
-        wrong = [f"{what} grow by {row.growth:.1f} {row.unit}" for what, row in rows if row.grows]
+        judged = self._seconds >= SHORT
+        wrong = [f"{what}: {row.growth:.1f} {row.unit} more" for what, row in rows if judged and row.grows]
         gone = set(self.memory) - workers
         wrong += [f"worker {pid} ended, and nobody killed it" for pid in gone]
-        if len(rows) < 4:
+        if judged and len(rows) < 4:
             wrong.append("no worker had enough to do for its growth to be judged")
         return {
             "seconds": round(self._seconds),
+            "growth is judged": judged,
             "rate": self._rate,
             "runs": len(load.started),
             "invocations": dict(Counter(invocation.fate for invocation in log.invocations)),
@@ -166,7 +171,12 @@ def _table(account: dict[str, Any]) -> str:
         lines.append(f"{row['what']:40} {quarters} {row['most']:8.1f} {row['invocations'] or '':>11}")
     violations: Sequence[str] = account["violations"]
     lines += [f"WRONG: {text}" for text in violations[:50]]
-    lines.append(f"{len(violations)} things are wrong" if violations else "nothing grows, nothing was lost")
+    right = (
+        "nothing grows"
+        if account["growth is judged"]
+        else f"growth is judged from {SHORT / 60:.0f} minutes on"
+    )
+    lines.append(f"{len(violations)} things are wrong" if violations else f"{right}, nothing was lost")
     return "\n".join(lines)
 
 
