@@ -281,9 +281,11 @@ class Chain:
         out: that of a step which ran beside others in one invocation is that invocation's, still at work.
         """
         if self.follower and not any(self._brings(path) for seen in order.values() for path in seen):
-            if self.code != self.header.code:
-                self._leave_a_check()
-            raise Stale
+            if not self._has_joined():
+                if self.code != self.header.code:
+                    self._leave_a_check()
+                raise Stale
+            self.generation = self._mine = max(self.generation, self._latest + 1)
         if not order and not dispatched:
             return
         log = self.journal.partitions[self.scope].log
@@ -307,6 +309,11 @@ class Chain:
         self.generation = self._mine = generation
         self.progressed = self.outdated = True
         self._latest = max(self._latest, generation)
+
+    def _has_joined(self) -> bool:
+        """Whether it was this message that joined a fan-out: that needs no entry of the log."""
+        record = self.journal.find(self.message.joined) if self.message.joined is not None else None
+        return record is not None and record.final and record.author.tag == self.tag
 
     def _leave_a_check(self) -> None:
         """A deploy may have put something before what this message brings: then the handler does not ask for that

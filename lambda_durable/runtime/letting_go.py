@@ -4,8 +4,10 @@ found by nobody."""
 from __future__ import annotations
 
 from ..engine.journal import Kind, Partition, Record
+from ..engine.paths import within
 from ..ports import World
 from . import children
+from .chain import Chain
 from .resolution import forget
 from .scopes import partitions
 
@@ -18,10 +20,22 @@ def let_go(world: World, journal_id: str, top: Partition) -> None:
     if any(not record.final and _may_be_open(record) for record in top.records.values()):
         for partition in partitions(world, journal_id):
             children.cancel_waited_for(world, partition)
-            for record in partition.records.values():
-                if record.waits is not None and not record.final:
-                    forget(world, journal_id, record)
+            _forget_waits(world, journal_id, partition)
 
 
 def _may_be_open(record: Record) -> bool:
     return record.waits is not None or record.kind is Kind.INVOKE or record.kind.has_scope
+
+
+def let_go_of_group(chain: Chain, path: str) -> None:
+    """Let nobody find the waits that a group, or a branch, has left open: whoever ends its run looks for none in what
+    has an outcome."""
+    for partition in list(chain.journal.partitions.values()):
+        if within(partition.scope, path):
+            _forget_waits(chain.world, chain.journal_id, partition)
+
+
+def _forget_waits(world: World, journal_id: str, partition: Partition) -> None:
+    for record in partition.records.values():
+        if record.waits is not None and not record.final:
+            forget(world, journal_id, record)

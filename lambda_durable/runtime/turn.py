@@ -26,6 +26,7 @@ from .chain import Chain
 from .checks import look_again
 from .hooks import Hooks
 from .interrupts import GoOn, Strayed
+from .letting_go import let_go_of_group
 from .messages import Continuation
 
 CANCEL_CHECK = 1.0
@@ -101,7 +102,9 @@ class Turn:
         record = self.attempts.end_group(op, result, error)
         if not record.final:
             op.scope.replay.leave(op)
-        elif op.path == self.focus:
+            return
+        let_go_of_group(self.chain, op.path)
+        if op.path == self.focus:
             branches.give_back(self, record)
 
     # -- what can be started -------------------------------------------------------------------------

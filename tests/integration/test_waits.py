@@ -561,3 +561,23 @@ def test_nobody_finds_the_open_waits_of_a_run_that_is_over(durable, app, end):
 
     assert rt.get(run.run_id).status == ("completed" if end == "renewed" else end)
     assert waiters(rt) == []
+
+
+def test_nobody_finds_the_waits_that_a_group_has_left_open(durable, app):
+    @app.function("f")
+    async def f(ctx: AsyncContext) -> None:
+        async def group(_: object = None) -> None:
+            tasks = [
+                asyncio.create_task(ctx.step.wait_for_event("event", "paid", timeout="9d")),
+                asyncio.create_task(ctx.step.sleep("nap", "1h")),
+            ]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
+        await ctx.step.group("group", group)
+        await ctx.step.map_group("map", group, [1, 2])
+
+    rt = durable(app)
+    run = rt.start(f)
+    rt.drain()
+    assert rt.get(run.run_id).status == "completed"
+    assert waiters(rt) == []

@@ -111,3 +111,33 @@ def test_what_a_branch_has_left_behind_is_not_come_back_to_for_ever(durable, dep
     rt.drain()
     assert rt.get(run.run_id).output == "done"
     assert rt.invocations < 40
+
+
+def branches(*, new):
+    app = Durable("app", steps_per_invocation=1)
+
+    @app.function("f")
+    def function(ctx: Context) -> str:
+        if new:
+            ctx.step.run("new", int)
+
+        def slow() -> None:
+            ctx.step.sleep("nap", "1h")
+            ctx.step.run("slow", int)
+
+        ctx.step.parallel("p", slow, lambda: ctx.step.run("quick", int))
+        ctx.step.run("after", int)
+        return "done"
+
+    return app, function
+
+
+def test_a_deploy_that_adds_a_step_before_branches_goes_on_when_they_are_joined(durable):
+    app, function = branches(new=False)
+    rt = durable(app)
+    run = rt.start(function)
+    rt.advance("10m")
+    rt.deploy(branches(new=True)[0])
+    rt.advance("55m")
+    run = rt.get(run.run_id)
+    assert (run.status, run.output) == ("completed", "done")
