@@ -477,6 +477,9 @@ def what_was_done_is_undone(case: Case) -> Iterator[str]:
         step = steps.get(path)
         told = any(effect.succeeds and effect.visit.error is None for effect in case.effects.get(path, []))
         committed = step is not None and step.status == "completed"
+        told = (
+            told and not case.runtime.interrupted[path]
+        )  # else one was, and nobody knows whether it took effect
         if (committed or told) and not undos[path] and not _can_not_be_undone(case, path):
             yield f"{path} took effect ({step and step.status}), the run {case.run.status}, and nothing undid it"
         if undos[path] and not case.effects.get(path):
