@@ -6,8 +6,8 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.simulate import Setup, simulate
@@ -44,10 +44,9 @@ def hunt(seeds: range, processes: int) -> int:
     """Print the table of the planted bugs. 1 if one was not found."""
     context = multiprocessing.get_context("spawn")
     print("| bug | seeds until found | the check that found it |\n|---|---|---|", flush=True)
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        found = pool.map(find_by_number, range(len(MUTANTS)), [seeds] * len(MUTANTS))
-        missed = 0
-        for one in found:
+    missed = 0
+    with context.Pool(processes) as pool:  # whose processes end with it, also when it is interrupted
+        for one in pool.imap(partial(find_by_number, seeds=seeds), range(len(MUTANTS))):
             missed += one.seeds is None
             print(f"| {one.bug} | {one.seeds or 'not found'} | {one.check} |", flush=True)
     print(f"{len(MUTANTS) - missed} of {len(MUTANTS)} found")
