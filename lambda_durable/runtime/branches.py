@@ -57,7 +57,9 @@ def hand_out(turn: Turn, ops: Sequence[Operation]) -> None:
     for op in ops:
         if op.path in turn.attempts.running:
             continue  # the message in hand is at it
-        if chain.message.check and (op.record is not None or isinstance(op, StepCall)):
+        entry = chain.journal.dispatched.get(op.path)
+        new = entry is not None and entry.author.tag == chain.tag  # it was this message that handed it out
+        if chain.message.check and not new and (op.record is not None or isinstance(op, StepCall)):
             messages += _revive(turn, op)
         elif isinstance(op, Sleep):
             record = op.record or waits.begin_sleep(chain, op)

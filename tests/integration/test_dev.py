@@ -283,7 +283,7 @@ def test_an_event_that_nobody_wants_is_told_of(start):
     dev = start()
     event = dev.send("freind/came", {"name": "Ada"})
 
-    dev.wait(lambda: f"event 'freind/came' ({event}) starts no function" in dev.said.read_text())
+    dev.wait(lambda: f"event 'freind/came' ({event!r}) starts no function" in dev.said.read_text())
 
 
 def test_the_doctor_has_nothing_to_find_on_it(start):

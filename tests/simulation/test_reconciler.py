@@ -531,3 +531,25 @@ def test_a_run_of_days_stamps_nothing_anew(app):
     rt.run(usual)
 
     assert rt.calls["dynamodb:UpdateItem"] == 1  # its end
+
+
+def test_what_a_check_hands_out_begins_at_once(app):
+    done = []
+
+    @app.function("f")
+    async def f(ctx: AsyncContext) -> str:
+        await ctx.step.run("one", done.append, "one")
+        await asyncio.gather(*(ctx.step.run(name, done.append, name) for name in ("two", "three")))
+        return "done"
+
+    rt = LocalRuntime(app, lambda_timeout="60s", steps_per_invocation=1)
+    run = rt.start(f)
+    rt._simulation._step()
+    rt._simulation._events.clear()
+    rt.advance("20m")
+    rt.reconcile()
+    rt.advance("1m")
+
+    run = rt.get(run.run_id)
+    assert (run.output, sorted(done)) == ("done", ["one", "three", "two"])
+    assert run.ended_at - run.steps["one"].ended_at < timedelta(seconds=10)
