@@ -441,7 +441,8 @@ def transactions_happen_once(case: Case) -> Iterator[str]:
         for path in steps
         if (step := case.run.steps.get(path)) and step.status == "completed"
     )
-    if found != done:
+    late = case.broken_off and set(found.values()) == {1}  # a step that was at work when its run ended
+    if found != done and not (late and done.keys() <= found.keys()):
         yield f"the table holds {found}, and the journal says {dict(done)}"
 
 
