@@ -123,9 +123,7 @@ def _of_a_run(world: World, letter: Letter, message: Continuation) -> Verdict:
     why = (
         f"the run is {header.status}{': ' + failed if failed else ''}, and this message was to go on with it"
     )
-    again = message.model_copy(
-        update={"forced": True, "check": True, "due": None, "stands_for": None, "revived": 0, "idle": 0}
-    )
+    again = message.as_check(revived=0, idle=0)
     messages = [again.body()]
     if message.chain or message.leaf is not None:
         messages.append(check(header.journal_id))

@@ -103,7 +103,7 @@ def _revive(turn: Turn, op: Operation) -> list[Continuation]:
         messages = [chain.next(leaf=op.path)]
     else:
         messages = [chain.next(chain=chain.below(op.path))]
-    return [message.model_copy(update={"forced": True, "check": True, "idle": 0}) for message in messages]
+    return [message.as_check(idle=0) for message in messages]
 
 
 def _revive_lanes(chain: Chain, fan: Record) -> list[Continuation]:

@@ -323,11 +323,10 @@ class Chain:
         if any(
             path in records and records[path].final for path in self.journal.dispatched.keys() - set(seen)
         ):
-            changes = {"forced": True, "check": True, "due": None, "stands_for": None}
             now = self.now()
             at = now + patience(self.visit.invocation)
             name = f"{self.journal_id}/{self.scope}/{self.tag}/deployed"
-            send_at(self.world, self.message.model_copy(update=changes).body(), at, now=now, name=name)
+            send_at(self.world, self.message.as_check().body(), at, now=now, name=name)
 
     def _brings(self, path: str) -> bool:
         """Whether it is an outcome that this message wrote, or that came back from what was handed out."""

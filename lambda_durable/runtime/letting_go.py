@@ -4,7 +4,7 @@ found by nobody."""
 from __future__ import annotations
 
 from ..engine.journal import Kind, Partition, Record
-from ..engine.paths import within
+from ..engine.paths import branch
 from ..ports import World
 from . import children
 from .chain import Chain
@@ -30,9 +30,15 @@ def _may_be_open(record: Record) -> bool:
 def let_go_of_group(chain: Chain, path: str) -> None:
     """Let nobody find the waits that a group, or a branch, has left open: whoever ends its run looks for none in what
     has an outcome."""
-    for partition in list(chain.journal.partitions.values()):
-        if within(partition.scope, path):
-            _forget_waits(chain.world, chain.journal_id, partition)
+    partition = chain.journal.partitions.get(path)
+    if partition is None:
+        return
+    _forget_waits(chain.world, chain.journal_id, partition)
+    for record in partition.records.values():
+        if not record.final and record.kind.has_scope:  # what has ended within it has let go before
+            let_go_of_group(chain, record.path)
+            for key in record.plan.keys if record.plan is not None else ():
+                let_go_of_group(chain, branch(record.path, key))
 
 
 def _forget_waits(world: World, journal_id: str, partition: Partition) -> None:

@@ -92,6 +92,11 @@ class Continuation(BaseModel):
         """The scope whose chain it drives."""
         return self.chain[-1].scope if self.chain else ""
 
+    def as_check(self, **changes: Any) -> Continuation:
+        """The message that looks whether what this one is about goes on."""
+        fields = {"forced": True, "check": True, "due": None, "stands_for": None}
+        return self.model_copy(update=fields | changes)
+
     def body(self) -> str:
         return self.model_dump_json(exclude_defaults=True, exclude={"kind"})[:-1] + ',"kind":"continue"}'
 

@@ -46,8 +46,7 @@ def end_from_outside(
 ) -> bool:
     """As `end`, for one who may die in between, and is not called again: a check goes first."""
     resume = Continuation.model_validate_json(waiter.resume)
-    check = resume.model_copy(update={"forced": True, "check": True})
-    world.queue.send([Outgoing(check.body(), SAFETY)])
+    world.queue.send([Outgoing(resume.as_check().body(), SAFETY)])
     return end(world, waiter, tag, output=output, error=error)
 
 

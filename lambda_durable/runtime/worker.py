@@ -173,7 +173,7 @@ class Worker:
                 children.refuse(self._world, message, delivery, reason)
             self._world.queue.dead_letter(delivery, reason)
             return
-        again = message.model_copy(update={"forced": True, "check": True, "due": None, "stands_for": None})
+        again = message.as_check()
         if not message.revived:
             messages = [again.model_copy(update={"revived": 1})]
             header = self._world.store.get_header(run_of(message.run))
