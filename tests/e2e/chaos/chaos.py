@@ -4,23 +4,19 @@ when something was lost, 3 when what it runs on failed."""
 from __future__ import annotations
 
 import argparse
-import json
 import random
-import sys
 import time
 from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from deployment import InfrastructureError
-
 from chaos.audit import audit
 from chaos.kinds import CHILDREN, KINDS
 from chaos.load import Load
 from chaos.settling import TICK, let_pass, open_runs, report
-from chaos.stage import VISIBILITY, EndlessError, Stage, stage, under_the_clock
+from chaos.stage import VISIBILITY, Stage, stage, under_the_clock
+from chaos.telling import play_and_tell
 from chaos.trouble import Trouble
-from lambda_durable.local import CloudError
 
 CONCURRENCY = 4
 """Invocations at once; a core or two has to run them all."""
@@ -39,17 +35,12 @@ STUCK = timedelta(hours=3)
 def main() -> None:
     options = _options()
     under_the_clock()
-    try:
-        with stage(seed=options.seed, concurrency=CONCURRENCY, patience=300 + 4 * options.runs) as stack:
-            account = Chaos(stack, options.runs, options.seed).play()
-    except (CloudError, InfrastructureError) as error:
-        report(f"INFRASTRUCTURE, not the product: {error}")
-        sys.exit(3)
-    except EndlessError as error:
-        report(f"WRONG: {error}")
-        sys.exit(1)
-    print(json.dumps(account, indent=2) if options.json else _table(account))
-    sys.exit(1 if account["violations"] else 0)
+    play_and_tell(
+        stage(seed=options.seed, concurrency=CONCURRENCY, patience=300 + 4 * options.runs),
+        lambda stack: Chaos(stack, options.runs, options.seed).play(),
+        _table,
+        as_json=options.json,
+    )
 
 
 class Chaos:

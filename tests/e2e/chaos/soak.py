@@ -4,8 +4,6 @@ or was lost, 3 when what it runs on failed."""
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -14,14 +12,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from deployment import InfrastructureError
-
 from chaos.audit import audit
 from chaos.kinds import QUICK
 from chaos.load import Load
 from chaos.settling import TICK, let_pass, open_runs, report
-from chaos.stage import EndlessError, Stage, stage, under_the_clock
-from lambda_durable.local import CloudError
+from chaos.stage import Stage, stage, under_the_clock
+from chaos.telling import play_and_tell
 
 CONCURRENCY = 3
 SAMPLES = 120
@@ -188,18 +184,13 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="the account as JSON")
     options = parser.parse_args()
     under_the_clock()
-    try:
-        seconds = options.minutes * 60
-        with stage(seed=options.seed, concurrency=CONCURRENCY, patience=2 * seconds + 600) as stack:
-            account = Soak(stack, seconds, options.rate, options.seed).play()
-    except (CloudError, InfrastructureError) as error:
-        report(f"INFRASTRUCTURE, not the product: {error}")
-        sys.exit(3)
-    except EndlessError as error:
-        report(f"WRONG: {error}")
-        sys.exit(1)
-    print(json.dumps(account, indent=2) if options.json else _table(account))
-    sys.exit(1 if account["violations"] else 0)
+    seconds = options.minutes * 60
+    play_and_tell(
+        stage(seed=options.seed, concurrency=CONCURRENCY, patience=2 * seconds + 600),
+        lambda stack: Soak(stack, seconds, options.rate, options.seed).play(),
+        _table,
+        as_json=options.json,
+    )
 
 
 if __name__ == "__main__":
