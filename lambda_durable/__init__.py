@@ -37,6 +37,14 @@ from .errors import (
     TransactionError,
 )
 from .events import Event, Trigger, on_event
+from .flow_control import (
+    Concurrency,
+    Idempotency,
+    Priority,
+    RateLimit,
+    Singleton,
+    Throttle,
+)
 from .function import Failure, Function
 from .futures import StepFuture
 from .middleware import HandlerReplay, Middleware, Place, RunInfo, StepAttempt
@@ -54,6 +62,7 @@ __all__ = [
     "CallbackTokenError",
     "CancelOn",
     "Client",
+    "Concurrency",
     "ConfigurationError",
     "Context",
     "DamagedItemError",
@@ -69,6 +78,7 @@ __all__ = [
     "Failure",
     "Function",
     "HandlerReplay",
+    "Idempotency",
     "InvokeError",
     "Middleware",
     "MiddlewareError",
@@ -76,6 +86,8 @@ __all__ = [
     "NonRetriableError",
     "PayloadTooLargeError",
     "Place",
+    "Priority",
+    "RateLimit",
     "Retry",
     "RetryAfterError",
     "Run",
@@ -90,6 +102,7 @@ __all__ = [
     "SerializationError",
     "Signal",
     "SignalConflictError",
+    "Singleton",
     "Step",
     "StepAttempt",
     "StepError",
@@ -98,6 +111,7 @@ __all__ = [
     "StepInterruptedError",
     "StepRecord",
     "StepTimeoutError",
+    "Throttle",
     "Timeouts",
     "TransactionError",
     "Trigger",

@@ -26,6 +26,15 @@ from .engine.asynchronous import AsyncReplay
 from .engine.scope import current_scope
 from .errors import ConfigurationError
 from .events import Event, Trigger
+from .flow_control import (
+    Concurrency,
+    FlowControl,
+    Idempotency,
+    Priority,
+    RateLimit,
+    Singleton,
+    Throttle,
+)
 from .function import Function
 from .middleware import Middleware, check_middleware
 from .runtime.payloads import MAX_OUTPUT
@@ -105,6 +114,12 @@ class Durable:
         timeouts: Timeouts | None = None,
         cancel_on: CancelOn | Sequence[CancelOn] = (),
         steps_per_invocation: StepsPerInvocation | None = None,
+        concurrency: Concurrency | Sequence[Concurrency] = (),
+        throttle: Throttle | None = None,
+        rate_limit: RateLimit | None = None,
+        priority: Priority | None = None,
+        singleton: Singleton | None = None,
+        idempotency: Idempotency | None = None,
         labels: Callable[[Event[D]], Sequence[str]] | None = None,
         version: str | None = None,
         pin: bool = False,
@@ -119,6 +134,12 @@ class Durable:
         timeouts: Timeouts | None = None,
         cancel_on: CancelOn | Sequence[CancelOn] = (),
         steps_per_invocation: StepsPerInvocation | None = None,
+        concurrency: Concurrency | Sequence[Concurrency] = (),
+        throttle: Throttle | None = None,
+        rate_limit: RateLimit | None = None,
+        priority: Priority | None = None,
+        singleton: Singleton | None = None,
+        idempotency: Idempotency | None = None,
         labels: Callable[[Event[Any]], Sequence[str]] | None = None,
         version: str | None = None,
         pin: bool = False,
@@ -132,6 +153,12 @@ class Durable:
         timeouts: Timeouts | None = None,
         cancel_on: CancelOn | Sequence[CancelOn] = (),
         steps_per_invocation: StepsPerInvocation | None = None,
+        concurrency: Concurrency | Sequence[Concurrency] = (),
+        throttle: Throttle | None = None,
+        rate_limit: RateLimit | None = None,
+        priority: Priority | None = None,
+        singleton: Singleton | None = None,
+        idempotency: Idempotency | None = None,
         labels: Callable[[Event[Any]], Sequence[str]] | None = None,
         version: str | None = None,
         pin: bool = False,
@@ -176,6 +203,17 @@ class Durable:
                 cancel_on=_check_cancel_on(cancel_on, id),
                 version=check_version(version, f"function {id!r}"),
                 pin=check_pin(pin, f"function {id!r}"),
+                flow=FlowControl(
+                    function_id=id,
+                    concurrency=(concurrency,)
+                    if isinstance(concurrency, Concurrency)
+                    else tuple(concurrency),
+                    throttle=throttle,
+                    rate_limit=rate_limit,
+                    priority=priority,
+                    singleton=singleton,
+                    idempotency=idempotency,
+                ),
                 register=self._register,
             )
             self._register(function)

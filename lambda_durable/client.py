@@ -161,7 +161,7 @@ class Client:
             raise ConfigurationError(f"limit= is a whole number from 1, and this is {limit!r}")
         headers = self._world.store.runs(
             self._function_ids(function),
-            status="running" if status == "queued" else status,
+            statuses=("queued", "running") if status == "queued" else (status,) if status is not None else (),
             label=label,
             since=to_millis(require_aware(since, "runs(since=)")) if since is not None else None,
             until=to_millis(require_aware(until, "runs(until=)")) if until is not None else None,
@@ -179,7 +179,7 @@ class Client:
             return False
         message = Continuation(run=run_id, forced=True)
         self._world.queue.send([Outgoing(message.body())])
-        return found.status is RunStatus.RUNNING
+        return found.status in (RunStatus.RUNNING, RunStatus.QUEUED)
 
     def send_signal(self, name: str, data: Any = None) -> bool:
         """Send a signal to the run that waits for it. True if this did it, False if nobody waits."""

@@ -23,6 +23,7 @@ from .errors import ConfigurationError, ErrorInfo, EventDataError
 from .event_json import load_event
 from .events import Event, Trigger
 from .expressions import ExpressionError
+from .flow_control import FlowControl
 from .middleware import Middleware
 from .serialization import Codec, codec_of
 
@@ -66,6 +67,7 @@ class Function(Generic[Data, Result]):
         cancel_on: Sequence[CancelOn],
         version: str,
         pin: bool,
+        flow: FlowControl,
         register: Callable[[Function[Any, Any]], None],
     ) -> None:
         self.id = id
@@ -80,6 +82,7 @@ class Function(Generic[Data, Result]):
         self.cancel_on = tuple(cancel_on)
         self.version = version
         self.pin = pin
+        self.flow = flow
         self.failed_conditions = 0  # times that the if_exp of a trigger failed on an event, in this process
         self._labels = labels
         self._register = register
@@ -218,6 +221,7 @@ class _FailureFunction(Function[Any, Any]):
             cancel_on=(),
             version=of.version,
             pin=of.pin,
+            flow=FlowControl(function_id=f"{of.id}/on_failure"),
             register=of._register,
         )
         self._of = of

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from .engine.gates import Gate, Limit, Place
 from .engine.journal import Author, Failure, Header, LogEntry, Partition, Payload, Record
 from .errors import ErrorInfo
 
@@ -59,6 +60,30 @@ class Waiter:
     since: int = 0
     until: int = 0
     taken: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A run passes a gate that was `seen`: from its `place` in the line, or past nobody who waits."""
+
+    limit: Limit
+    seen: Gate
+    run: str
+    place: Place | None = None
+    until: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """A run gets a place in the line of a gate that was `seen` closed; `body` is the message that goes on with it."""
+
+    place: Place
+    limit: Limit
+    seen: Gate
+    body: str
+
+
+Move = Pass | Join
 
 
 class Store(Protocol):
@@ -199,6 +224,29 @@ class Store(Protocol):
         """The lanes of a pool, as they are now."""
         ...
 
+    def gate(self, gate: str) -> Gate: ...
+
+    def line(self, gate: str, limit: int) -> Sequence[tuple[Place, str]]:
+        """The first in a gate's line, with the messages that go on with them."""
+        ...
+
+    def move(self, before: Header, after: Header, moves: Sequence[Move], *, now: int) -> bool:
+        """Bring a queued run on its way through gates, in one transaction with its header: if that is still as it
+        was before, every gate that it passes is open, and every one that it waits at is not. Whether it did."""
+        ...
+
+    def leave(self, gate: str, run: str) -> None:
+        """A run gives up its slot. Idempotent."""
+        ...
+
+    def quit(self, place: Place) -> None:
+        """A run gives up its place in a line. Idempotent."""
+        ...
+
+    def set_wake(self, gate: str, seen: Gate, wake: int, by: str) -> bool:
+        """Note for when the head of a line is woken, if that is still what was `seen`. Whether it did."""
+        ...
+
     def add_waiter(self, waiter: Waiter) -> None:
         """Let a wait for an event be found. Idempotent."""
         ...
@@ -276,7 +324,7 @@ class Store(Protocol):
         self,
         function_ids: Sequence[str],
         *,
-        status: str | None = None,
+        statuses: Sequence[str] = (),
         label: str | None = None,
         since: int | None = None,
         until: int | None = None,

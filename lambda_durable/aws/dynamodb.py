@@ -17,6 +17,7 @@ from ..store import Lane, StoredEvent
 from . import headers, items, keys
 from . import lanes as moves
 from .attributes import number, text
+from .gate_store import GateStore
 from .lists import Lists
 from .wait_store import WaitStore
 
@@ -34,6 +35,7 @@ NOT_FINAL = "attribute_not_exists(t)"
 FEWER_ATTEMPTS = "(attribute_not_exists(n) OR n < :n)"
 SEEN_BEFORE_THE_WINDOW = "a <= :dedupe_after"
 RUNNING = "s = :running"
+RUNNING_OR_QUEUED = "s IN (:running, :queued)"
 RUNNING_OR_CANCELLING = "s IN (:running, :cancelling)"
 COMPENSATING = "s = :compensating"
 NOTHING_TO_UNDO = "attribute_not_exists(H)"
@@ -43,7 +45,7 @@ TO_BE_CHECKED = "attribute_exists(ks)"
 SOONER_GONE = "x < :x"
 
 
-class DynamoStore(Lists, WaitStore):
+class DynamoStore(Lists, WaitStore, GateStore):
     """The `Store` port, on one table (table.py).
 
     Each method is one call of DynamoDB, but for pages (those of `load_run` and `load_scope` beyond 1 MB, and the
@@ -167,8 +169,12 @@ class DynamoStore(Lists, WaitStore):
             keys.run(run_id),
             keys.HEADER,
             "SET s = :cancelling",
-            {":running": text(RunStatus.RUNNING.value), ":cancelling": text(RunStatus.CANCELLING.value)},
-            condition=RUNNING,
+            {
+                ":running": text(RunStatus.RUNNING.value),
+                ":queued": text(RunStatus.QUEUED.value),
+                ":cancelling": text(RunStatus.CANCELLING.value),
+            },
+            condition=RUNNING_OR_QUEUED,
             returning="ALL_OLD",
         )
         return headers.header(found) if found else None

@@ -6,6 +6,7 @@ from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from ..engine.code import UNKNOWN, Code
+from ..engine.gates import Place, Queueing
 from ..engine.journal import Author, Header, Parent, Payload, Renewal, RunStatus
 from . import keys
 from .attributes import (
@@ -64,7 +65,7 @@ def header_item(header: Header, expiry: int) -> Item:
         item["L"] = texts(header.labels)
     if header.renewal is not None:
         item |= renewal(header.renewal)
-    return item | code(header)
+    return item | code(header) | queueing(header)
 
 
 def ending(header: Header) -> Item:
@@ -92,6 +93,22 @@ def code(header: Header) -> Item:
     if header.pinned:
         item["p"] = number(1)
     return item
+
+
+def queueing(header: Header) -> Item:
+    """The attributes of a header that say how it passes gates."""
+    if header.queueing is None:
+        return {}
+    return {"Q": to_json({name: value for name, value in asdict(header.queueing).items() if value})}
+
+
+def _queueing(item: Item) -> Queueing | None:
+    if "Q" not in item:
+        return None
+    kept = from_json(item, "Q", {})
+    place = kept.pop("place", None)
+    inside = tuple(kept.pop("inside", ()))
+    return Queueing(**kept, inside=inside, place=Place(**place) if place else None)
 
 
 def renewal(renewal: Renewal) -> Item:
@@ -149,6 +166,7 @@ def header(item: Item) -> Header:
         renewal=_renewal(item),
         code=Code.parse(read_text(item, "K", "@")),
         pinned="p" in item,
+        queueing=_queueing(item),
         expires=expiry * 1000 if (expiry := integer(item, "x")) is not None else None,
     )
 

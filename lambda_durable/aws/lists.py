@@ -56,7 +56,7 @@ class Lists(TableCalls):
         self,
         function_ids: Sequence[str],
         *,
-        status: str | None = None,
+        statuses: Sequence[str] = (),
         label: str | None = None,
         since: int | None = None,
         until: int | None = None,
@@ -66,9 +66,10 @@ class Lists(TableCalls):
             return iter(())
         values: Item = {":first": text(first), ":last": text(last)}
         wanted = []
-        if status is not None:
-            wanted.append("s = :status")
-            values[":status"] = text(status)
+        if statuses:
+            named = {f":s{place}": text(status) for place, status in enumerate(statuses)}
+            wanted.append(f"s IN ({', '.join(named)})")
+            values |= named
         if label is not None:
             wanted.append("contains(L, :label)")
             values[":label"] = text(label)

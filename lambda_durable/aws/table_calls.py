@@ -100,6 +100,7 @@ class TableCalls:
         *,
         condition: str = "",
         returning: ReturnValueType = "NONE",
+        names: dict[str, str] | None = None,
     ) -> tuple[bool, Item]:
         """Whether it was done, and the item: as `returning` says, or what is there instead."""
         request: UpdateItemInputTypeDef = {
@@ -109,6 +110,8 @@ class TableCalls:
             "ExpressionAttributeValues": values,
             "ReturnValues": returning,
         }
+        if names:
+            request["ExpressionAttributeNames"] = names
         if condition:
             request["ConditionExpression"] = condition
             request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"

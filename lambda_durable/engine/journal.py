@@ -9,6 +9,7 @@ from enum import StrEnum
 from ..errors import ErrorInfo
 from . import paths
 from .code import UNKNOWN, Code
+from .gates import Queueing
 from .journal_ids import journal_id
 
 
@@ -245,8 +246,9 @@ class Header:
     first step may run, where that is later than `created`; `start_by` and `finish_by` are when it times out.
     `check_at` is when the reconciler looks whether it
     is still driven. `undoes` says that a step with an undo has begun; `ends_as` is how a run that is compensating
-    ends. `code` is what its journal began on, and what it stays on if it is `pinned`. `expires` is what the state
-    says of when it is deleted.
+    ends. `code` is what its journal began on, and what it stays on if it is `pinned`. `queueing`: how
+    it passes, or passed, what limits the starts of its function. `expires` is what the state says of when it is
+    deleted.
     """
 
     run_id: str
@@ -272,6 +274,7 @@ class Header:
     renewal: Renewal | None = None
     code: Code = UNKNOWN
     pinned: bool = False
+    queueing: Queueing | None = None
     expires: int | None = field(default=None, compare=False)
 
     @property

@@ -16,6 +16,7 @@ from ..event_json import load_event
 from ..function import App, failure_data
 from ..ports import Outgoing, World
 from . import children, ingress, payloads
+from .admission import Admission
 from .arrivals import cancelling
 from .chain import Chain
 from .hooks import Hooks
@@ -83,6 +84,7 @@ class Endings:
             _log_failure(header)
             self._handle_failure(header)
         let_go(self._world, header.journal_id, top)
+        Admission(self._app, self._world).leave(header, tag)
 
     def _forget_cancelling(self, header: Header) -> None:
         """Let no event find a run any more that it could cancel."""

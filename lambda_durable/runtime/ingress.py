@@ -30,7 +30,19 @@ from .arrivals import Arrived, cancelling
 from .checks import INTERVAL
 from .hooks import Hooks
 from .large_events import LARGEST, unwrap
-from .messages import FINISH, START, Arrival, Continuation, Due, Invoker, PoisonError, Scheduled, Start, tag
+from .messages import (
+    FINISH,
+    START,
+    START_BY,
+    Arrival,
+    Continuation,
+    Due,
+    Invoker,
+    PoisonError,
+    Scheduled,
+    Start,
+    tag,
+)
 from .run_ids import run_id
 from .versions import code_of
 from .wakes import SKEW, send_at
@@ -221,7 +233,7 @@ def _begin(
     header = Header(
         run_id=run,
         function_id=function_id,
-        status=RunStatus.RUNNING,
+        status=RunStatus.QUEUED if function is not None and function.flow.of_runs else RunStatus.RUNNING,
         event=payloads.store(world.blobs, run, text, inline=payloads.INLINE_EVENT),
         author=author,
         created=now,
@@ -252,6 +264,8 @@ def _set_off(world: World, headers: Iterable[Header | None]) -> None:
     for header in filter(None, headers):
         if header.finish_by is not None:
             _send_due(world, header.run_id, FINISH, header.finish_by, now)
+        if header.start_by is not None and header.status is RunStatus.QUEUED:
+            _send_due(world, header.run_id, START_BY, header.start_by, now)
         if header.starts is not None:
             _send_due(world, header.run_id, START, header.starts, now)
         else:

@@ -16,6 +16,8 @@ FINISH = ":finish"
 START = ":start"
 """The made-up path, in a message's `due`, of a run's start; in a user's id `:` is escaped."""
 
+START_BY = ":start_by"
+"""The made-up path, in a message's `due`, of the time by which a queued run is to have started."""
 
 FAILURE = ":failure"
 """The made-up path, in a message's `due`, of the handler's own failed attempt."""
@@ -61,7 +63,8 @@ class Continuation(BaseModel):
 
     One that is `forced` goes on whatever others did. A `check` is forced, does nothing where something
     happened lately, and else brings back all that its chain waits for. `revived` counts how often it was
-    brought back from the dead-letter queue.
+    brought back from the dead-letter queue. With a `gate`, the run waits in that one's line; `wake` is for when it
+    was sent (milliseconds), where the gate has a pace.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -79,6 +82,8 @@ class Continuation(BaseModel):
     revived: Annotated[int, Field(ge=0)] = 0
     joined: str | None = None
     stands_for: str | None = None
+    gate: str | None = None
+    wake: int | None = None
 
     @property
     def concerns_all(self) -> bool:

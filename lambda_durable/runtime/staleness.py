@@ -11,7 +11,7 @@ from ..engine.journal import Record
 from . import branches
 from .chain import Chain
 from .interrupts import GoOn
-from .messages import FAILURE, FINISH, START, Due
+from .messages import FAILURE, FINISH, START, START_BY, Due
 
 
 def is_due(chain: Chain, record: Record | None) -> bool:
@@ -62,6 +62,8 @@ def _due_at(chain: Chain, due: Due) -> int | None:
         return failure.wake_at if failure is not None else None
     if due.path == START:
         return chain.header.starts
+    if due.path == START_BY:
+        return chain.header.start_by
     if due.path == FINISH:
         return chain.header.finish_by
     record = _record(chain, due.path)

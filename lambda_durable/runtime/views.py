@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any, Literal
 
 from ..durations import from_millis, to_millis
 from ..engine import paths
+from ..engine.gates import Queueing
 from ..engine.journal import Header, Kind, Partition, Record, RunStatus, State
 from ..event_json import load_event
 from ..events import Event
@@ -26,6 +28,7 @@ def run_of(world: World, header: Header, top: Partition, function: Function[Any,
         text = payloads.read(world.blobs, header.output)
         output = to_plain(text) if function is None else function.codec.decode(text)
     status = status_of(world, header)
+    queueing = header.queueing or Queueing()
     return Run(
         run_id=header.run_id,
         function_id=header.function_id,
@@ -36,14 +39,22 @@ def run_of(world: World, header: Header, top: Partition, function: Function[Any,
         event=_event(header, payloads.read(world.blobs, header.event)),
         labels=header.labels,
         created_at=from_millis(header.created),
-        started_at=None if status is RunStatus.QUEUED else from_millis(header.starts or header.created),
+        started_at=_started(header, status),
         ended_at=_time(header.ended),
+        skipped_reason=queueing.skipped or None,
+        duplicate_of=queueing.duplicate_of or None,
         continuations=header.renewal.number if header.renewal is not None else 0,
         version=header.code.label or None,
         lambda_version=header.code.release or None,
         pinned=header.pinned,
         steps=_all_steps(world, header, top),
     )
+
+
+def _started(header: Header, status: RunStatus) -> datetime | None:
+    if header.queueing is not None:
+        return _time(header.queueing.admitted)
+    return None if status is RunStatus.QUEUED else from_millis(header.starts or header.created)
 
 
 def _event(header: Header, text: str) -> Event[Any] | None:
@@ -208,5 +219,5 @@ def waiting_for(journal_id: str, record: Record) -> WaitingFor:
     )
 
 
-def _time(millis: int | None) -> Any:
+def _time(millis: int | None) -> datetime | None:
     return None if millis is None else from_millis(millis)

@@ -16,6 +16,7 @@ from ..errors import ConfigurationError, ErrorInfo, RunTimeoutError
 from ..function import App, Function
 from ..ports import Delivery, Invocation, Outgoing, VersionGoneError, World
 from . import checks, children, ingress, staleness
+from .admission import Admission
 from .chain import Chain
 from .endings import Endings, too_late
 from .hooks import Hooks
@@ -61,6 +62,7 @@ class Worker:
         self._steps_per_invocation = steps_per_invocation
         self._hooks = Hooks.of(app)
         self._ends = Endings(app, world)
+        self._admission = Admission(app, world)
         self._renewals = Renewals(app, world, self._ends)
 
     def handle(self, delivery: Delivery, invocation: Invocation) -> None:
@@ -211,6 +213,8 @@ class Worker:
                 return None
             raise PoisonError(f"there is no run {message.run!r}")
         header, top = loaded
+        if header.queueing is not None and header.status is not RunStatus.QUEUED and not visit.loads:
+            self._admission.follow_up(header, message, visit.tag)
         if header.journal_id != message.run:
             if self._renewals.follow_up(header, message, visit.tag) or not message.concerns_all:
                 return None
@@ -234,6 +238,10 @@ class Worker:
             return None
         compensates = header.status is RunStatus.COMPENSATING
         if not compensates and (why := too_late(chain)) is not None:
+            if header.status is RunStatus.QUEUED:
+                ended = self._admission.fail(header, why, visit.tag)
+                self._ends.follow_up(ended, top, visit.tag)
+                return None
             self._ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(RunTimeoutError(why)))
             return None
         target = staleness.target(chain)
@@ -244,7 +252,15 @@ class Worker:
         if message.idle >= MOST_IDLE:
             self._fail(chain, _why_idle(message, header))
             return None
-        return chain if staleness.is_due(chain, target) else None
+        if not staleness.is_due(chain, target):
+            return None
+        if header.status is RunStatus.QUEUED:
+            chain.header = self._admission.admit(header, message, visit.tag)
+            if chain.header.status.ended:
+                self._ends.follow_up(chain.header, top, visit.tag)
+        return (
+            chain if chain.header.status is not RunStatus.QUEUED and not chain.header.status.ended else None
+        )
 
     def _chain(self, visit: Visit, header: Header, journal: Journal, message: Continuation) -> Chain:
         code = code_of(self._world, self._app.functions.get(header.function_id))

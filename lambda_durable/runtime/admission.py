@@ -1,0 +1,213 @@
+"""Admission: a run of a function with flow control passes its gates before it starts.
+
+Its header is `queued` until then, and each step on its way is one transaction of that header and the gates, so it
+is in one place, once. Who finds a gate closed gets a place in its line, and the message in hand ends there; what
+brings the run back lies with the place. Who leaves a gate wakes the head of its line before its own message is
+acknowledged, and a wake that finds nothing to do goes to who is the head by then. A gate with a pace opens by
+itself: the head is woken for then, and the gate says for when, so that there is one such wake, and a copy of it dies.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+from ..durations import to_millis
+from ..engine import gates
+from ..engine.gates import Gate, Limit, Place, Queueing
+from ..engine.interrupts import Reload
+from ..engine.journal import Author, Header, RunStatus
+from ..errors import ErrorInfo, RunTimeoutError
+from ..event_json import load_event
+from ..events import Event
+from ..function import App
+from ..ports import Outgoing, World
+from ..store import Join, Move, Pass
+from . import limits as flow
+from . import payloads
+from .checks import INTERVAL
+from .messages import Continuation
+from .wakes import send_at
+
+PATIENCE = 24 * 60 * 60 * 1000
+"""Milliseconds after which somebody looks after a run that waits in a line."""
+
+MOST_TRIES = 50
+
+AT_ONCE = 10
+"""How many of a line are woken at once."""
+
+MOST_EVICTED = 100
+"""How many that wait are cancelled at once by who takes their place: each of them does so as well."""
+
+logger = logging.getLogger(__name__)
+
+
+class Admission:
+    """Lets the runs of an app start."""
+
+    def __init__(self, app: App, world: World) -> None:
+        self._app = app
+        self._world = world
+
+    def admit(self, header: Header, message: Continuation, tag: str) -> Header:
+        """Bring a queued run on its way, and go on with the lines that it came by. Its header, which is running if it
+        may start now, and else has a place in a line, or was skipped, or is cancelled meanwhile."""
+        for _ in range(MOST_TRIES):
+            moved = self._try(header, tag)
+            if moved is not None:
+                came_from = header.queueing.place if header.queueing is not None else None
+                self._go_on(moved, message, tag, came_from)
+                return moved
+            found = self._world.store.get_header(header.run_id)
+            assert found is not None
+            header = found
+            if header.status is not RunStatus.QUEUED:
+                return header
+        raise RuntimeError(
+            f"run {header.run_id}: its gates changed {MOST_TRIES} times while it tried to pass one"
+        )
+
+    def follow_up(self, header: Header, message: Continuation, tag: str) -> None:
+        """A message for a run that waits no more: if it is what admitted it, and died since, what follows that is done
+        again; if it was to wake the run, it wakes who is the head of the line by now."""
+        if header.queueing is not None and (header.queueing.by == tag or message.gate):
+            self._go_on(header, message, tag, None)
+
+    def fail(self, header: Header, why: str, tag: str) -> Header:
+        """End a run that has been queued for too long; its header as it is now."""
+        now = to_millis(self._world.clock.now())
+        error = ErrorInfo.of(RunTimeoutError(why))
+        ended = replace(header, status=RunStatus.FAILED, ended=now, ended_by=Author(1, tag), error=error)
+        if self._world.store.move(header, ended, (), now=now):
+            return ended
+        raise Reload
+
+    def leave(self, header: Header, tag: str) -> None:
+        """A run has ended: who waits for its slots may go on. Done again by every delivery that ended it."""
+        queueing = header.queueing
+        if queueing is None:
+            return
+        gates_left = set(queueing.inside)
+        if queueing.place is not None:
+            self._world.store.quit(queueing.place)
+            gates_left.add(queueing.place.gate)
+        for gate in queueing.inside:
+            self._world.store.leave(gate, header.run_id)
+        self._serve_all(header, gates_left, tag)
+
+    # -- a run's way ---------------------------------------------------------------------------------
+
+    def _limits(self, header: Header) -> tuple[Limit, ...]:
+        function = self._app.functions.get(header.function_id)
+        if function is None:
+            return ()
+        return flow.of_run(self._app.id, function.flow, self._event(header))
+
+    def _event(self, header: Header) -> Event[Any]:
+        return load_event(payloads.read(self._world.blobs, header.event))
+
+    def _try(self, header: Header, tag: str) -> Header | None:
+        """Bring a run as far as it gets. Its header then. None: that or a gate changed meanwhile."""
+        store, now = self._world.store, to_millis(self._world.clock.now())
+        limits = self._limits(header)
+        seen = [store.gate(limit.gate) for limit in limits]
+        before = header.queueing or Queueing()
+        place, stage = before.place, min(before.stage, len(limits))
+        if place is not None and place.gate not in [limit.gate for limit in limits[stage : stage + 1]]:
+            store.quit(place)  # a deploy has taken the limit away
+            place = None
+        in_line = place is not None and self._is_its_turn(place, limits[stage], seen[stage], now)
+        if place is not None and not in_line:
+            return header
+        closed = gates.first_closed(limits, seen, header.run_id, now, stage=stage, in_line=in_line)
+        if closed is not None and limits[closed].drops:
+            return self._skip(header, limits[closed], seen[closed], now, tag)
+        reached = len(limits) if closed is None else closed
+        moves: list[Move] = [
+            Pass(limits[index], seen[index], header.run_id, place if index == stage else None)
+            for index in range(stage, reached)
+        ]
+        inside = before.inside + tuple(each.gate for each in limits[stage:reached] if each.slots)
+        if closed is None:
+            after = Queueing(stage=reached, inside=inside, admitted=now, by=tag)
+            moved = replace(header, status=RunStatus.RUNNING, queueing=after, check_at=now + INTERVAL)
+        else:
+            joins = self._join(header, limits[closed], seen[closed])
+            moves.append(joins)
+            after = Queueing(stage=reached, inside=inside, place=joins.place, by=tag)
+            moved = replace(header, queueing=after, check_at=now + PATIENCE)
+        return moved if store.move(header, moved, moves, now=now) else None
+
+    def _is_its_turn(self, place: Place, limit: Limit, gate: Gate, now: int) -> bool:
+        """Whether a gate is open for so many that it is for who has this place."""
+        ahead = min(gates.free(limit, gate, now), AT_ONCE)
+        return ahead > 0 and place in [each for each, _ in self._world.store.line(place.gate, ahead)]
+
+    def _join(self, header: Header, limit: Limit, gate: Gate) -> Join:
+        function = self._app.functions[header.function_id]
+        came = max(header.created, header.starts or 0)
+        place = Place(limit.gate, flow.order(function.flow, self._event(header), came), header.run_id)
+        body = Continuation(run=header.run_id, generation=1, gate=limit.gate).body()
+        return Join(place, limit, gate, body)
+
+    def _skip(self, header: Header, limit: Limit, gate: Gate, now: int, tag: str) -> Header | None:
+        queueing = Queueing(skipped=limit.drops, duplicate_of=gate.run or next(iter(gate.inside), ""))
+        skipped = replace(
+            header, status=RunStatus.SKIPPED, ended=now, ended_by=Author(1, tag), queueing=queueing
+        )
+        return skipped if self._world.store.move(header, skipped, (), now=now) else None
+
+    # -- lines ---------------------------------------------------------------------------------------
+
+    def _evict(self, place: Place) -> None:
+        """Cancel who is inside a gate, and who came to it before."""
+        store = self._world.store
+        before = [each.run for each, _ in store.line(place.gate, MOST_EVICTED) if each < place]
+        for run in (*store.gate(place.gate).inside, *before):
+            found = store.begin_cancel(run)
+            if found is not None and not found.status.ended:
+                self._world.queue.send([Outgoing(Continuation(run=run, forced=True).body())])
+
+    def _go_on(self, header: Header, message: Continuation, tag: str, came_from: Place | None) -> None:
+        """See to the lines that a run has come by, or that its message was to go on with."""
+        queueing = header.queueing or Queueing()
+        touched = {each for each in (message.gate, came_from.gate if came_from else None) if each}
+        if queueing.place is not None:
+            touched.add(queueing.place.gate)
+        elif queueing.by == tag:
+            touched |= set(queueing.inside)
+        self._serve_all(header, touched, tag, message.wake)
+
+    def _serve_all(self, header: Header, touched: set[str], tag: str, wake: int | None = None) -> None:
+        place = header.queueing.place if header.queueing is not None and not header.status.ended else None
+        for limit in self._limits(header) if touched else ():
+            if limit.gate in touched and not limit.drops:
+                if limit.evicts and place is not None and place.gate == limit.gate:
+                    self._evict(place)
+                self._serve(limit, tag, wake)
+
+    def _serve(self, limit: Limit, tag: str, wake: int | None = None) -> None:
+        """See to it that the line of a gate goes on. `wake`: for when the message in hand was to do so."""
+        store, now = self._world.store, to_millis(self._world.clock.now())
+        gate = store.gate(limit.gate)
+        if not gate.waiting:
+            return
+        ahead = min(gates.free(limit, gate, now), AT_ONCE)
+        if ahead > 0:
+            self._world.queue.send([Outgoing(body) for _, body in store.line(limit.gate, ahead)])
+        elif limit.interval:
+            self._wake_later(limit, gate, tag, now, wake)
+
+    def _wake_later(self, limit: Limit, gate: Gate, tag: str, now: int, wake: int | None) -> None:
+        """Wake the head when the gate opens, unless another wake is on its way."""
+        store, at = self._world.store, gates.opens(limit, gate)
+        if gate.wake == at:
+            if gate.woken_by != tag and wake != at:  # a wake that came early goes back
+                return
+        elif not store.set_wake(limit.gate, gate, at, tag):
+            return  # somebody else has
+        for place, text in store.line(limit.gate, 1):
+            body = Continuation.model_validate_json(text).model_copy(update={"wake": at}).body()
+            send_at(self._world, body, at, now=now, name=f"{place.run}/{limit.gate}/{at}")

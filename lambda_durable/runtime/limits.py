@@ -1,0 +1,101 @@
+"""What limits the runs of a function: its flow control, for one event."""
+
+from __future__ import annotations
+
+import logging
+from hashlib import sha256
+from typing import Any
+
+from ..durations import in_millis
+from ..engine.gates import Limit
+from ..events import Event
+from ..expressions import MISSING, Expression, ExpressionError, canonical
+from ..flow_control import Concurrency, FlowControl
+
+logger = logging.getLogger(__name__)
+
+_told: set[tuple[str, str]] = set()
+
+
+def of_run(app_id: str, flow: FlowControl, event: Event[Any]) -> tuple[Limit, ...]:
+    """The limits that a run has to pass before it starts, in that order.
+
+    Those that drop come first. Who waits at one is inside those before it: so keyed ones come before those that
+    all share, and none waits for a slot that its own key keeps it from using. The pace comes last, for it is of
+    starts.
+    """
+    limits = []
+    name = flow.function_id
+    if (idempotency := flow.idempotency) is not None:
+        gate = _gate(f"idempotency/{name}", idempotency.expression, event, name)
+        limits.append(Limit(gate=gate, life=in_millis(idempotency.ttl), drops="idempotency"))
+    if (rate := flow.rate_limit) is not None:
+        interval = in_millis(rate.period) // rate.limit
+        gate = _gate(f"rate_limit/{name}", rate.expression, event, name)
+        limits.append(
+            Limit(gate=gate, interval=interval, tolerance=interval * (rate.limit - 1), drops="rate_limit")
+        )
+    if (single := flow.singleton) is not None:
+        gate = _gate(f"singleton/{name}", single.expression, event, name)
+        evicts = single.mode == "cancel"
+        limits.append(Limit(gate=gate, slots=1, drops="" if evicts else "singleton", evicts=evicts))
+    limits += concurrency(app_id, flow, event, "runs")
+    if (throttle := flow.throttle) is not None:
+        interval = in_millis(throttle.period) // throttle.limit
+        gate = _gate(f"throttle/{name}", throttle.expression, event, name)
+        limits.append(Limit(gate=gate, interval=interval, tolerance=interval * throttle.burst))
+    return tuple(limits)
+
+
+def concurrency(app_id: str, flow: FlowControl, event: Event[Any], counts: str) -> list[Limit]:
+    """Its limits of what is at work at once: the narrower before the wider."""
+    mine = [(place, each) for place, each in enumerate(flow.concurrency) if each.counts == counts]
+    mine.sort(key=lambda one: (one[1].scope == "app", one[1].key is None))
+    return [
+        Limit(gate=_concurrency_gate(app_id, flow, place, each, event), slots=each.limit)
+        for place, each in mine
+    ]
+
+
+def _concurrency_gate(
+    app_id: str, flow: FlowControl, place: int, limit: Concurrency, event: Event[Any]
+) -> str:
+    if limit.scope == "app":
+        return _gate(f"concurrency/{limit.counts}/app/{app_id}", limit.expression, event, flow.function_id)
+    prefix = f"concurrency/{limit.counts}/{flow.function_id}/{place}"
+    return _gate(prefix, limit.expression, event, flow.function_id)
+
+
+def order(flow: FlowControl, event: Event[Any], created: int) -> int:
+    """By what a run is served among those that wait (milliseconds)."""
+    if flow.priority is None:
+        return created
+    try:
+        return created - round(flow.priority.head_start(event) * 1000)
+    except (ExpressionError, ValueError) as error:
+        _tell(flow.function_id, f"its priority failed, and is 0: {error}")
+        return created
+
+
+def _gate(prefix: str, key: Expression | None, event: Event[Any], function_id: str) -> str:
+    if key is None:
+        return prefix
+    try:
+        value = key.evaluate(event)
+        text = "" if value is MISSING else canonical(value)
+    except (ExpressionError, TypeError, ValueError) as error:
+        _tell(function_id, f"its {key.what} failed on an event, which is one of those without a key: {error}")
+        return f"{prefix}/"
+    if value is MISSING:
+        _tell(
+            function_id,
+            f"{key.what} {key.source!r}: an event has nothing there; it is one of those without a key",
+        )
+    return f"{prefix}/{sha256(text.encode()).hexdigest()[:32]}"
+
+
+def _tell(function_id: str, what: str) -> None:
+    """Once in a process."""
+    if (function_id, what) not in _told:
+        _told.add((function_id, what))
+        logger.warning("function %r: %s", function_id, what, extra={"function_id": function_id})

@@ -1,0 +1,280 @@
+"""Flow control: how many runs start, when, and in which order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from lambda_durable import (
+    Concurrency,
+    Context,
+    Durable,
+    Event,
+    Idempotency,
+    Priority,
+    RateLimit,
+    RunSkippedError,
+    Singleton,
+    Throttle,
+    on_event,
+)
+
+
+@pytest.fixture(params=[1, "all", "auto"])
+def app(request):
+    return Durable("shop", steps_per_invocation=request.param)
+
+
+def jobs(rt, *data):
+    rt.send(*(Event("job", each) for each in data))
+
+
+def at_once(runs):
+    """The most of some runs that were at work at a time."""
+    changes = sorted([(run.started_at, 1) for run in runs] + [(run.ended_at, -1) for run in runs])
+    most = now = 0
+    for _, change in changes:
+        now += change
+        most = max(most, now)
+    return most
+
+
+def whole(rt):
+    return [rt.get(run.run_id) for run in rt.runs()]
+
+
+def nothing_is_left(rt):
+    items = rt.aws("dynamodb").scan(TableName=rt.client._world.store._table)["Items"]
+    left = [item for item in items if item["pk"]["S"].startswith("q#") and "x" not in item]
+    assert left == []
+
+
+def test_as_many_runs_at_once_as_the_limit_and_all_are_served_in_their_order(durable, app):
+    @app.function("f", on_event("job"), concurrency=Concurrency(2, counts="runs"))
+    def f(ctx: Context[dict]) -> int:
+        ctx.step.sleep("nap", "10m")
+        return ctx.event.data["n"]
+
+    rt = durable(app)
+    for n in range(7):
+        jobs(rt, {"n": n})
+        rt.advance("1s")
+    rt.advance("1m")
+    assert Counter(run.status for run in rt.runs()) == {"running": 2, "queued": 5}
+    assert {run.status for run in rt.runs(status="queued")} == {"queued"}
+    rt.drain()
+
+    runs = whole(rt)
+    assert {run.status for run in runs} == {"completed"}
+    assert at_once(runs) == 2
+    assert [run.output for run in sorted(runs, key=lambda run: run.started_at)] == list(range(7))
+    nothing_is_left(rt)
+
+
+def test_each_value_of_a_key_has_its_own_limit(durable, app):
+    @app.function("f", on_event("job"), concurrency=Concurrency(1, key="data.who", counts="runs"))
+    def f(ctx: Context[dict]) -> None:
+        ctx.step.sleep("nap", "10m")
+
+    rt = durable(app)
+    jobs(rt, *({"who": who} for who in "abcab"), {})
+    rt.drain()
+
+    runs = whole(rt)
+    assert at_once(runs) == 4
+    for who in ("a", "b", "c", None):
+        assert at_once([run for run in runs if run.event.data.get("who") == who]) == 1
+    nothing_is_left(rt)
+
+
+def test_two_limits_hold_together_and_a_hot_key_starves_no_other(durable, app):
+    both = [Concurrency(4, counts="runs"), Concurrency(2, key="data.who", counts="runs")]
+
+    @app.function("f", on_event("job"), concurrency=both)
+    def f(ctx: Context[dict]) -> None:
+        ctx.step.sleep("nap", "10m")
+
+    rt = durable(app)
+    jobs(rt, *({"who": "hot"} for _ in range(12)))
+    rt.advance("1s")
+    jobs(rt, {"who": "cold"})
+    rt.drain()
+
+    runs = whole(rt)
+    assert {run.status for run in runs} == {"completed"}
+    assert at_once(runs) == 3
+    (cold,) = (run for run in runs if run.event.data["who"] == "cold")
+    assert cold.started_at - cold.created_at < timedelta(minutes=1)
+    nothing_is_left(rt)
+
+
+def test_who_waits_is_served_by_priority(durable, app):
+    @app.function(
+        "f",
+        on_event("job"),
+        concurrency=Concurrency(1, counts="runs"),
+        priority=Priority("data.urgent"),
+    )
+    def f(ctx: Context[dict]) -> str:
+        ctx.step.sleep("nap", "10m")
+        return ctx.event.data["name"]
+
+    rt = durable(app)
+    for name, urgent in [("first", 0), ("late", -600), ("plain", 0), ("urgent", 600), ("odd", "x")]:
+        jobs(rt, {"name": name, "urgent": urgent})
+        rt.advance("1s")
+    rt.drain()
+
+    runs = sorted(whole(rt), key=lambda run: run.started_at)
+    assert [run.output for run in runs] == ["first", "urgent", "plain", "odd", "late"]
+
+
+def test_a_throttle_starts_one_each_interval_and_a_burst_at_once(durable, app):
+    @app.function("f", on_event("job"), throttle=Throttle(6, "1m", burst=2))
+    def f(ctx: Context[dict]) -> int:
+        return ctx.step.run("n", int)
+
+    rt = durable(app)
+    jobs(rt, *({"n": n} for n in range(8)))
+    rt.drain()
+
+    runs = sorted(whole(rt), key=lambda run: run.started_at)
+    assert {run.status for run in runs} == {"completed"}
+    starts = [(run.started_at - runs[0].started_at).total_seconds() for run in runs]
+    assert [round(start) for start in starts] == [0, 0, 0, 10, 20, 30, 40, 50]
+    assert rt.invocations < 60
+
+
+def test_a_long_throttle_waits_with_schedules(durable, app):
+    @app.function("f", on_event("job"), throttle=Throttle(1, "1d"))
+    def f(ctx: Context[dict]) -> None:
+        pass
+
+    rt = durable(app)
+    jobs(rt, *({"n": n} for n in range(3)))
+    rt.drain()
+    starts = sorted(run.started_at for run in whole(rt))
+    assert [(start - starts[0]).days for start in starts] == [0, 1, 2]
+    assert rt.invocations < 20
+
+
+def test_a_rate_limit_drops_what_is_too_much(durable, app):
+    @app.function("f", on_event("job"), rate_limit=RateLimit(2, "1h", key="data.who"))
+    def f(ctx: Context[dict]) -> int:
+        return ctx.event.data["n"]
+
+    rt = durable(app)
+    for n in range(4):
+        jobs(rt, {"who": "a", "n": n})
+        rt.advance("1s")
+    jobs(rt, {"who": "b", "n": 9})
+    rt.advance("30m")
+    jobs(rt, {"who": "a", "n": 4})
+    rt.drain()
+
+    by = {run.event.data["n"]: run for run in whole(rt)}
+    assert {n: run.status for n, run in by.items()} == {
+        0: "completed",
+        1: "completed",
+        2: "skipped",
+        3: "skipped",
+        9: "completed",
+        4: "completed",
+    }
+    assert by[2].skipped_reason == "rate_limit"
+    assert by[2].started_at is None
+    with pytest.raises(RunSkippedError, match="rate_limit"):
+        rt.client.result(by[2].run_id, timeout="1s")
+
+
+def test_a_singleton_skips_the_second(durable, app):
+    @app.function("f", on_event("job"), singleton=Singleton(key="data.who"))
+    def f(ctx: Context[dict]) -> None:
+        ctx.step.sleep("nap", "1h")
+
+    rt = durable(app)
+    for who in "aab":
+        jobs(rt, {"who": who})
+    rt.advance("2h")
+    jobs(rt, {"who": "a"})
+    rt.drain()
+    assert Counter((run.event.data["who"], run.status) for run in whole(rt)) == {
+        ("a", "completed"): 2,
+        ("a", "skipped"): 1,
+        ("b", "completed"): 1,
+    }
+    nothing_is_left(rt)
+
+
+def test_a_singleton_cancels_the_first_and_starts_after_its_undo(durable, app):
+    ledger = []
+
+    @app.function("f", on_event("job"), singleton=Singleton(mode="cancel"))
+    def f(ctx: Context[dict]) -> int:
+        n = ctx.event.data["n"]
+        ctx.step.options(undo=lambda _: ledger.append(f"-{n}")).run("book", ledger.append, f"+{n}")
+        ctx.step.sleep("nap", "1h")
+        return n
+
+    rt = durable(app)
+    for n in range(4):
+        jobs(rt, {"n": n})
+        rt.advance("10s")
+    rt.drain()
+    runs = sorted(whole(rt), key=lambda run: run.event.data["n"])
+    assert [run.status for run in runs] == ["cancelled"] * 3 + ["completed"]
+    assert ledger == ["+0", "-0", "+1", "-1", "+2", "-2", "+3"]
+    nothing_is_left(rt)
+
+
+def test_in_a_burst_a_singleton_runs_the_last_alone(durable, app):
+    @app.function("f", on_event("job"), singleton=Singleton(mode="cancel"))
+    def f(ctx: Context[dict]) -> int:
+        ctx.step.sleep("nap", "1h")
+        return ctx.event.data["n"]
+
+    rt = durable(app)
+    jobs(rt, *({"n": n} for n in range(6)))
+    rt.drain()
+    assert Counter(run.status for run in rt.runs()) == {"cancelled": 5, "completed": 1}
+    nothing_is_left(rt)
+
+
+def test_an_idempotency_key_names_the_first_run(durable, app):
+    @app.function("f", on_event("job"), idempotency=Idempotency("data.order", ttl="1h"))
+    def f(ctx: Context[dict]) -> str:
+        return ctx.event.data["order"]
+
+    rt = durable(app)
+    first = rt.start(f, {"order": "x"})
+    rt.advance("10m")
+    second = rt.start(f, {"order": "x"})
+    other = rt.start(f, {"order": "y"})
+    rt.advance("2h")
+    third = rt.start(f, {"order": "x"})
+    rt.drain()
+
+    assert [rt.get(run.run_id).status for run in (first, other, third)] == ["completed"] * 3
+    skipped = rt.get(second.run_id)
+    assert (skipped.status, skipped.skipped_reason) == ("skipped", "idempotency")
+    assert skipped.duplicate_of == first.run_id
+
+
+def test_a_queued_run_can_be_cancelled_and_the_next_is_served(durable, app):
+    @app.function("f", on_event("job"), concurrency=Concurrency(1, counts="runs"))
+    def f(ctx: Context[dict]) -> None:
+        ctx.step.sleep("nap", "10m")
+
+    rt = durable(app)
+    runs = []
+    for _ in range(3):
+        runs.append(rt.start(f, {}))
+        rt.advance("1s")
+    assert rt.client.cancel(runs[1].run_id)
+    rt.advance("1m")
+    assert rt.get(runs[1].run_id).status == "cancelled"
+    rt.drain()
+    assert [rt.get(run.run_id).status for run in runs] == ["completed", "cancelled", "completed"]
+    nothing_is_left(rt)
