@@ -147,8 +147,10 @@ class Admission:
 
     def _join(self, header: Header, limit: Limit, gate: Gate) -> Join:
         function = self._app.functions[header.function_id]
-        came = max(header.created, header.starts or 0)
-        place = Place(limit.gate, flow.order(function.flow, self._event(header), came), header.run_id)
+        order = max(header.created, header.starts or 0)
+        if not limit.evicts:  # there, the last who came stays
+            order = flow.order(function.flow, self._event(header), order)
+        place = Place(limit.gate, order, header.run_id)
         body = Continuation(run=header.run_id, generation=1, gate=limit.gate).body()
         return Join(place, limit, gate, body)
 
@@ -161,11 +163,11 @@ class Admission:
 
     # -- lines ---------------------------------------------------------------------------------------
 
-    def _evict(self, place: Place) -> None:
-        """Cancel who is inside a gate, and who came to it before."""
+    def _evict(self, gate: str) -> None:
+        """Cancel who is inside a gate, and who waits for it, but for the last who came."""
         store = self._world.store
-        before = [each.run for each, _ in store.line(place.gate, MOST_EVICTED) if each < place]
-        for run in (*store.gate(place.gate).inside, *before):
+        line = [place.run for place, _ in store.line(gate, MOST_EVICTED)]
+        for run in (*store.gate(gate).inside, *line[:-1]):
             found = store.begin_cancel(run)
             if found is not None and not found.status.ended:
                 self._world.queue.send([Outgoing(Continuation(run=run, forced=True).body())])
@@ -185,7 +187,7 @@ class Admission:
         for limit in self._limits(header) if touched else ():
             if limit.gate in touched and not limit.drops:
                 if limit.evicts and place is not None and place.gate == limit.gate:
-                    self._evict(place)
+                    self._evict(limit.gate)
                 self._serve(limit, tag, wake)
 
     def _serve(self, limit: Limit, tag: str, wake: int | None = None) -> None:
