@@ -239,6 +239,10 @@ class Store(Protocol):
         """A run gives up its slot. Idempotent."""
         ...
 
+    def remove_gate(self, gate: str) -> None:
+        """Forget a gate with slots that nobody is inside of, and nobody waits at."""
+        ...
+
     def quit(self, place: Place) -> None:
         """A run gives up its place in a line. Idempotent."""
         ...

@@ -90,18 +90,25 @@ class GateStore(TableCalls):
         raise AssertionError
 
     def leave(self, gate: str, run: str) -> None:
-        left, found = self._update(
+        self._update(
             gate_key(gate),
             GATE,
             "REMOVE #run ADD n :less",
             {":less": number(-1)},
             condition="attribute_exists(#run)",
-            returning="ALL_NEW",
             names={"#run": INSIDE + run},
         )
-        state = _gate(found)
-        if left and not state.inside and not state.waiting:
-            self._delete(gate_key(gate), "n <= :zero AND " + NOBODY_WAITS)
+
+    def remove_gate(self, gate: str) -> None:
+        try:
+            self._client.delete_item(
+                TableName=self._table,
+                Key={"pk": text(gate_key(gate)), "sk": text(GATE)},
+                ConditionExpression="n <= :zero AND " + NOBODY_WAITS,
+                ExpressionAttributeValues={":zero": number(0)},
+            )
+        except ClientError as error:
+            there_instead(error)
 
     def quit(self, place: Place) -> None:
         pk = text(gate_key(place.gate))
@@ -252,17 +259,6 @@ class GateStore(TableCalls):
                 }
             },
         ]
-
-    def _delete(self, pk: str, condition: str) -> None:
-        try:
-            self._client.delete_item(
-                TableName=self._table,
-                Key={"pk": text(pk), "sk": text(GATE)},
-                ConditionExpression=condition,
-                ExpressionAttributeValues={":zero": number(0)},
-            )
-        except ClientError as error:
-            there_instead(error)
 
 
 def _gate(item: Item) -> Gate:

@@ -185,7 +185,7 @@ class Admission:
     def _serve_all(self, header: Header, touched: set[str], tag: str, wake: int | None = None) -> None:
         place = header.queueing.place if header.queueing is not None and not header.status.ended else None
         for limit in self._limits(header) if touched else ():
-            if limit.gate in touched and not limit.drops:
+            if limit.gate in touched and (limit.slots or not limit.drops):
                 if limit.evicts and place is not None and place.gate == limit.gate:
                     self._evict(limit.gate)
                 self._serve(limit, tag, wake)
@@ -195,6 +195,8 @@ class Admission:
         store, now = self._world.store, to_millis(self._world.clock.now())
         gate = store.gate(limit.gate)
         if not gate.waiting:
+            if limit.slots and not gate.inside:
+                store.remove_gate(limit.gate)
             return
         ahead = min(gates.free(limit, gate, now), AT_ONCE)
         if ahead > 0:

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..config import Timeouts
 from ..durations import LONGEST, in_millis, to_millis
+from ..engine.gates import Queueing
 from ..engine.journal import Author, Header, Parent, RunStatus
 from ..errors import DamagedItemError, EventDataError, PayloadTooLargeError
 from ..event_json import dump_event, load_event
@@ -245,6 +246,7 @@ def _begin(
         finish_by=begin + in_millis(timeouts.finish) if timeouts.finish is not None else None,
         check_at=begin + INTERVAL,
         code=code,
+        queueing=Queueing() if function is not None and function.flow.of_runs else None,
         pinned=bool(code.release) and (pinned or (function is not None and function.pin)),
     )
     found = world.store.create_run(header)
