@@ -120,7 +120,9 @@ class Admission:
             place = None
         in_line = place is not None and self._is_its_turn(place, limits[stage], seen[stage], now)
         if place is not None and not in_line:
-            return header
+            # another delivery may have taken the slot that it sees taken, and died since
+            found = store.get_header(header.run_id)
+            return header if found is not None and found.queueing == header.queueing else None
         closed = gates.first_closed(limits, seen, header.run_id, now, stage=stage, in_line=in_line)
         if closed is not None and limits[closed].drops:
             return self._skip(header, limits[closed], seen[closed], now, tag)

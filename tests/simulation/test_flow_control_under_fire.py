@@ -66,7 +66,7 @@ class Watch:
         for partition in table.items.values():
             for found in partition.values():
                 item = found.to_json()["Attributes"]
-                if item["sk"]["S"] == "!" and "f" in item:
+                if item["sk"]["S"] == "!" and "kp" in item:
                     header = headers.header(item)
                     if (
                         header.status in ("running", "cancelling", "compensating")
