@@ -70,7 +70,15 @@ class Pass:
     seen: Gate
     run: str
     place: Place | None = None
-    until: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A slot of each of some limits, by a name of its own: `until` then at most (milliseconds)."""
+
+    name: str
+    until: int
+    limits: Sequence[Limit]
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +243,24 @@ class Store(Protocol):
         was before, every gate that it passes is open, and every one that it waits at is not. Whether it did."""
         ...
 
-    def leave(self, gate: str, run: str) -> None:
-        """A run gives up its slot. Idempotent."""
+    def lease(self, lease: Lease, place: Place | None) -> Mapping[str, Gate] | None:
+        """Take all slots of a lease, or none: each gate has one free, and nobody waits there but who has this `place`
+        in its line, and gives it up. None if so, and else the gates, as they are, of which one keeps it from that:
+        none of them if the place is gone."""
+        ...
+
+    def wait_in_line(self, join: Join, *, leaving: Place | None) -> bool:
+        """Get a place in the line of a gate that is closed, and give up the one at another. Where there is one for
+        this part of the run already, the message of the newer generation stays. False: a gate, or the place to give
+        up, is not as it was seen."""
+        ...
+
+    def place(self, place: Place) -> Place | None:
+        """A place as it is now, if it is still in the line."""
+        ...
+
+    def leave(self, gate: str, name: str) -> Gate:
+        """Give up a slot. Idempotent. The gate as it is then."""
         ...
 
     def remove_gate(self, gate: str) -> None:
@@ -244,7 +268,7 @@ class Store(Protocol):
         ...
 
     def quit(self, place: Place) -> None:
-        """A run gives up its place in a line. Idempotent."""
+        """Give up a place in a line, unless a message of a newer generation has it. Idempotent."""
         ...
 
     def set_wake(self, gate: str, seen: Gate, wake: int, by: str) -> bool:

@@ -17,7 +17,7 @@ from ..store import Lane, StoredEvent
 from . import headers, items, keys
 from . import lanes as moves
 from .attributes import number, text
-from .gate_store import GateStore
+from .leases import LeaseStore
 from .lists import Lists
 from .wait_store import WaitStore
 
@@ -45,7 +45,7 @@ TO_BE_CHECKED = "attribute_exists(ks)"
 SOONER_GONE = "x < :x"
 
 
-class DynamoStore(Lists, WaitStore, GateStore):
+class DynamoStore(Lists, WaitStore, LeaseStore):
     """The `Store` port, on one table (table.py).
 
     Each method is one call of DynamoDB, but for pages (those of `load_run` and `load_scope` beyond 1 MB, and the

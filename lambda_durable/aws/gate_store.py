@@ -1,10 +1,11 @@
 """Gates on DynamoDB: what limits let through, and who waits for them.
 
-    q#<gate>    !                   n: how many are inside, w: how many wait; `+<run>` for each who is inside, until
-                                    when (0: until it leaves); a: when the next is due at an even pace; r, u: the run
-                                    that has the name, and until when; k, g: for when the head of the line was
-                                    woken, and by which message
-    q#<gate>    <order>#<run>       a place in the line: u the run, b the message that goes on with it
+    q#<gate>    !                   n: how many are inside, w: how many wait; `+<name>` for each who is inside, until
+                                    when (0: until it leaves); l: of how many slots, where those are leases; a: when
+                                    the next is due at an even pace; r, u: the run that has the name, and until when;
+                                    k, g: for when the head of the line was woken, and by which message
+    q#<gate>    <order>#<run>       a place in the line: u the run, b the message that goes on with it; of a part of
+                #<part>             a run, p which one, and v the generation of the message
 
 What a run does on its way through gates is one transaction with its header, so it is in one place, once.
 """
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from ..engine.gates import EMPTY, Gate, Place, next_due
+from ..engine.gates import EMPTY, Gate, Limit, Place, next_due
 from ..engine.journal import Header, RunStatus
 from ..store import Join, Move, Pass
 from . import headers, keys
@@ -44,8 +45,9 @@ def gate_key(gate: str) -> str:
 
 
 def place_sort(place: Place) -> str:
-    key = f"{place.order:014d}#{place.run}"
-    return key if keys.fits(key, keys.LONGEST_SORT) else f"{place.order:014d}#{keys.digest(place.run)}"
+    of = f"{place.run}#{place.part}" if place.part else place.run
+    key = f"{place.order:014d}#{of}"
+    return key if keys.fits(key, keys.LONGEST_SORT) else f"{place.order:014d}#{keys.digest(of)}"
 
 
 class GateStore(TableCalls):
@@ -53,7 +55,7 @@ class GateStore(TableCalls):
 
     def gate(self, gate: str) -> Gate:
         found = self._get(gate_key(gate), GATE)
-        return _gate(found) if found else EMPTY
+        return read_gate(found) if found else EMPTY
 
     def line(self, gate: str, limit: int) -> Sequence[tuple[Place, str]]:
         answer = self._client.query(
@@ -63,41 +65,25 @@ class GateStore(TableCalls):
             ConsistentRead=True,
             Limit=limit,
         )
-        return [
-            (Place(gate, int(item["sk"]["S"].partition("#")[0]), item["u"]["S"]), item["b"]["S"])
-            for item in answer["Items"]
-        ]
+        return [(read_place(gate, item), item["b"]["S"]) for item in answer["Items"]]
 
     def move(self, before: Header, after: Header, moves: Sequence[Move], *, now: int) -> bool:
         entries = [self._queue(before, after)]
         for each in moves:
             entries += self._pass(each, now) if isinstance(each, Pass) else self._join(each)
-        for pause in (*PAUSES, None):
-            try:
-                self._client.transact_write_items(TransactItems=entries)
-            except self._client.exceptions.TransactionCanceledException as error:
-                reasons: Any = error.response.get("CancellationReasons", [])
-                codes = {reason.get("Code") for reason in reasons} - {"None"}
-                if "ConditionalCheckFailed" in codes:
-                    return False
-                if codes != {"TransactionConflict"}:
-                    raise
-                if pause is None:
-                    return False
-                time.sleep(pause)
-            else:
-                return True
-        raise AssertionError
+        return self._all_or_nothing(entries) is None
 
-    def leave(self, gate: str, run: str) -> None:
-        self._update(
+    def leave(self, gate: str, name: str) -> Gate:
+        _, item = self._update(
             gate_key(gate),
             GATE,
-            "REMOVE #run ADD n :less",
+            "REMOVE #name ADD n :less",
             {":less": number(-1)},
-            condition="attribute_exists(#run)",
-            names={"#run": INSIDE + run},
+            condition="attribute_exists(#name)",
+            names={"#name": INSIDE + name},
+            returning="ALL_NEW",
         )
+        return read_gate(item)
 
     def remove_gate(self, gate: str) -> None:
         try:
@@ -111,31 +97,7 @@ class GateStore(TableCalls):
             there_instead(error)
 
     def quit(self, place: Place) -> None:
-        pk = text(gate_key(place.gate))
-        try:
-            self._client.transact_write_items(
-                TransactItems=[
-                    {
-                        "Delete": {
-                            "TableName": self._table,
-                            "Key": {"pk": pk, "sk": text(place_sort(place))},
-                            "ConditionExpression": "attribute_exists(pk)",
-                        }
-                    },
-                    {
-                        "Update": {
-                            "TableName": self._table,
-                            "Key": {"pk": pk, "sk": text(GATE)},
-                            "UpdateExpression": "ADD w :less",
-                            "ExpressionAttributeValues": {":less": number(-1)},
-                        }
-                    },
-                ]
-            )
-        except self._client.exceptions.TransactionCanceledException as error:
-            reasons: Any = error.response.get("CancellationReasons", [{}])
-            if reasons[0].get("Code") != "ConditionalCheckFailed":
-                raise
+        self._all_or_nothing([*self._give_up(place, or_older=True)])
 
     def set_wake(self, gate: str, seen: Gate, wake: int, by: str) -> bool:
         condition = "k = :seen" if seen.wake else "attribute_not_exists(k)"
@@ -178,14 +140,11 @@ class GateStore(TableCalls):
         names: dict[str, str] = {}
         values: Item = {}
         if limit.slots:
-            names = {"#run": INSIDE + move.run}
-            values = {":until": number(move.until), ":one": number(1), ":slots": number(limit.slots)}
-            change, add = "SET #run = :until", ["n :one"]
-            condition = "attribute_not_exists(#run) AND (attribute_not_exists(n) OR n < :slots)"
+            change, condition, names, values = entering(limit, move.run, 0)
         elif limit.interval:
             due = next_due(limit, move.seen, now)
             values = {":due": number(due), ":x": number(due // 1000 + 30 * DAY)}
-            change, add = "SET a = :due, x = :x REMOVE k, g", []
+            change = "SET a = :due, x = :x REMOVE k, g"
             condition = "a = :seen" if move.seen.due else "attribute_not_exists(a)"
             if move.seen.due:
                 values[":seen"] = number(move.seen.due)
@@ -193,42 +152,89 @@ class GateStore(TableCalls):
             until = now + limit.life
             values = {":run": text(move.run), ":until": number(until), ":now": number(now)}
             values[":x"] = number(until // 1000 + DAY)
-            change, add = "SET r = :run, u = :until, x = :x", []
+            change = "SET r = :run, u = :until, x = :x"
             condition = "(attribute_not_exists(r) OR u <= :now)"
-        if place is not None:
-            add.append("w :less")
-            values[":less"] = number(-1)
-        elif not limit.life:
+        if place is None and not limit.life:
             condition += f" AND {NOBODY_WAITS}"
             values[":zero"] = number(0)
-        if add:
-            change += " ADD " + ", ".join(add)
-        pk = text(gate_key(limit.gate))
-        entry: Any = {
+        return self._gate_entries(limit.gate, change, condition, names, values, place)
+
+    def _gate_entries(
+        self,
+        gate: str,
+        change: str,
+        condition: str,
+        names: dict[str, str],
+        values: Item,
+        place: Place | None,
+    ) -> list[TransactWriteItemTypeDef]:
+        """A change of a gate by who gives up its place there, if it has one."""
+        if place is not None:
+            change += f"{', ' if ' ADD ' in change else ' ADD '}w :less"
+            values = {**values, ":less": number(-1)}
+        update: Any = {
             "TableName": self._table,
-            "Key": {"pk": pk, "sk": text(GATE)},
+            "Key": {"pk": text(gate_key(gate)), "sk": text(GATE)},
             "UpdateExpression": change,
-            "ConditionExpression": condition,
             "ExpressionAttributeValues": values,
         }
+        if condition:
+            update["ConditionExpression"] = condition
+            update["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         if names:
-            entry["ExpressionAttributeNames"] = names
-        entries: list[TransactWriteItemTypeDef] = [{"Update": entry}]
+            update["ExpressionAttributeNames"] = names
+        entries: list[TransactWriteItemTypeDef] = [{"Update": update}]
         if place is not None:
-            key = {"pk": pk, "sk": text(place_sort(place))}
-            entries.append(
-                {
-                    "Delete": {
-                        "TableName": self._table,
-                        "Key": key,
-                        "ConditionExpression": "attribute_exists(pk)",
-                    }
-                }
-            )
+            entries.append(self._without(place))
         return entries
 
+    def _give_up(self, place: Place, *, or_older: bool = False) -> list[TransactWriteItemTypeDef]:
+        update: TransactWriteItemTypeDef = {
+            "Update": {
+                "TableName": self._table,
+                "Key": {"pk": text(gate_key(place.gate)), "sk": text(GATE)},
+                "UpdateExpression": "ADD w :less",
+                "ExpressionAttributeValues": {":less": number(-1)},
+            }
+        }
+        return [update, self._without(place, or_older=or_older)]
+
+    def _without(self, place: Place, *, or_older: bool = False) -> TransactWriteItemTypeDef:
+        delete: Any = {
+            "TableName": self._table,
+            "Key": {"pk": text(gate_key(place.gate)), "sk": text(place_sort(place))},
+            "ConditionExpression": "attribute_exists(pk)",
+        }
+        if place.part:
+            delete["ConditionExpression"] = "v <= :v" if or_older else "v = :v"
+            delete["ExpressionAttributeValues"] = {":v": number(place.generation)}
+        return {"Delete": delete}
+
+    def _all_or_nothing(self, entries: Sequence[TransactWriteItemTypeDef]) -> list[Item | None] | None:
+        """Write all or nothing. None: it is written. Otherwise, for each entry whose condition failed, what is there
+        instead, and None for the others: all of them, if other transactions had the items for too long."""
+        for pause in (*PAUSES, None):
+            try:
+                self._client.transact_write_items(TransactItems=entries)
+            except self._client.exceptions.TransactionCanceledException as error:
+                reasons: Any = error.response.get("CancellationReasons", [])
+                codes = {reason.get("Code") for reason in reasons} - {"None"}
+                if "ConditionalCheckFailed" not in codes:
+                    if codes != {"TransactionConflict"}:
+                        raise
+                    if pause is not None:
+                        time.sleep(pause)
+                        continue
+                return [
+                    reason.get("Item", {}) if reason.get("Code") == "ConditionalCheckFailed" else None
+                    for reason in reasons
+                ]
+            return None
+        raise AssertionError
+
     def _join(self, move: Join) -> list[TransactWriteItemTypeDef]:
-        limit, pk = move.limit, text(gate_key(move.place.gate))
+        limit, place = move.limit, move.place
+        pk = text(gate_key(place.gate))
         values: Item = {":one": number(1), ":zero": number(0)}
         if limit.slots:
             condition = "n >= :slots OR w > :zero"
@@ -236,6 +242,9 @@ class GateStore(TableCalls):
         else:
             condition = "a = :seen OR w > :zero"
             values[":seen"] = number(move.seen.due)
+        item = {"pk": pk, "sk": text(place_sort(place)), "u": text(place.run), "b": text(move.body)}
+        if place.part:
+            item |= {"p": text(place.part), "v": number(place.generation)}
         return [
             {
                 "Update": {
@@ -249,21 +258,29 @@ class GateStore(TableCalls):
             {
                 "Put": {
                     "TableName": self._table,
-                    "Item": {
-                        "pk": pk,
-                        "sk": text(place_sort(move.place)),
-                        "u": text(move.place.run),
-                        "b": text(move.body),
-                    },
+                    "Item": item,
                     "ConditionExpression": "attribute_not_exists(pk)",
+                    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
                 }
             },
         ]
 
 
-def _gate(item: Item) -> Gate:
+def entering(limit: Limit, name: str, until: int) -> tuple[str, str, dict[str, str], Item]:
+    """How one takes a slot: the change, its condition, names and values."""
+    names = {"#name": INSIDE + name}
+    values: Item = {":until": number(until), ":one": number(1), ":slots": number(limit.slots)}
+    condition = "attribute_not_exists(#name) AND (attribute_not_exists(n) OR n < :slots)"
+    if not until:
+        return "SET #name = :until ADD n :one", condition, names, values
+    values[":x"] = number(until // 1000 + 30 * DAY)
+    return "SET #name = :until, l = :slots, x = :x ADD n :one", condition, names, values
+
+
+def read_gate(item: Item) -> Gate:
     return Gate(
         inside={name[1:]: int(value["N"]) for name, value in item.items() if name.startswith(INSIDE)},
+        slots=integer(item, "l") or 0,
         waiting=integer(item, "w") or 0,
         due=integer(item, "a") or 0,
         run=read_text(item, "r"),
@@ -271,3 +288,8 @@ def _gate(item: Item) -> Gate:
         wake=integer(item, "k") or 0,
         woken_by=read_text(item, "g"),
     )
+
+
+def read_place(gate: str, item: Item) -> Place:
+    order = int(item["sk"]["S"].partition("#")[0])
+    return Place(gate, order, item["u"]["S"], read_text(item, "p"), integer(item, "v") or 0)

@@ -29,11 +29,13 @@ class Limit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """A gate as it is. `inside`: who has a slot, and until when at most (milliseconds; 0: until it leaves).
-    `waiting` are in its line. `due` is when the next one would be, at an even pace. `run` has its name, `until`
-    then. `wake` is for when the head of the line was sent a message, by `woken_by`."""
+    """A gate as it is. `inside`: who has a slot, and until when at most (milliseconds; 0: until it leaves), of so
+    many `slots`, where those are leases. `waiting` are in its line. `due` is when the next one would be, at an even
+    pace. `run` has its name, `until` then. `wake` is for when the head of the line was sent a message, by
+    `woken_by`."""
 
     inside: Mapping[str, int] = field(default_factory=dict)
+    slots: int = 0
     waiting: int = 0
     due: int = 0
     run: str = ""
@@ -47,11 +49,14 @@ EMPTY = Gate()
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """A place in a gate's line: that of a run, by `order` (milliseconds: when it came, less its head start)."""
+    """A place in a gate's line: that of a run, or of a `part` of it, by `order` (milliseconds: when the run came, less
+    its head start). Of a part, the message of the newest `generation` waits there."""
 
     gate: str
     order: int
     run: str
+    part: str = ""
+    generation: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +105,11 @@ def first_closed(
 def next_due(limit: Limit, gate: Gate, now: int) -> int:
     """When the one after a run that passes now would be due."""
     return max(gate.due, now) + limit.interval
+
+
+def expired(gate: Gate, now: int) -> list[str]:
+    """Who is inside, and surely gone."""
+    return [name for name, until in gate.inside.items() if 0 < until <= now]
 
 
 def opens(limit: Limit, gate: Gate) -> int:

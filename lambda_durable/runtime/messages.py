@@ -63,8 +63,8 @@ class Continuation(BaseModel):
 
     One that is `forced` goes on whatever others did. A `check` is forced, does nothing where something
     happened lately, and else brings back all that its chain waits for. `revived` counts how often it was
-    brought back from the dead-letter queue. With a `gate`, the run waits in that one's line; `wake` is for when it
-    was sent (milliseconds), where the gate has a pace.
+    brought back from the dead-letter queue. With a `gate`, the run waits in that one's line (a step, by `order`);
+    `wake` is for when it was sent (milliseconds), if that was to look after the line.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -83,6 +83,7 @@ class Continuation(BaseModel):
     joined: str | None = None
     stands_for: str | None = None
     gate: str | None = None
+    order: int | None = None
     wake: int | None = None
 
     @property

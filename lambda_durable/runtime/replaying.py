@@ -26,6 +26,7 @@ from .interrupts import GoOn, Strayed
 from .logs import HandlerLog
 from .messages import FAILURE
 from .renewal import Renewals, renew
+from .slots import Slots
 from .turn import Turn
 from .wakes import send_at
 
@@ -40,6 +41,7 @@ class Replaying:
     function: Function[Any, Any]
     mode: StepsPerInvocation
     hooks: Hooks
+    slots: Slots
 
     def go_on(self) -> None:
         """Do what there is to do now. Returns when the handler has come to an end, and else leaves by an Interrupt."""
@@ -52,7 +54,7 @@ class Replaying:
             return
         if chain.repeats:
             children.give_up_again(chain)
-        turn = Turn(chain, self.mode, self.hooks)
+        turn = Turn(chain, self.mode, self.hooks, self.slots.of(chain, function))
         kind: type[Replay] = AsyncReplay if function.is_async else SyncReplay
         replay = kind(
             run_id=header.run_id,

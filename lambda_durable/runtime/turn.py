@@ -8,7 +8,7 @@ out, whoever brings an outcome back may act, and the chain's log decides who doe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -41,6 +41,7 @@ class Turn:
         chain: Chain,
         mode: StepsPerInvocation,
         hooks: Hooks,
+        take_slot: Callable[[], None] | None = None,
     ) -> None:
         self.chain = chain
         self.attempts = Attempts(chain, hooks)
@@ -48,6 +49,7 @@ class Turn:
         self._new: set[str] = set()  # scopes that this turn was the first to enter
         self._looked = chain.world.clock.monotonic()
         self._allowance = Allowance(chain, mode)
+        self._take_slot = take_slot
 
     # -- Driver --------------------------------------------------------------------------------------
 
@@ -255,11 +257,15 @@ class Turn:
         """Whether all of it can run here."""
         if any(self._driven_elsewhere(op) or isinstance(op, Wait) for op in ops):
             return False  # the outside world may bring another message back, while this one is at work
+        if self._take_slot is not None:
+            return False  # each takes a slot of its own
         return self._allowance.has_room_for(todo)
 
     def _begin(self, replay: Replay, op: Operation) -> bool:
         """Begin an operation here."""
         if isinstance(op, StepCall):
+            if self._take_slot is not None:
+                self._take_slot()
             self._allowance.spend()
             self.attempts.begin(op)
         elif isinstance(op, Sleep):

@@ -36,6 +36,7 @@ from .logs import HandlerLog
 from .messages import Due, compensation
 from .renewal import renew
 from .scopes import partitions
+from .slots import Slots
 from .turn import Turn
 from .wakes import SKEW, send_at
 
@@ -74,6 +75,7 @@ class Undoing:
     function: Function[Any, Any] | None
     mode: StepsPerInvocation
     hooks: Hooks
+    slots: Slots
 
     def go_on(self) -> None:
         """Do what there is to do now. Returns when the run has ended, and else leaves by an Interrupt."""
@@ -96,7 +98,7 @@ class Undoing:
         chain = self.chain
         width = AT_ONCE if isinstance(self.mode, str) else min(self.mode, AT_ONCE)
         first = self._survey(left[:width])  # it loads what the turn's allowance is in proportion to
-        turn = Turn(chain, self.mode, self.hooks)
+        turn = Turn(chain, self.mode, self.hooks, self.slots.of(chain, self.function))
         replay = SyncReplay(
             run_id=chain.header.run_id,
             journal_id=chain.journal_id,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..engine.operations import StepCall
 from ..ports import Delivery, Invocation
+from ..store import Lease
 from .messages import Continuation, tag
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ class Visit:
     has_stand_in: bool = False  # a message follows that replaces this one
     abandoned: dict[str, tuple[Attempts, Running]] = field(default_factory=dict)  # what may have to be undone
     strayed: dict[str, Continuation] = field(default_factory=dict)  # what it was about, and did not come to
+    lease: Lease | None = None  # the slots that its steps' functions are called with
+    keeps_place: bool = False  # in a line, where what goes on with the run lies
+    handed_over: bool = False  # to another version, which does all that is to be done
     missed: bool = False  # the code did not come to a step that is to be undone: all was loaded once more
 
     @property

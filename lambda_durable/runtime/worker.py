@@ -33,6 +33,7 @@ from .messages import (
 )
 from .renewal import Renewals
 from .replaying import Replaying
+from .slots import Slots
 from .versions import code_of, gone, is_elsewhere
 from .visit import Visit
 from .wakes import lifetime, send_at
@@ -63,6 +64,7 @@ class Worker:
         self._hooks = Hooks.of(app)
         self._ends = Endings(app, world)
         self._admission = Admission(app, world)
+        self._slots = Slots(app, world)
         self._renewals = Renewals(app, world, self._ends)
 
     def handle(self, delivery: Delivery, invocation: Invocation) -> None:
@@ -113,6 +115,17 @@ class Worker:
             raise
 
     def _go_on(self, message: Continuation, visit: Visit) -> None:
+        try:
+            self._work_on(message, visit)
+        except PoisonError:
+            self._slots.settle(message, visit)
+            raise
+        except Exception:
+            self._slots.give_back(visit)
+            raise
+        self._slots.settle(message, visit)
+
+    def _work_on(self, message: Continuation, visit: Visit) -> None:
         for _ in range(MOST_RELOADS):
             try:
                 chain = self._load(message, visit)
@@ -175,7 +188,9 @@ class Worker:
                 children.refuse(self._world, message, delivery, reason)
             self._world.queue.dead_letter(delivery, reason)
             return
-        again = message.as_check()
+        if message.order is not None:
+            self._slots.quit(message, tag(delivery.message_id))
+        again = message.as_check(gate=None, order=None)
         if not message.revived:
             messages = [again.model_copy(update={"revived": 1})]
             header = self._world.store.get_header(run_of(message.run))
@@ -272,6 +287,7 @@ class Worker:
             return True
         try:
             self._world.versions.hand_over(header.code.release, visit.delivery, visit.invocation)
+            visit.handed_over = True
             return True
         except VersionGoneError:
             if header.status is not RunStatus.RUNNING:
@@ -298,6 +314,7 @@ class Worker:
             function,
             self._mode(function),
             self._hooks,
+            self._slots,
         ).go_on()
 
     def _mode(self, function: Function[Any, Any]) -> StepsPerInvocation:
@@ -310,7 +327,7 @@ class Worker:
 
         function = self._app.functions.get(chain.header.function_id)
         mode: StepsPerInvocation = "all" if function is None else self._mode(function)
-        return Undoing(chain, self._ends, function, mode, self._hooks)
+        return Undoing(chain, self._ends, function, mode, self._hooks, self._slots)
 
     def _fail(self, chain: Chain, message: str) -> None:
         if chain.header.status is RunStatus.COMPENSATING:
