@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .engine.gates import Gate, Limit, Place
+from .engine.gates import Gate, Limit, Line, Place
 from .engine.journal import Author, Failure, Header, LogEntry, Partition, Payload, Record
 from .errors import ErrorInfo
 
@@ -234,8 +234,16 @@ class Store(Protocol):
 
     def gate(self, gate: str) -> Gate: ...
 
-    def line(self, gate: str, limit: int) -> Sequence[tuple[Place, str]]:
-        """The first in a gate's line, with the messages that go on with them."""
+    def line(self, gate: str, limit: int) -> Line:
+        """A gate, and at most so many of the first in its line: as they are at one moment."""
+        ...
+
+    def note_wake(self, place: Place, at: int) -> None:
+        """Note that the message of a place was sent (milliseconds), if it is still in the line."""
+        ...
+
+    def forget_wake(self, place: Place) -> bool:
+        """Note that a place is to be woken again. Whether it was noted that it had been."""
         ...
 
     def move(self, before: Header, after: Header, moves: Sequence[Move], *, now: int) -> bool:

@@ -5,7 +5,7 @@
                                     the next is due at an even pace; r, u: the run that has the name, and until when;
                                     k, g: for when the head of the line was woken, and by which message
     q#<gate>    <order>#<run>       a place in the line: u the run, b the message that goes on with it; of a part of
-                #<part>             a run, p which one, and v the generation of the message
+                #<part>             a run, p which one, and v the generation of the message; z: when that was sent
 
 What a run does on its way through gates is one transaction with its header, so it is in one place, once.
 """
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from ..engine.gates import EMPTY, Gate, Limit, Place, next_due
+from ..engine.gates import EMPTY, Gate, Limit, Line, Place, Waiting, next_due
 from ..engine.journal import Header, RunStatus
 from ..store import Join, Move, Pass
 from . import headers, keys
@@ -57,15 +57,35 @@ class GateStore(TableCalls):
         found = self._get(gate_key(gate), GATE)
         return read_gate(found) if found else EMPTY
 
-    def line(self, gate: str, limit: int) -> Sequence[tuple[Place, str]]:
+    def line(self, gate: str, limit: int) -> Line:
         answer = self._client.query(
             TableName=self._table,
-            KeyConditionExpression="pk = :pk AND sk > :gate",
-            ExpressionAttributeValues={":pk": text(gate_key(gate)), ":gate": text(GATE)},
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": text(gate_key(gate))},
             ConsistentRead=True,
-            Limit=limit,
+            Limit=limit + 1,
         )
-        return [(read_place(gate, item), item["b"]["S"]) for item in answer["Items"]]
+        items = answer["Items"]
+        state = items.pop(0) if items and items[0]["sk"]["S"] == GATE else {}
+        heads = [
+            Waiting(read_place(gate, item), item["b"]["S"], integer(item, "z") or 0) for item in items[:limit]
+        ]
+        return Line(read_gate(state), heads)
+
+    def note_wake(self, place: Place, at: int) -> None:
+        self._update(
+            gate_key(place.gate),
+            place_sort(place),
+            "SET z = :z",
+            {":z": number(at)},
+            condition="attribute_exists(pk)",
+        )
+
+    def forget_wake(self, place: Place) -> bool:
+        done, _ = self._update(
+            gate_key(place.gate), place_sort(place), "REMOVE z", {}, condition="attribute_exists(z)"
+        )
+        return done
 
     def move(self, before: Header, after: Header, moves: Sequence[Move], *, now: int) -> bool:
         entries = [self._queue(before, after)]

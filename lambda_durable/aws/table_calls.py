@@ -107,9 +107,10 @@ class TableCalls:
             "TableName": self._table,
             "Key": {"pk": text(pk), "sk": text(sk)},
             "UpdateExpression": change,
-            "ExpressionAttributeValues": values,
             "ReturnValues": returning,
         }
+        if values:
+            request["ExpressionAttributeValues"] = values
         if names:
             request["ExpressionAttributeNames"] = names
         if condition:

@@ -59,6 +59,27 @@ class Place:
     generation: int = field(default=0, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Who waits at a place: the message that goes on with it, and when it was sent last (milliseconds; 0: never)."""
+
+    place: Place
+    body: str
+    woken: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A gate, and the first in its line."""
+
+    gate: Gate
+    heads: Sequence[Waiting]
+
+    def ahead(self, free: int) -> Sequence[Waiting]:
+        """Whose turn it is where a gate lets so many through."""
+        return self.heads[:free]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queueing:
     """How far a run has come on its way through the gates: it has passed those it is `inside`, the first `stage` of

@@ -25,18 +25,15 @@ from ..function import App
 from ..ports import Outgoing, World
 from ..store import Join, Move, Pass
 from . import limits as flow
-from . import payloads
+from . import lines, payloads
 from .checks import INTERVAL
+from .lines import AT_ONCE
 from .messages import Continuation
-from .wakes import send_at
 
 PATIENCE = 24 * 60 * 60 * 1000
 """Milliseconds after which somebody looks after a run that waits in a line."""
 
 MOST_TRIES = 50
-
-AT_ONCE = 10
-"""How many of a line are woken at once."""
 
 MOST_EVICTED = 100
 """How many that wait are cancelled at once by who takes their place: each of them does so as well."""
@@ -120,6 +117,8 @@ class Admission:
             place = None
         in_line = place is not None and self._is_its_turn(place, limits[stage], seen[stage], now)
         if place is not None and not in_line:
+            if store.forget_wake(place):
+                return None
             # another delivery may have taken the slot that it sees taken, and died since
             found = store.get_header(header.run_id)
             return header if found is not None and found.queueing == header.queueing else None
@@ -145,7 +144,7 @@ class Admission:
     def _is_its_turn(self, place: Place, limit: Limit, gate: Gate, now: int) -> bool:
         """Whether a gate is open for so many that it is for who has this place."""
         ahead = min(gates.free(limit, gate, now), AT_ONCE)
-        return ahead > 0 and place in [each for each, _ in self._world.store.line(place.gate, ahead)]
+        return ahead > 0 and place in [each.place for each in self._world.store.line(place.gate, ahead).heads]
 
     def _join(self, header: Header, limit: Limit, gate: Gate) -> Join:
         function = self._app.functions[header.function_id]
@@ -168,8 +167,9 @@ class Admission:
     def _evict(self, gate: str) -> None:
         """Cancel who is inside a gate, and who waits for it, but for the last who came."""
         store = self._world.store
-        line = [place.run for place, _ in store.line(gate, MOST_EVICTED)]
-        for run in (*store.gate(gate).inside, *line[:-1]):
+        line = store.line(gate, MOST_EVICTED)
+        waiting = [each.place.run for each in line.heads]
+        for run in (*line.gate.inside, *waiting[:-1]):
             found = store.begin_cancel(run)
             if found is not None and not found.status.ended:
                 self._world.queue.send([Outgoing(Continuation(run=run, forced=True).body())])
@@ -195,25 +195,14 @@ class Admission:
     def _serve(self, limit: Limit, tag: str, wake: int | None = None) -> None:
         """See to it that the line of a gate goes on. `wake`: for when the message in hand was to do so."""
         store, now = self._world.store, to_millis(self._world.clock.now())
-        gate = store.gate(limit.gate)
-        if not gate.waiting:
-            if limit.slots and not gate.inside:
+        line = store.line(limit.gate, AT_ONCE)
+        if not line.gate.waiting:
+            if limit.slots and not line.gate.inside:
                 store.remove_gate(limit.gate)
             return
-        ahead = min(gates.free(limit, gate, now), AT_ONCE)
-        if ahead > 0:
-            self._world.queue.send([Outgoing(body) for _, body in store.line(limit.gate, ahead)])
+        free = gates.free(limit, line.gate, now)
+        if free > 0:
+            lines.wake(self._world, line.ahead(free))
         elif limit.interval:
-            self._wake_later(limit, gate, tag, now, wake)
-
-    def _wake_later(self, limit: Limit, gate: Gate, tag: str, now: int, wake: int | None) -> None:
-        """Wake the head when the gate opens, unless another wake is on its way."""
-        store, at = self._world.store, gates.opens(limit, gate)
-        if gate.wake == at:
-            if gate.woken_by != tag and wake != at:  # a wake that came early goes back
-                return
-        elif not store.set_wake(limit.gate, gate, at, tag):
-            return  # somebody else has
-        for place, text in store.line(limit.gate, 1):
-            body = Continuation.model_validate_json(text).model_copy(update={"wake": at}).body()
-            send_at(self._world, body, at, now=now, name=f"{place.run}/{limit.gate}/{at}")
+            at = gates.opens(limit, line.gate)
+            lines.wake_later(self._world, line, limit.gate, at, tag, came=wake, any_time=False)

@@ -10,7 +10,7 @@ lease ends, which looks after it too: so no death of a holder, nor a wake that i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -18,26 +18,21 @@ from uuid import uuid4
 
 from ..durations import to_millis
 from ..engine import gates
-from ..engine.gates import Gate, Limit, Place
+from ..engine.gates import EMPTY, Gate, Limit, Line, Place
 from ..engine.interrupts import Suspend
 from ..engine.journal import Header
 from ..event_json import load_event
 from ..events import Event
 from ..function import App, Function
-from ..ports import Outgoing, World
+from ..ports import World
 from ..store import Join, Lease
 from . import limits as flow
 from . import payloads
 from .chain import Chain
+from .lines import AT_ONCE, wake, wake_later
 from .messages import Continuation, tag
 from .visit import Visit
-from .wakes import SKEW, send_at
-
-AT_ONCE = 10
-"""How many of a line are woken at once."""
-
-LATE = 60_000
-"""Milliseconds after its time at which a wake that did not come is lost."""
+from .wakes import LONGEST_DELAY, SKEW
 
 MOST_TRIES = 50
 
@@ -77,45 +72,40 @@ class Slots:
         """What waited at a place in a line does so no more."""
         assert message.gate is not None
         assert message.order is not None
-        store = self._world.store
-        store.quit(place_of(message, message.gate, message.order))
-        self.serve(message.gate, store.gate(message.gate), by, message.wake)
+        self._world.store.quit(place_of(message, message.gate, message.order))
+        self.serve(message.gate, self.line(message.gate), by, message.wake)
 
-    def serve(self, name: str, gate: Gate, by: str, wake: int | None = None) -> None:
-        """See to it that the line of a gate goes on. `wake`: for when the message in hand was to do so."""
-        gate = self.swept(name, gate)
-        if gate.waiting > 0:
-            ahead = min(gate.slots - len(gate.inside), AT_ONCE)
-            if ahead > 0:
-                bodies = [Outgoing(body) for _, body in self._world.store.line(name, ahead)]
-                self._world.queue.send(bodies)
-            self.watch(name, gate, by, wake)
+    def serve(self, name: str, line: Line, by: str, came: int | None = None) -> None:
+        """See to it that a line goes on. `came`: the time for which the message in hand was to do so."""
+        if line.gate.waiting > 0:
+            wake(self._world, line.ahead(min(line.gate.slots - len(line.gate.inside), AT_ONCE)))
+            self.watch(name, line, by, came)
 
-    def watch(self, name: str, gate: Gate, by: str, wake: int | None = None) -> None:
-        """Have somebody look after a line when the first lease ends, unless a message for that is on its way."""
-        store, now = self._world.store, to_millis(self._world.clock.now())
-        at = max(min(gate.inside.values(), default=0), now + SKEW)
-        if gate.wake and gate.wake != wake and gate.wake + LATE > now:
-            if gate.woken_by != by:
-                return
-            at = gate.wake  # an earlier delivery may not have sent it
-        elif not store.set_wake(name, gate, at, by):
-            return  # somebody else has
-        for place, text in store.line(name, 1):
-            body = Continuation.model_validate_json(text).model_copy(update={"wake": at}).body()
-            send_at(self._world, body, at, now=now, name=f"{place.run}/{place.part}/{name}/{at}")
-
-    def swept(self, name: str, gate: Gate) -> Gate:
-        """A gate without those who are surely gone."""
+    def watch(self, name: str, line: Line, by: str, came: int | None = None) -> None:
+        """Have somebody look after a line when the first lease ends."""
         now = to_millis(self._world.clock.now())
-        for gone in gates.expired(gate, now):
-            gate = self._world.store.leave(name, gone)
-        return gate
+        first = min(line.gate.inside.values(), default=0)
+        at = min(max(first, now + SKEW), now + 1000 * LONGEST_DELAY)
+        wake_later(self._world, line, name, at, by, came=came, any_time=True)
+
+    def line(self, name: str) -> Line:
+        """A gate and its line, without those inside who are surely gone."""
+        store, now = self._world.store, to_millis(self._world.clock.now())
+        line = store.line(name, AT_ONCE)
+        if gone := gates.expired(line.gate, now):
+            for each in gone:
+                store.leave(name, each)
+            line = store.line(name, AT_ONCE)
+        return line
 
     def _give_back(self, lease: Lease, by: str) -> None:
-        left = {limit.gate: self._world.store.leave(limit.gate, lease.name) for limit in lease.limits}
-        for name, gate in left.items():
-            self.serve(name, gate, by)
+        left = [
+            limit.gate
+            for limit in lease.limits
+            if self._world.store.leave(limit.gate, lease.name).waiting > 0
+        ]
+        for name in left:
+            self.serve(name, self.line(name), by)
 
     def _limits(self, header: Header, function: Function[Any, Any]) -> tuple[list[Limit], int]:
         event: Event[Any] = load_event(payloads.read(self._world.blobs, header.event))
@@ -144,17 +134,15 @@ class _Taking:
         lease = Lease(name, until, self.limits)
         for _ in range(MOST_TRIES):
             place = self._place_in_hand()
-            if place is not None and not self._is_its_turn(place):
-                visit.keeps_place = True
-                raise Suspend
             refused = store.lease(lease, place)
             if refused is None or any(name in gate.inside for gate in refused.values()):
                 visit.lease = lease
                 if place is not None:
-                    self.slots.serve(place.gate, store.gate(place.gate), self._tag, message.wake)
+                    self.slots.serve(place.gate, self.slots.line(place.gate), self._tag, message.wake)
                 return
             closed = self._first_closed(refused)
-            if closed is not None and self._wait(closed, refused[closed.gate], place):
+            if closed is not None and self._wait(closed, place):
+                visit.keeps_place = True
                 raise Suspend
         raise RuntimeError(
             f"run {self.chain.header.run_id}: the limits of its steps changed {MOST_TRIES} times while it tried to "
@@ -166,56 +154,64 @@ class _Taking:
         return tag(self.chain.visit.delivery.message_id)
 
     def _place_in_hand(self) -> Place | None:
-        """The place in a line that the message in hand goes on with. Raises Suspend if another message does."""
+        """The place in a line that the message in hand goes on with, if it has one, and it is its turn. Raises Suspend
+        if it is not, or another message goes on with it."""
         message, store = self.chain.message, self.world.store
-        if message.order is None or message.gate not in [limit.gate for limit in self.limits]:
+        limit = next((each for each in self.limits if each.gate == message.gate), None)
+        if limit is None or message.order is None:
             return None
-        place = store.place(place_of(message, message.gate, message.order))
-        if place is None and not message.forced:
-            mine = f"{_part(message)}.{message.generation}."
-            for name in store.gate(message.gate).inside:
-                if name.startswith(mine) and not name.startswith(f"{mine}{self._tag}."):
-                    raise Suspend  # and is not acknowledged before what follows is durable
-        if place is not None and place.generation > message.generation:
-            raise Suspend
-        return place
+        mine = place_of(message, limit.gate, message.order)
+        while True:
+            line = self.slots.line(limit.gate)
+            ahead = line.ahead(min(gates.free(limit, line.gate, 0), AT_ONCE))
+            if mine in [each.place for each in ahead if each.place.generation == mine.generation]:
+                return mine
+            found = store.place(mine)
+            if found is None:
+                if self._another_has(line.gate):
+                    raise Suspend
+                return None
+            if found.generation != mine.generation:
+                raise Suspend
+            if not store.forget_wake(mine):
+                break
+        self.chain.visit.keeps_place = True
+        self.slots.serve(limit.gate, line, self._tag, message.wake)
+        raise Suspend
 
-    def _is_its_turn(self, place: Place) -> bool:
-        store = self.world.store
-        gate = self.slots.swept(place.gate, store.gate(place.gate))
-        limit = next(limit for limit in self.limits if limit.gate == place.gate)
-        ahead = min(gates.free(limit, gate, 0), AT_ONCE)
-        if ahead > 0 and place in [each for each, _ in store.line(place.gate, ahead)]:
-            return True
-        self.slots.serve(place.gate, gate, self._tag, self.chain.message.wake)
-        return False
+    def _another_has(self, gate: Gate) -> bool:
+        """Whether another message goes on from the place in hand: it is not acknowledged before what follows is
+        durable."""
+        message = self.chain.message
+        mine = f"{_part(message)}.{message.generation}."
+        return not message.forced and any(
+            name.startswith(mine) and not name.startswith(f"{mine}{self._tag}.") for name in gate.inside
+        )
 
-    def _first_closed(self, refused: dict[str, Gate] | Any) -> Limit | None:
+    def _first_closed(self, refused: Mapping[str, Gate]) -> Limit | None:
         """The first limit that lets nobody through. None: one has changed meanwhile."""
+        now = to_millis(self.world.clock.now())
         for limit in self.limits:
             gate = refused.get(limit.gate)
-            if gate is not None:
-                now = to_millis(self.world.clock.now())
-                if gates.expired(gate, now):
-                    self.slots.swept(limit.gate, gate)
-                    return None
-                if gates.free(limit, gate, now) == 0 or gate.waiting > 0:
-                    return limit
+            if gate is not None and gates.expired(gate, now):
+                self.slots.line(limit.gate)
+                return None
+            if gate is not None and (gates.free(limit, gate, now) == 0 or gate.waiting > 0):
+                return limit
         return None
 
-    def _wait(self, limit: Limit, gate: Gate, place: Place | None) -> bool:
+    def _wait(self, limit: Limit, place: Place | None) -> bool:
         """Get a place in the line of a gate that is closed."""
         chain = self.chain
         if place is not None and place.gate == limit.gate:
             return False
         message = chain.once_more(gate=limit.gate, order=self.order, idle=chain.message.idle)
-        join = Join(place_of(message, limit.gate, self.order), limit, gate, message.body())
+        join = Join(place_of(message, limit.gate, self.order), limit, EMPTY, message.body())
         if not self.world.store.wait_in_line(join, leaving=place):
             return False
-        chain.visit.keeps_place = True
         if place is not None:
-            self.slots.serve(place.gate, self.world.store.gate(place.gate), self._tag, chain.message.wake)
-        self.slots.watch(limit.gate, gate, self._tag)
+            self.slots.serve(place.gate, self.slots.line(place.gate), self._tag, chain.message.wake)
+        self.slots.watch(limit.gate, self.slots.line(limit.gate), self._tag)
         return True
 
 
