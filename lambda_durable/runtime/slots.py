@@ -221,4 +221,4 @@ def place_of(message: Continuation, gate: str, order: int) -> Place:
 
 
 def _part(message: Continuation) -> str:
-    return tag(f"{message.scope}|{message.leaf or ''}")
+    return tag(f"{message.run}|{message.scope}|{message.leaf or ''}")

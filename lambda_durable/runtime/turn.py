@@ -365,6 +365,8 @@ class Turn:
 
     def _look_for_cancel(self) -> None:
         chain = self.chain
+        if chain.header.status is not RunStatus.RUNNING:
+            return  # it is being undone: nothing ends that
         if chain.world.clock.monotonic() - self._looked < CANCEL_CHECK:
             return
         self._looked = chain.world.clock.monotonic()

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from random import Random
+from typing import Any
 
 from lambda_durable import CallbackTokenError, Event
 from lambda_durable.aws import waiters
 from lambda_durable.runtime.arrivals import CANCEL
+from lambda_durable.testing import LocalRuntime
 from tests.simulation.checks import Case
 from tests.simulation.outside import EVENTS, KEY, SIGNALS, STOPPED, TABLE, Transact
 from tests.simulation.state import TABLE_NAME
@@ -28,25 +30,30 @@ def aftermath(case: Case, tokens: Sequence[str]) -> list[str]:
     ]
 
 
-def _left(case: Case) -> Iterator[str]:
-    runtime = case.runtime
+def items_of(runtime: LocalRuntime) -> Iterator[dict[str, Any]]:
+    """All that is in the table."""
     for partition in runtime._cloud.tables()[TABLE_NAME].items.values():
         for found in partition.values():
-            item = found.to_json()["Attributes"]
-            pk, sk = item["pk"]["S"], item["sk"]["S"]
-            if pk.startswith("k#") or (pk.startswith("w#") and sk == waiters.PATHS):
-                continue
-            if "x" not in item:
-                yield f"{pk} {sk} never expires"
-            if pk.startswith("w#") and item["p"]["S"].startswith(CANCEL):
-                yield f"{pk} {sk} would cancel a run that is over"
-            # Who died between the two left it, or a branch's invocation that registered it while the run ended. It
-            # wakes nobody, and expires.
-            late = case.can_die or (case.faults is not None and case.faults.interleave)
-            if pk.startswith(("w#", "s#")) and (
-                not late or (not case.can_die and _is_over(case, item["p"]["S"]))
-            ):
-                yield f"{pk} {sk} is left of a wait that is over"
+            yield found.to_json()["Attributes"]
+
+
+def _left(case: Case) -> Iterator[str]:
+    runtime = case.runtime
+    for item in items_of(runtime):
+        pk, sk = item["pk"]["S"], item["sk"]["S"]
+        if pk.startswith("k#") or (pk.startswith("w#") and sk == waiters.PATHS):
+            continue
+        if "x" not in item:
+            yield f"{pk} {sk} never expires"
+        if pk.startswith("w#") and item["p"]["S"].startswith(CANCEL):
+            yield f"{pk} {sk} would cancel a run that is over"
+        # Who died between the two left it, or a branch's invocation that registered it while the run ended. It
+        # wakes nobody, and expires.
+        late = case.can_die or (case.faults is not None and case.faults.interleave)
+        if pk.startswith(("w#", "s#")) and (
+            not late or (not case.can_die and _is_over(case, item["p"]["S"]))
+        ):
+            yield f"{pk} {sk} is left of a wait that is over"
 
 
 def _is_over(case: Case, path: str) -> bool:
