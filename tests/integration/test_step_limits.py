@@ -8,7 +8,17 @@ from datetime import timedelta
 
 import pytest
 
-from lambda_durable import AsyncContext, Concurrency, Context, Durable, Event, Priority, Retry, Timeouts, on_event
+from lambda_durable import (
+    AsyncContext,
+    Concurrency,
+    Context,
+    Durable,
+    Event,
+    Priority,
+    Retry,
+    Timeouts,
+    on_event,
+)
 from lambda_durable.testing import Faults, LocalRuntime
 
 TEN = timedelta(seconds=10)
@@ -151,9 +161,7 @@ def test_each_value_of_a_key_has_its_own_slots(durable, app):
 
 
 def test_two_limits_hold_together_and_a_hot_key_starves_no_other(durable, app):
-    @app.function(
-        "f", on_event("job"), concurrency=[Concurrency(3), Concurrency(2, key="data.who")]
-    )
+    @app.function("f", on_event("job"), concurrency=[Concurrency(3), Concurrency(2, key="data.who")])
     def f(ctx: Context[dict]) -> None:
         ctx.step.run("work", work, ctx.event.data["who"])
 
