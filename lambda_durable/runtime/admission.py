@@ -86,13 +86,17 @@ class Admission:
         queueing = header.queueing
         if queueing is None:
             return
-        gates_left = set(queueing.inside)
+        store, lines_left = self._world.store, set()
         if queueing.place is not None:
-            self._world.store.quit(queueing.place)
-            gates_left.add(queueing.place.gate)
+            store.quit(queueing.place)
+            lines_left.add(queueing.place.gate)
         for gate in queueing.inside:
-            self._world.store.leave(gate, header.run_id)
-        self._serve_all(header, gates_left, tag)
+            left = store.leave(gate, header.run_id)
+            if left.waiting > 0:
+                lines_left.add(gate)
+            elif not left.inside:
+                store.remove_gate(gate)
+        self._serve_all(header, lines_left, tag)
 
     # -- a run's way ---------------------------------------------------------------------------------
 
@@ -180,8 +184,6 @@ class Admission:
         touched = {each for each in (message.gate, came_from.gate if came_from else None) if each}
         if queueing.place is not None:
             touched.add(queueing.place.gate)
-        elif queueing.by == tag:
-            touched |= set(queueing.inside)
         self._serve_all(header, touched, tag, message.wake)
 
     def _serve_all(self, header: Header, touched: set[str], tag: str, wake: int | None = None) -> None:
