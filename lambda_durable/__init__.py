@@ -38,7 +38,9 @@ from .errors import (
 )
 from .events import Event, Trigger, on_event
 from .flow_control import (
+    Batch,
     Concurrency,
+    Debounce,
     Idempotency,
     Priority,
     RateLimit,
@@ -57,6 +59,7 @@ from .steps import Step
 __all__ = [
     "AsyncContext",
     "AsyncStep",
+    "Batch",
     "Callback",
     "CallbackError",
     "CallbackTokenError",
@@ -66,6 +69,7 @@ __all__ = [
     "ConfigurationError",
     "Context",
     "DamagedItemError",
+    "Debounce",
     "DeterminismError",
     "DuplicateStepError",
     "Durable",

@@ -22,6 +22,7 @@ from .errors import (
     RunSkippedError,
     RunTimeoutError,
 )
+from .event_json import is_plain
 from .events import Event, to_eventbridge_entry
 from .function import App, Function
 from .ports import Outgoing, World
@@ -215,7 +216,7 @@ class Client:
     def _check_plain(self, journal_id: str) -> None:
         """Refuses to write an answer as it is to a run that keeps everything encoded, which takes the app."""
         header = self._world.store.get_header(run_of_journal(journal_id))
-        if header is not None and payloads.read(self._world.blobs, header.event)[:1] != "{":
+        if header is not None and not is_plain(payloads.read(self._world.blobs, header.event)):
             raise ConfigurationError(
                 f"run {header.run_id} of {header.function_id!r} keeps what it is told encoded by its app's middleware: "
                 "give the client the app, Client(app, stack=...), and a command --app path/to/app.py"

@@ -239,6 +239,11 @@ class FlowControl:
         )
 
     @property
+    def collects(self) -> bool:
+        """Whether events are collected before one run starts for them."""
+        return self.debounce is not None or self.batch is not None
+
+    @property
     def of_steps(self) -> tuple[Concurrency, ...]:
         """What limits how many of its steps execute at once."""
         return tuple(each for each in self.concurrency if each.counts == "steps")

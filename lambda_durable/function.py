@@ -20,7 +20,7 @@ from .cancel_on import CancelOn
 from .config import Retry, StepsPerInvocation, Timeouts
 from .context import AsyncContext, Context
 from .errors import ConfigurationError, ErrorInfo, EventDataError
-from .event_json import load_event
+from .event_json import load_events
 from .events import Event, Trigger
 from .expressions import ExpressionError
 from .flow_control import FlowControl
@@ -42,13 +42,14 @@ class Failure(Generic[Data]):
     """A run that has failed for good: what a function's `on_failure` handler gets as its event's data.
 
     `event` is the failed run's own, its data as the function's model has it (as it came, where that is what
-    the model refused).
+    the model refused); `events` are all of them, where it was a batch.
     """
 
     event: Event[Data]
     error: ErrorInfo
     run_id: str
     function_id: str
+    events: Sequence[Event[Data]] = ()
 
 
 class Function(Generic[Data, Result]):
@@ -179,6 +180,18 @@ class Function(Generic[Data, Result]):
             ) from error
         return Event(name=event.name, data=data, id=event.id, time=event.time, source=event.source)
 
+    def validate_all(self, events: Sequence[Event[Any]]) -> list[Event[Data]]:
+        """The events of a batch, or the one. Raises EventDataError, which says which it is."""
+        valid = []
+        for number, event in enumerate(events, 1):
+            try:
+                valid.append(self.validate(event))
+            except EventDataError as error:
+                if len(events) == 1:
+                    raise
+                raise EventDataError(f"{number} of the {len(events)} of its batch: {error}") from error
+        return valid
+
     def labels(self, event: Event[Any]) -> tuple[str, ...]:
         """What to find its runs by."""
         if self._labels is None:
@@ -231,11 +244,17 @@ class _FailureFunction(Function[Any, Any]):
 
     def validate(self, event: Event[Any]) -> Event[Any]:
         kept = event.data
-        failed = load_event(json.dumps(kept["event"]))
-        with contextlib.suppress(EventDataError):
-            failed = self._of.validate(failed)
-        error = ErrorInfo.model_validate(kept["error"])
-        failure = Failure(event=failed, error=error, run_id=kept["run_id"], function_id=kept["function_id"])
+        failed = load_events(json.dumps(kept["event"]))
+        for place, each in enumerate(failed):
+            with contextlib.suppress(EventDataError):
+                failed[place] = self._of.validate(each)
+        failure = Failure(
+            event=failed[0],
+            error=ErrorInfo.model_validate(kept["error"]),
+            run_id=kept["run_id"],
+            function_id=kept["function_id"],
+            events=failed,
+        )
         return replace(event, data=failure)
 
     def _data_type(self, _: Any) -> Any:

@@ -59,8 +59,9 @@ class FailedAttempt(_Frozen):
 
 class Run(_Frozen, Generic[Result]):
     """A run and its steps, as they were when it was read. `retrying` while the handler itself, not a step, is
-    to be tried again. `continuations`: how often it has continued as new; event and steps are those of since. `version`
-    (what its function calls it) and `lambda_version` are of the code that it began on, and stays on if it is `pinned`.
+    to be tried again. `event` is the first of the `events` of a batch. `continuations`: how often it has continued as
+    new; events and steps are those of since. `version` (what its function calls it) and `lambda_version` are of the
+    code that it began on, and stays on if it is `pinned`.
     """
 
     run_id: str
@@ -71,6 +72,7 @@ class Run(_Frozen, Generic[Result]):
     error: ErrorInfo | None = None
     retrying: FailedAttempt | None = None
     event: Any = None
+    events: tuple[Any, ...] = ()
     labels: tuple[str, ...] = ()
     created_at: datetime | None = None
     started_at: datetime | None = None

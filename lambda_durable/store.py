@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from .collectors import Collectors
 from .engine.gates import Gate, Limit, Line, Place
 from .engine.journal import Author, Failure, Header, LogEntry, Partition, Payload, Record
 from .errors import ErrorInfo
@@ -13,7 +14,8 @@ from .errors import ErrorInfo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredEvent:
-    """An event as it is kept. `functions` are the ids of those it starts, fixed when it came first."""
+    """An event as it is kept. `functions` are the ids of those it starts, fixed when it came first; `collected` those
+    of them that start with what they have collected."""
 
     id: str
     name: str
@@ -22,6 +24,7 @@ class StoredEvent:
     payload: Payload
     functions: tuple[str, ...]
     author: Author
+    collected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +97,7 @@ class Join:
 Move = Pass | Join
 
 
-class Store(Protocol):
+class Store(Collectors, Protocol):
     """The state. Reads are strongly consistent unless they say otherwise; each write is atomic.
 
     Where it is about what a journal holds, `run_id` is the journal's id (journal_ids.py).

@@ -17,6 +17,7 @@ from ..store import Lane, StoredEvent
 from . import headers, items, keys
 from . import lanes as moves
 from .attributes import number, text
+from .collector_store import CollectorStore
 from .leases import LeaseStore
 from .lists import Lists
 from .wait_store import WaitStore
@@ -45,7 +46,7 @@ TO_BE_CHECKED = "attribute_exists(ks)"
 SOONER_GONE = "x < :x"
 
 
-class DynamoStore(Lists, WaitStore, LeaseStore):
+class DynamoStore(Lists, WaitStore, LeaseStore, CollectorStore):
     """The `Store` port, on one table (table.py).
 
     Each method is one call of DynamoDB, but for pages (those of `load_run` and `load_scope` beyond 1 MB, and the
@@ -56,7 +57,7 @@ class DynamoStore(Lists, WaitStore, LeaseStore):
 
     def add_event(self, event: StoredEvent, *, dedupe_after: int) -> StoredEvent:
         found = self._put(
-            items.event_item(event, self._expiry()),
+            items.event_item(event, self._expiry(event.time)),
             f"{NOTHING_IS_THERE} OR {SEEN_BEFORE_THE_WINDOW}",
             {":dedupe_after": number(dedupe_after)},
         )

@@ -22,8 +22,8 @@ and then:
               K code, "label@Lambda version"   p stays on it
     log       o order   d dispatched
     failure   n attempts   j outcomes seen   e error   w wakes at
-    event     ep, es key in the index of events   n name   t time   a seen   f functions   v, V event, the key of
-              its object
+    event     ep, es key in the index of events   n name   t time   a seen   f functions, c those of them that
+              collect   v, V event, the key of its object
     pools     p the numbers of those that are done
     lanes     see lanes.py
 
@@ -314,6 +314,8 @@ def event_item(event: StoredEvent, expiry: int) -> Item:
     }
     if keys.event_id(item["pk"]["S"]) != event.id:
         item["u"] = text(event.id)
+    if event.collected:
+        item["c"] = texts(event.collected)
     put_payload(item, event.payload, "v", "V")
     return item
 
@@ -328,6 +330,7 @@ def event(item: Item) -> StoredEvent:
         payload=needed_payload(item, "v", "V"),
         functions=read_texts(item, "f"),
         author=read_author(item),
+        collected=read_texts(item, "c"),
     )
 
 

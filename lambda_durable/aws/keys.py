@@ -14,6 +14,7 @@ of its own:
     <run id>/:2/m      .[2]          and the one at `m[2]`
     e#<event id>       !             an event
     w#..., s#...                     who waits for an event, and for a signal (waiters.py)
+    d#..., m#...                 events that are collected for one run (collector_store.py)
     k#<name>       !             what is kept for good under a name
 
 Log entries sort before records, so a Query that reads an entry goes on to read the outcomes it names: they

@@ -21,7 +21,17 @@ from ..findings import Finding, Level
 from ..ports import Outgoing, World
 from ..runtime import payloads
 from ..runtime.ingress import DEDUPE, start_of
-from ..runtime.messages import Arrival, Continuation, PoisonError, Scheduled, Start, parse, tag
+from ..runtime.messages import (
+    Arrival,
+    Continuation,
+    Gather,
+    PoisonError,
+    Postponed,
+    Scheduled,
+    Start,
+    parse,
+    tag,
+)
 from ..runtime.reconciler import check
 from ..runtime.run_ids import run_id
 from ..store import StoredEvent
@@ -161,14 +171,22 @@ def _rest(world: World, stored: StoredEvent) -> tuple[str, ...]:
     first = load_event(text)
     starts = []
     for id in stored.functions:
+        if id in stored.collected:  # it joins the others, unless it has
+            starts.append(Postponed(function=id, event=stored.id, at=stored.seen).body())
+            continue
         run = run_id(stored.time, first.id, str(stored.seen), id)
         if world.store.get_header(run) is None:
             starts.append(start_of(world, id, run, text).body())
     return (*starts, Arrival(event=stored.id).body())
 
 
-def _of_a_start(world: World, letter: Letter, message: Start | Scheduled | Arrival) -> Verdict:
+def _of_a_start(
+    world: World, letter: Letter, message: Start | Scheduled | Arrival | Postponed | Gather
+) -> Verdict:
     subject = _subject(message)
+    if isinstance(message, Postponed | Gather):
+        why = "it may have done its work or not, and does nothing twice"
+        return Verdict(subject, why, (letter.body,), "sent it again")
     if isinstance(message, Arrival):
         if world.store.get_event(message.event) is None:
             return Verdict(subject, "its event has expired", (), "removed it", level=Level.LEFT)
@@ -191,7 +209,7 @@ def _of_a_start(world: World, letter: Letter, message: Start | Scheduled | Arriv
     return Verdict(subject, "it has not started its run", (letter.body,), "sent it again")
 
 
-def _subject(message: dict[str, Any] | Start | Scheduled | Arrival) -> str:
+def _subject(message: dict[str, Any] | Start | Scheduled | Arrival | Postponed | Gather) -> str:
     match message:
         case Start():
             return f"the start of run {message.run} of {message.function!r}"
@@ -199,6 +217,10 @@ def _subject(message: dict[str, Any] | Start | Scheduled | Arrival) -> str:
             return f"the schedule {message.schedule!r} of {message.function!r}, due at {message.time:%Y-%m-%d %H:%M}"
         case Arrival():
             return f"event {message.event}"
+        case Postponed():
+            return f"event {message.event}, which function {message.function!r} collects"
+        case Gather():
+            return f"what function {message.function!r} has collected in {message.collector}"
     event = from_eventbridge(message)
     return f"event {event.name!r} ({event.id})"
 

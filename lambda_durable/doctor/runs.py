@@ -9,6 +9,7 @@ from uuid import uuid4
 from ..durations import to_millis
 from ..engine.journal import Header, Kind
 from ..errors import DamagedItemError, MiddlewareError, RunNotFoundError
+from ..event_json import is_plain
 from ..findings import Finding, Level
 from ..ports import Outgoing, World
 from ..runtime import children, payloads
@@ -126,7 +127,7 @@ def _stuck(world: World, header: Header, found: list[Reason], *, fix: bool) -> F
 def _is_readable(world: World, header: Header) -> bool:
     """Whether what is kept of a run is read as it is: without the app, what it has encoded is read as a text that says
     so, and nobody is to be told that."""
-    return payloads.read(world.blobs, header.event).startswith("{")
+    return is_plain(payloads.read(world.blobs, header.event))
 
 
 def _tell(world: World, child: Header) -> None:

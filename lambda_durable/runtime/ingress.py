@@ -17,9 +17,9 @@ from typing import Any
 from ..config import Timeouts
 from ..durations import LONGEST, in_millis, to_millis
 from ..engine.gates import Queueing
-from ..engine.journal import Author, Header, Parent, RunStatus
+from ..engine.journal import Author, Header, Parent, Payload, RunStatus
 from ..errors import DamagedItemError, EventDataError, PayloadTooLargeError
-from ..event_json import dump_event, load_event
+from ..event_json import dump_event, join_events, load_event
 from ..events import Event, MalformedEventError, from_eventbridge
 from ..function import App, Function
 from ..ports import Delivery, Outgoing, World
@@ -29,6 +29,7 @@ from ..store import StoredEvent
 from . import payloads
 from .arrivals import Arrived, cancelling
 from .checks import INTERVAL
+from .collecting import Collecting, Newcomer, leave_a_stand_in, run_of
 from .hooks import Hooks
 from .large_events import LARGEST, unwrap
 from .messages import (
@@ -38,8 +39,10 @@ from .messages import (
     Arrival,
     Continuation,
     Due,
+    Gather,
     Invoker,
     PoisonError,
+    Postponed,
     Scheduled,
     Start,
     tag,
@@ -74,6 +77,7 @@ def event(
             f"event {arrived.name!r} is of {arrived.time.isoformat()}, more than ten years away"
         )
     text = _text(arrived, app.max_output)
+    functions = tuple(id for id, function in app.functions.items() if function.wants(arrived))
     stored = world.store.add_event(
         StoredEvent(
             id=arrived.id,
@@ -83,8 +87,9 @@ def event(
             payload=payloads.store(
                 world.blobs, f"events/{tag(arrived.id)}", text, inline=payloads.INLINE_OUTPUT
             ),
-            functions=tuple(id for id, function in app.functions.items() if function.wants(arrived)),
+            functions=functions,
             author=author,
+            collected=tuple(id for id in functions if _collects(app, id)),
         ),
         dedupe_after=now - DEDUPE,
     )
@@ -93,7 +98,18 @@ def event(
     first = load_event(payloads.read(world.blobs, stored.payload))
     starts = stored.time if stored.time > stored.seen + SKEW else None
     runs = {id: run_id(stored.time, first.id, str(stored.seen), id) for id in stored.functions}
-    _set_off(world, [_begin(world, app, run, id, first, author, starts) for id, run in runs.items()])
+    again = (stored.seen, stored.author) != (now, author)
+    began = []
+    for id in stored.functions:
+        if id not in stored.collected:
+            began.append(_begin(world, app, runs[id], id, first, author, starts))
+        elif starts is not None:
+            del runs[id]
+            _postpone(world, Postponed(function=id, event=stored.id, at=starts), now)
+        else:
+            newcomer = Newcomer(first, stored.payload, _size(text), stored.seen, again)
+            began.append(_collect(world, app, id, newcomer, delivery, alone=runs.pop(id)))
+    _set_off(world, began)
     Arrived(world, stored, first, author.tag, delivery.receive_count > 1).wake(until)
     return list(runs.values())
 
@@ -105,6 +121,84 @@ def arrival(world: World, message: Arrival, delivery: Delivery, until: float) ->
         raise PoisonError(f"the event {message.event!r}, which was to end waits, is gone")
     first = load_event(payloads.read(world.blobs, stored.payload))
     Arrived(world, stored, first, tag(delivery.message_id), delivery.receive_count > 1).wake(until, message)
+
+
+def postponed(world: World, app: App, message: Postponed, delivery: Delivery) -> None:
+    """An event that was to come: its time has come, or it goes back until then."""
+    now = to_millis(world.clock.now())
+    if message.at > now:
+        _postpone(world, message, now)
+        return
+    stored = world.store.get_event(message.event)
+    if stored is None:
+        raise PoisonError(
+            f"the event {message.event!r}, which was to start function {message.function!r}, is gone"
+        )
+    text = payloads.read(world.blobs, stored.payload)
+    event = load_event(text)
+    alone = run_id(stored.time, event.id, str(stored.seen), message.function)
+    newcomer = Newcomer(event, stored.payload, _size(text), message.at, again=True)
+    _set_off(world, [_collect(world, app, message.function, newcomer, delivery, alone=alone)])
+
+
+def gather(world: World, app: App, message: Gather, delivery: Delivery) -> None:
+    """A function is to be started with what it has collected."""
+    _set_off(world, [_gather(world, app, message, delivery)])
+
+
+def _collects(app: App, function_id: str) -> bool:
+    function = app.functions.get(function_id)
+    return function is not None and function.flow.collects
+
+
+def _collecting(world: World, app: App, function_id: str) -> Collecting:
+    function = app.functions.get(function_id)
+    return Collecting(world, function_id, function.flow if function is not None else None, app.max_output)
+
+
+def _collect(
+    world: World, app: App, function_id: str, newcomer: Newcomer, delivery: Delivery, *, alone: str
+) -> Header | None:
+    """An event joins what its function collects. The header of the run that starts with that at once, if one does.
+    `alone` is the run that it starts where a deploy has put an end to collecting."""
+    if not _collects(app, function_id):
+        author = Author(0, tag(delivery.message_id))
+        return _begin(world, app, alone, function_id, newcomer.event, author)
+    filled = _collecting(world, app, function_id).join(newcomer)
+    return _gather(world, app, filled, delivery, stragglers=True) if filled is not None else None
+
+
+def _gather(
+    world: World, app: App, message: Gather, delivery: Delivery, *, stragglers: bool = False
+) -> Header | None:
+    """Begin the run of what was collected, if its time has come. None if its first message is not ours to send."""
+    run, collecting = run_of(message), _collecting(world, app, message.function)
+    author = Author(0, message.stands_for or tag(delivery.message_id))
+    found, began, text = world.store.get_header(run), None, ""
+    if found is None:
+        texts = collecting.ready(message, stragglers=stragglers)
+        if not texts:
+            return None
+        text = join_events(texts)
+    elif found.author.tag == author.tag:
+        text = payloads.read(world.blobs, found.event)
+    if delivery.receive_count > 1:
+        leave_a_stand_in(world, message, author.tag)
+    if text:
+        began = _begin(world, app, run, message.function, load_event(text), author, text=text)
+    present = began or found or world.store.get_header(run)
+    assert present is not None
+    collecting.over(message, present.event_id)
+    return began
+
+
+def _postpone(world: World, message: Postponed, now: int) -> None:
+    name = f"{message.event}/{message.function}/{message.at}"
+    send_at(world, message.body(), message.at, now=now, name=name)
+
+
+def _size(text: str) -> int:
+    return len(text.encode())
 
 
 def start(world: World, app: App, message: Start, delivery: Delivery) -> None:
@@ -199,7 +293,15 @@ def scheduled(world: World, app: App, message: Scheduled, delivery: Delivery) ->
     put_off = time + round(message.jitter * 1000 * Random(run).random())
     starts = put_off if put_off > to_millis(world.clock.now()) else None
     author = Author(0, tag(delivery.message_id))
-    _set_off(world, [_begin(world, app, run, message.function, due, author, starts)])
+    if not _collects(app, message.function):
+        _set_off(world, [_begin(world, app, run, message.function, due, author, starts)])
+    elif starts is not None:
+        now = to_millis(world.clock.now())
+        send_at(world, delivery.body, starts, now=now, name=f"{run}/{message.function}")
+    else:
+        text = dump_event(due)
+        newcomer = Newcomer(due, Payload(text=text), _size(text), put_off, again=True)
+        _set_off(world, [_collect(world, app, message.function, newcomer, delivery, alone=run)])
 
 
 def _text(event: Event[Any], limit: int) -> str:
@@ -223,9 +325,12 @@ def _begin(
     starts: int | None = None,
     parent: Parent | None = None,
     pinned: bool = False,
+    text: str | None = None,
 ) -> Header | None:
-    """Write a run's header. None if its first message is not ours to send."""
-    text = dump_event(event)
+    """Write a run's header; `text` is its event, or the events of its batch, of which `event` is the first. None if its
+    first message is not ours to send."""
+    if text is None:
+        text = dump_event(event)
     now = to_millis(world.clock.now())
     begin = max(now, starts or 0)
     function = app.functions.get(function_id)

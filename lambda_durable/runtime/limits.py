@@ -14,6 +14,9 @@ from ..flow_control import Concurrency, FlowControl
 
 logger = logging.getLogger(__name__)
 
+DEBOUNCE, BATCH = "debounce/", "batch/"
+"""What the names of collectors begin with."""
+
 _told: set[tuple[str, str]] = set()
 
 
@@ -55,6 +58,14 @@ def concurrency(app_id: str, flow: FlowControl, event: Event[Any], counts: str) 
         Limit(gate=_concurrency_gate(app_id, flow, place, each, event), slots=each.limit)
         for place, each in mine
     ]
+
+
+def collector(flow: FlowControl, event: Event[Any]) -> str:
+    """Where an event is collected, for a function that does so."""
+    if flow.debounce is not None:
+        return _gate(f"{DEBOUNCE}{flow.function_id}", flow.debounce.expression, event, flow.function_id)
+    assert flow.batch is not None
+    return _gate(f"{BATCH}{flow.function_id}", flow.batch.expression, event, flow.function_id)
 
 
 def _concurrency_gate(

@@ -179,7 +179,36 @@ class Arrival(BaseModel):
         return self.model_dump_json()
 
 
-_Ours = Continuation | Start | Scheduled | Arrival
+class Postponed(BaseModel):
+    """An event whose time has come, `at` then, joins what a function collects."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    kind: Literal["postponed"] = "postponed"
+    function: Annotated[str, Field(min_length=1, max_length=256)]
+    event: Annotated[str, Field(min_length=1, max_length=256)]
+    at: int
+
+    def body(self) -> str:
+        return self.model_dump_json()
+
+
+class Gather(BaseModel):
+    """Make a run of what a function has collected in the burst or batch of a collector that was `opened` then. It comes
+    `at` the time at which that is due, unless later events have put it off. `stands_for` as in a continuation."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    kind: Literal["gather"] = "gather"
+    function: Annotated[str, Field(min_length=1, max_length=256)]
+    collector: Annotated[str, Field(min_length=1, max_length=512, pattern="^[^#]*$")]
+    opened: Annotated[int, Field(ge=1)]
+    at: int
+    stands_for: str | None = None
+
+    def body(self) -> str:
+        return self.model_dump_json(exclude_none=True)
+
+
+_Ours = Continuation | Start | Scheduled | Arrival | Postponed | Gather
 _OURS: TypeAdapter[_Ours] = TypeAdapter(Annotated[_Ours, Field(discriminator="kind")])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,7 +15,7 @@ from ..engine.journal import Failure, RunStatus
 from ..engine.replay import Replay
 from ..engine.sync import SyncReplay
 from ..errors import DurableError, ErrorInfo, EventDataError, StepError
-from ..event_json import load_event
+from ..event_json import load_event, load_events
 from ..events import Event
 from ..function import Function
 from . import branches, children
@@ -48,7 +49,7 @@ class Replaying:
         chain, function, header = self.chain, self.function, self.chain.header
         text = chain.read(header.event)
         try:
-            event = function.validate(load_event(text, f"the event of run {header.run_id!r}"))
+            events = function.validate_all(load_events(text, f"the event of run {header.run_id!r}"))
         except EventDataError as error:
             self.ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(error))
             return
@@ -68,14 +69,15 @@ class Replaying:
             code=chain.code,
         )
         replay.event = load_event(text)  # one of its own: a model may share what it was made of
-        self._replay(replay, event, turn)
+        self._replay(replay, events, turn)
 
-    def _replay(self, replay: Replay, event: Event[Any], turn: Turn) -> None:
+    def _replay(self, replay: Replay, events: Sequence[Event[Any]], turn: Turn) -> None:
         chain, function = self.chain, self.function
         log = HandlerLog(replay, function.id)
         call = partial(
             function.call,
-            event=event,
+            event=events[0],
+            _events=events,
             run_id=chain.header.run_id,
             function_id=function.id,
             attempt=self._attempt(),
@@ -84,7 +86,7 @@ class Replaying:
             _renew=partial(renew, function, replay, chain.max_output),
         )
         try:
-            result = self.hooks.around_handler(chain.header, event, partial(replay.run, call))
+            result = self.hooks.around_handler(chain.header, events[0], partial(replay.run, call))
         except Renewed as renewed:
             log.flush()
             if replay.focus:

@@ -23,7 +23,7 @@ from ..engine.operations import StepCall, Undo
 from ..engine.survey import AsyncSurvey, Decode, Surveyor, SyncSurvey
 from ..engine.sync import SyncReplay
 from ..errors import DeterminismError, DurableError, ErrorInfo, SerializationError, StepError, type_name
-from ..event_json import load_event
+from ..event_json import load_event, load_events
 from ..function import Function
 from ..serialization import Codec
 from . import children
@@ -242,10 +242,11 @@ class Undoing:
         log = HandlerLog(survey, function.id)
         error: Exception | None = None
         try:
-            event = function.validate(load_event(text))
+            events = function.validate_all(load_events(text))
             call = functools.partial(
                 function.call,
-                event=event,
+                event=events[0],
+                _events=events,
                 run_id=chain.header.run_id,
                 function_id=function.id,
                 attempt=1,
@@ -253,7 +254,7 @@ class Undoing:
                 _logger=log.logger,
                 _renew=functools.partial(renew, function, survey, chain.max_output),
             )
-            self.hooks.around_handler(chain.header, event, functools.partial(survey.run, call))
+            self.hooks.around_handler(chain.header, events[0], functools.partial(survey.run, call))
         except Interrupt as left:
             if left.__cause__ is not None:
                 raise

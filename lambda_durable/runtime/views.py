@@ -11,7 +11,7 @@ from ..durations import from_millis, to_millis
 from ..engine import paths
 from ..engine.gates import Queueing
 from ..engine.journal import Header, Kind, Partition, Record, RunStatus, State
-from ..event_json import load_event
+from ..event_json import is_plain, load_events
 from ..events import Event
 from ..function import Function
 from ..ports import World
@@ -29,6 +29,7 @@ def run_of(world: World, header: Header, top: Partition, function: Function[Any,
         output = to_plain(text) if function is None else function.codec.decode(text)
     status = status_of(world, header)
     queueing = header.queueing or Queueing()
+    events = _events(header, payloads.read(world.blobs, header.event))
     return Run(
         run_id=header.run_id,
         function_id=header.function_id,
@@ -36,7 +37,8 @@ def run_of(world: World, header: Header, top: Partition, function: Function[Any,
         output=output,
         error=header.error,
         retrying=_retrying(world, header, top),
-        event=_event(header, payloads.read(world.blobs, header.event)),
+        event=events[0] if events else None,
+        events=events,
         labels=header.labels,
         created_at=from_millis(header.created),
         started_at=_started(header, status),
@@ -57,9 +59,9 @@ def _started(header: Header, status: RunStatus) -> datetime | None:
     return None if status is RunStatus.QUEUED else from_millis(header.starts or header.created)
 
 
-def _event(header: Header, text: str) -> Event[Any] | None:
-    """None for one that only the app can read."""
-    return load_event(text, f"the event of run {header.run_id!r}") if text.startswith("{") else None
+def _events(header: Header, text: str) -> tuple[Event[Any], ...]:
+    """None where only the app can read them."""
+    return tuple(load_events(text, f"the event of run {header.run_id!r}")) if is_plain(text) else ()
 
 
 def _all_steps(world: World, header: Header, top: Partition) -> dict[str, StepRecord]:

@@ -24,7 +24,9 @@ from .interrupts import ComesAgain, GoOn
 from .messages import (
     Arrival,
     Continuation,
+    Gather,
     PoisonError,
+    Postponed,
     Scheduled,
     Start,
     compensation,
@@ -79,6 +81,10 @@ class Worker:
                 ingress.scheduled(self._world, self._app, message, delivery)
             elif isinstance(message, Arrival):
                 ingress.arrival(self._world, message, delivery, _until(invocation))
+            elif isinstance(message, Postponed):
+                ingress.postponed(self._world, self._app, message, delivery)
+            elif isinstance(message, Gather):
+                ingress.gather(self._world, self._app, message, delivery)
             else:
                 ingress.event(self._world, self._app, message, delivery, _until(invocation))
         except PoisonError as error:
