@@ -28,14 +28,14 @@ class _Base(Generic[Data]):
     attempt: int
     """Which attempt of the code between steps this is, since the last new outcome; 1 is the first."""
     started_at: datetime
-    _events: Sequence[Event[Data]]
     _logger: Any
     _renew: Callable[[Any], NoReturn]
+    _events: Sequence[Event[Data]] = ()
 
     @property
     def events(self) -> Sequence[Event[Data]]:
         """The events of a batch, in their order: by when they came first. Without one, the event."""
-        return list(self._events)
+        return list(self._events) or [self.event]
 
     def now(self) -> datetime:
         """The time of the newest outcome that was seen: the same on every replay."""
