@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from ..durations import to_millis
 from ..engine import gates
-from ..engine.gates import EMPTY, Gate, Limit, Line, Place
+from ..engine.gates import Gate, Limit, Line, Place, Waiting
 from ..engine.interrupts import Suspend
 from ..engine.journal import Header
 from ..event_json import load_event
@@ -141,7 +141,7 @@ class _Taking:
                     self.slots.serve(place.gate, self.slots.line(place.gate), self._tag, message.wake)
                 return
             closed = self._first_closed(refused)
-            if closed is not None and self._wait(closed, place):
+            if closed is not None and self._wait(closed, refused[closed.gate], place):
                 visit.keeps_place = True
                 raise Suspend
         raise RuntimeError(
@@ -163,8 +163,7 @@ class _Taking:
         mine = place_of(message, limit.gate, message.order)
         while True:
             line = self.slots.line(limit.gate)
-            ahead = line.ahead(min(gates.free(limit, line.gate, 0), AT_ONCE))
-            if mine in [each.place for each in ahead if each.place.generation == mine.generation]:
+            if self._is_first(mine, limit, line):
                 return mine
             found = store.place(mine)
             if found is None:
@@ -178,6 +177,11 @@ class _Taking:
         self.chain.visit.keeps_place = True
         self.slots.serve(limit.gate, line, self._tag, message.wake)
         raise Suspend
+
+    def _is_first(self, mine: Place, limit: Limit, line: Line) -> bool:
+        """Whether a gate is open for so many that it is for who has this place."""
+        ahead = line.ahead(min(gates.free(limit, line.gate, 0), AT_ONCE))
+        return mine in [each.place for each in ahead if each.place.generation == mine.generation]
 
     def _another_has(self, gate: Gate) -> bool:
         """Whether another message goes on from the place in hand: it is not acknowledged before what follows is
@@ -200,18 +204,18 @@ class _Taking:
                 return limit
         return None
 
-    def _wait(self, limit: Limit, place: Place | None) -> bool:
-        """Get a place in the line of a gate that is closed."""
+    def _wait(self, limit: Limit, gate: Gate, place: Place | None) -> bool:
+        """Get a place in the line of a gate that is closed; but first see to it that somebody looks after the line."""
         chain = self.chain
         if place is not None and place.gate == limit.gate:
             return False
         message = chain.once_more(gate=limit.gate, order=self.order, idle=chain.message.idle)
-        join = Join(place_of(message, limit.gate, self.order), limit, EMPTY, message.body())
+        join = Join(place_of(message, limit.gate, self.order), limit, gate, message.body())
+        self.slots.watch(limit.gate, Line(gate, [Waiting(join.place, join.body)]), self._tag)
         if not self.world.store.wait_in_line(join, leaving=place):
             return False
         if place is not None:
             self.slots.serve(place.gate, self.slots.line(place.gate), self._tag, chain.message.wake)
-        self.slots.watch(limit.gate, self.slots.line(limit.gate), self._tag)
         return True
 
 

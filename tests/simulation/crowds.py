@@ -36,7 +36,7 @@ from lambda_durable import (
 )
 from lambda_durable.aws import headers
 from lambda_durable.aws.dynamodb import DynamoStore
-from lambda_durable.engine.gates import Place
+from lambda_durable.engine.gates import Limit, Place
 from lambda_durable.event_json import load_event
 from lambda_durable.ports import Delivery
 from lambda_durable.store import Pass
@@ -185,20 +185,19 @@ class Watch:
         for who, count in at_work.items():
             self.runs[who] = max(self.runs[who], count)
 
-    def passed(self, place: Place | None, slots: int) -> None:
-        """Somebody has just passed a gate from its line: who is before it there?"""
+    def passed(self, limit: Limit, place: Place | None) -> None:
+        """Somebody has just passed a gate: from its line, or past nobody who waits."""
         assert self.runtime is not None
-        if place is None or not slots or not self.in_turn:
+        if limit.drops or (place is not None and not (limit.slots and self.in_turn)):
             return
+        last = f"{place.order:014d}#" if place is not None else "9"
         before = [
             item["sk"]["S"]
             for item in items_of(self.runtime)
-            if item["pk"]["S"] == f"q#{place.gate}"
-            and item["sk"]["S"] != "!"
-            and item["sk"]["S"] < f"{place.order:014d}#"
+            if item["pk"]["S"] == f"q#{limit.gate}" and item["sk"]["S"] != "!" and item["sk"]["S"] < last
         ]
-        if len(before) >= slots:
-            self.wrong.append(f"who_waits_is_served_in_turn: {place} passed {before}")
+        if len(before) >= (limit.slots if place is not None else 1):
+            self.wrong.append(f"who_waits_is_served_in_turn: {place} passed {before} at {limit.gate}")
 
 
 def play(crowd: Crowd, *, count: int = 5) -> list[str]:
@@ -218,13 +217,13 @@ def play(crowd: Crowd, *, count: int = 5) -> list[str]:
             watch.admitted()
         for each in moves if done else ():
             if isinstance(each, Pass):
-                watch.passed(each.place, each.limit.slots)
+                watch.passed(each.limit, each.place)
         return done
 
     def lease(store: DynamoStore, wanted: Any, place: Any) -> Any:
         refused = leased(store, wanted, place)
-        if refused is None and place is not None:
-            watch.passed(place, next(each.slots for each in wanted.limits if each.gate == place.gate))
+        for limit in wanted.limits if refused is None else ():
+            watch.passed(limit, place if place is not None and place.gate == limit.gate else None)
         return refused
 
     with patch.object(DynamoStore, "move", move), patch.object(DynamoStore, "lease", lease):
@@ -263,7 +262,7 @@ def _app(crowd: Crowd, kind: Kind, watch: Watch) -> Durable:
 
     def work(ctx: Context[dict[str, Any]]) -> int:
         data = ctx.event.data
-        who, n = data["who"], data["n"]
+        who, n = data["who"], f"{ctx.function_id}{data['n']}"
         book = ctx.step.options(undo=lambda _: watch.call(who, f"-{n}"))
         book.run("s0", watch.call, who, f"+{n}")
         ctx.step.sleep("nap", data["nap"])
@@ -271,7 +270,7 @@ def _app(crowd: Crowd, kind: Kind, watch: Watch) -> Durable:
         ctx.step.map("m", lambda i: watch.call(who, f"{n}[{i}]"), range(data["wide"]))
         if data["fails"]:
             raise NonRetriableError("no")
-        return int(n)
+        return int(data["n"])
 
     app.function("f", on_event("job"), **kind.options)(work)
     if crowd.kind == "steps of the app":
@@ -336,10 +335,11 @@ def _wrong_with(
     run: Run[Any], crowd: Crowd, kind: Kind, watch: Watch, runtime: LocalRuntime
 ) -> Iterator[str]:
     data = run.event.data
-    n, status = data["n"], run.status
+    n, status = f"{run.function_id}{data['n']}", run.status
+    died = run.error is not None and run.error.type.endswith("StepInterruptedError")
     if status == "completed" and (not watch.effects[f"+{n}"] or data["fails"]):
         yield f"runs_end_as_they_must: {run.event.id} completed"
-    if status == "failed" and not data["fails"] and crowd.kind != "one run, or too late":
+    if status == "failed" and not data["fails"] and not died and crowd.kind != "one run, or too late":
         yield f"runs_end_as_they_must: {run.event.id} failed: {run.error}"
     if status == "skipped":
         if run.skipped_reason != kind.drops or watch.effects[f"+{n}"]:

@@ -6,11 +6,16 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from tests.simulation.crowd_mutants import CROWD_MUTANTS
+from tests.simulation.crowds import Crowd, play
 from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.simulate import Setup, simulate
+
+ALL = [*MUTANTS, *CROWD_MUTANTS]
 
 
 @dataclass(frozen=True)
@@ -28,16 +33,22 @@ def find(mutant: Mutant, seeds: range) -> Found:
     logging.disable(logging.CRITICAL)  # with a bug, much is logged
     began = time.monotonic()
     for count, seed in enumerate((mutant.first + seed for seed in seeds), 1):
-        setup = Setup.of(seed, opened=not mutant.closed, profile=mutant.profile)
+        look = _case(mutant, seed)
         with mutant.planted():
-            wrong = simulate(setup)
-        if wrong and not simulate(setup):
+            wrong = look()
+        if wrong and not look():
             return Found(mutant.bug, count, wrong[0].partition(":")[0], time.monotonic() - began)
     return Found(mutant.bug, None, seconds=time.monotonic() - began)
 
 
+def _case(mutant: Mutant, seed: int) -> Callable[[], list[str]]:
+    if mutant in CROWD_MUTANTS:
+        return partial(play, Crowd.of(seed))
+    return partial(simulate, Setup.of(seed, opened=not mutant.closed, profile=mutant.profile))
+
+
 def find_by_number(number: int, seeds: range) -> Found:
-    return find(MUTANTS[number], seeds)
+    return find(ALL[number], seeds)
 
 
 def hunt(seeds: range, processes: int) -> int:
@@ -46,8 +57,8 @@ def hunt(seeds: range, processes: int) -> int:
     print("| bug | seeds until found | the check that found it |\n|---|---|---|", flush=True)
     missed = 0
     with context.Pool(processes) as pool:  # whose processes end with it, also when it is interrupted
-        for one in pool.imap(partial(find_by_number, seeds=seeds), range(len(MUTANTS))):
+        for one in pool.imap(partial(find_by_number, seeds=seeds), range(len(ALL))):
             missed += one.seeds is None
             print(f"| {one.bug} | {one.seeds or 'not found'} | {one.check} |", flush=True)
-    print(f"{len(MUTANTS) - missed} of {len(MUTANTS)} found")
+    print(f"{len(ALL) - missed} of {len(ALL)} found")
     return 1 if missed else 0
