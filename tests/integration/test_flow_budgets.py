@@ -1,0 +1,110 @@
+"""What flow control costs, counted: writes, reads and messages beyond those of a run without it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+import pytest
+
+from lambda_durable import (
+    Concurrency,
+    Context,
+    Durable,
+    Event,
+    Idempotency,
+    Priority,
+    RateLimit,
+    Singleton,
+    Throttle,
+    on_event,
+)
+from lambda_durable.testing import LocalRuntime
+
+STEPS = 3
+
+
+class Cost(NamedTuple):
+    write_units: float
+    read_units: float
+    messages: float
+    invocations: float
+
+
+def cost(runs=1, mode=1, **options):
+    """Of one of so many runs of three steps, which come at once."""
+    app = Durable("t", steps_per_invocation=mode)
+
+    @app.function("f", on_event("job"), **options)
+    def f(ctx: Context[int]) -> None:
+        for n in range(STEPS):
+            ctx.step.run(f"s{n}", int)
+
+    rt = LocalRuntime(app)
+    rt.send(*(Event("job", n) for n in range(runs)))
+    rt.drain()
+    calls, usage, invocations = Counter(rt.calls), rt.usage, rt.invocations
+    found = Cost(
+        usage.write_units / runs,
+        usage.read_units / runs,
+        (calls["sqs:SendMessage"] + calls["sqs:SendMessageBatch"]) / runs,
+        invocations / runs,
+    )
+    assert [run.status for run in rt.runs()] == ["completed"] * runs
+    return found
+
+
+def more(runs=1, mode=1, **options):
+    with_it, without = cost(runs, mode, **options), cost(runs, mode)
+    return Cost(*(round(one - other, 1) for one, other in zip(with_it, without, strict=True)))
+
+
+def test_what_decides_nothing_costs_nothing():
+    assert more(priority=Priority("data")) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(("mode", "invocations"), [(1, STEPS), ("all", 1)])
+def test_slots_are_two_writes_an_invocation(mode, invocations):
+    assert more(mode=mode, concurrency=Concurrency(2)) == (2 * invocations, 0, 0, 0)
+
+
+def test_two_slots_are_one_transaction_and_two_writes():
+    assert more(concurrency=[Concurrency(2), Concurrency(1, key="data")]) == (6 * STEPS, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"concurrency": Concurrency(2, counts="runs")}, {"singleton": Singleton()}],
+    ids=["concurrency", "singleton"],
+)
+def test_a_run_passes_a_gate_with_its_header_and_the_last_takes_it_away(options):
+    assert more(**options) == (6, 1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"throttle": Throttle(1, "1s")},
+        {"rate_limit": RateLimit(1, "1s")},
+        {"idempotency": Idempotency("data")},
+    ],
+    ids=["throttle", "rate limit", "idempotency"],
+)
+def test_a_pace_and_a_name_are_one_transaction(options):
+    assert more(**options) == (4, 1, 0, 0)
+
+
+def test_who_waits_pays_for_a_place_and_a_wake_once():
+    found = more(runs=20, mode="all", concurrency=Concurrency(1, counts="runs"))
+    assert found.messages <= 1
+    assert found.invocations <= 1
+    assert found.write_units <= 14
+    assert found.read_units <= 8
+
+
+def test_a_slot_costs_who_waits_as_much_however_long_the_line_is():
+    few, many = (more(runs=runs, mode="all", concurrency=Concurrency(1)) for runs in (10, 40))
+    assert many.messages <= few.messages + 0.2
+    assert many.invocations <= few.invocations + 0.2
+    assert many.write_units <= few.write_units + 1.5
+    assert many.read_units <= few.read_units + 1.5
