@@ -213,9 +213,7 @@ class Durable:
                 pin=check_pin(pin, f"function {id!r}"),
                 flow=FlowControl(
                     function_id=id,
-                    concurrency=(concurrency,)
-                    if isinstance(concurrency, Concurrency)
-                    else tuple(concurrency),
+                    concurrency=tuple(concurrency) if isinstance(concurrency, Sequence) else (concurrency,),
                     throttle=throttle,
                     rate_limit=rate_limit,
                     debounce=debounce,

@@ -278,3 +278,57 @@ def test_a_queued_run_can_be_cancelled_and_the_next_is_served(durable, app):
     rt.drain()
     assert [rt.get(run.run_id).status for run in runs] == ["completed", "cancelled", "completed"]
     nothing_is_left(rt)
+
+
+@pytest.mark.parametrize(
+    ("id", "key"),
+    [("a", "data.missing"), ("b", "event.data.n / 0 == 1"), ("c", "event.data.missing.deeper == 1")],
+)
+def test_events_without_the_key_share_a_limit_of_their_own_and_the_log_says_so_once(durable, caplog, id, key):
+    app = Durable("shop")
+
+    @app.function(f"without-{id}", on_event("job"), concurrency=Concurrency(1, key=key, counts="runs"))
+    def f(ctx: Context[dict]) -> None:
+        ctx.step.sleep("nap", "1m")
+
+    rt = durable(app)
+    jobs(rt, *({"n": n} for n in range(3)))
+    rt.drain()
+    assert at_once(whole(rt)) == 1
+    assert {run.status for run in rt.runs()} == {"completed"}
+    assert len([record for record in caplog.records if "without a key" in record.message]) == 1
+
+
+@pytest.mark.parametrize("counts", ["steps", "runs"])
+def test_a_key_may_be_of_any_size(durable, counts):
+    app = Durable("shop")
+
+    @app.function("f", on_event("job"), concurrency=Concurrency(1, key="data", counts=counts))
+    def f(ctx: Context) -> None:
+        ctx.step.run("work", int)
+
+    rt = durable(app)
+    rt.stub("work", takes="10s")
+    jobs(rt, "x" * 10_000, "x" * 10_000, "y" + "x" * 9_999, {"any": ["thing", None, 1.5]})
+    rt.drain()
+    assert [run.status for run in rt.runs()] == ["completed"] * 4
+
+
+def test_a_priority_that_fails_is_none(durable, caplog):
+    app = Durable("shop")
+    order = []
+
+    @app.function(
+        "f", on_event("job"), concurrency=Concurrency(1, counts="runs"), priority=Priority("data.urgent")
+    )
+    def f(ctx: Context[dict]) -> None:
+        ctx.step.run("work", order.append, ctx.event.data["n"])
+        ctx.step.sleep("nap", "1m")
+
+    rt = durable(app)
+    for n, urgent in enumerate([0, "very", None, -1e300, True, 1e300]):
+        jobs(rt, {"n": n, "urgent": urgent})
+        rt.advance("1s")
+    rt.drain()
+    assert order == [0, 5, 1, 2, 4, 3]
+    assert len([record for record in caplog.records if "priority" in record.message]) >= 1
