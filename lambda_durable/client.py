@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, get_args, overload
 from uuid import uuid4
 
 from .callbacks import callback_failure, read_token
 from .durations import Duration, parse_duration, require_aware, to_millis
-from .engine.journal import Partition, RunStatus
+from .engine.journal import Header, Partition, RunStatus
 from .engine.journal_ids import run_of as run_of_journal
 from .errors import (
     ConfigurationError,
@@ -25,12 +25,14 @@ from .errors import (
 from .event_json import is_plain
 from .events import Event, to_eventbridge_entry
 from .function import App, Function
+from .pauses import Events, Hold, Pause, Runs
 from .ports import Outgoing, World
 from .runs import Run, RunSummary, Status
 from .runtime import callbacks, ingress, payloads, signals
 from .runtime.executor import NoExecutor
 from .runtime.large_events import wrap
-from .runtime.messages import Continuation, tag
+from .runtime.messages import Continuation, Paused, Resume, tag
+from .runtime.resuming import end
 from .runtime.run_ids import run_id as make_run_id
 from .runtime.sealing import sealed
 from .runtime.views import load, run_of, summary_of
@@ -92,10 +94,7 @@ class Client:
             raise ConfigurationError(
                 f"{function!r} is no durable function; decorate it with @app.function(...)"
             )
-        id = function if isinstance(function, str) else function.id
-        if self._app is not None and id not in self._app.functions:
-            known = ", ".join(map(repr, self._app.functions)) or "none"
-            raise ConfigurationError(f"the app has no function {id!r}; it has {known}")
+        id = self._function_id(function, "start")
         if data is None:
             started = self._app.functions[id] if self._app is not None else function
             data = {} if isinstance(started, str) else started.no_data
@@ -182,6 +181,80 @@ class Client:
         self._world.queue.send([Outgoing(message.body())])
         return found.status in (RunStatus.RUNNING, RunStatus.QUEUED)
 
+    def pause(
+        self, function: Function[Any, Any] | str, *, events: Events = "hold", runs: Runs = "hold"
+    ) -> bool:
+        """Let a function begin nothing, within ten seconds, until it is resumed. New events are held, and become
+        runs then, in their order; or they are skipped. Its runs stop before their next step; or they are
+        cancelled. What is started directly is queued. True if this call paused it, or changed how; False if it was
+        paused like that."""
+        id, store = self._function_id(function, "pause"), self._world.store
+        _check_choice(events, Events, "pause(events=)")
+        _check_choice(runs, Runs, "pause(runs=)")
+        while True:
+            before = store.pauses(latest=True).get(id)
+            ongoing = before if before is not None and not before.over else None
+            wanted = Pause(
+                number=ongoing.number if ongoing is not None else (before.number if before else 0) + 1,
+                at=ongoing.at if ongoing is not None else to_millis(self._world.clock.now()),
+                events=events,
+                runs=runs,
+            )
+            if wanted == before or store.change_pause(id, before, wanted):
+                break
+        self._world.pauses.forget()
+        if runs == "cancel":
+            message = Paused(function=id, number=wanted.number, until=wanted.at - 1)
+            self._world.queue.send([Outgoing(message.body())])
+        return wanted != before
+
+    def resume(self, function: Function[Any, Any] | str) -> bool:
+        """Let a paused function go on. True if this call did it, False if it was not paused; what an earlier call
+        may have left is brought back all the same."""
+        id = self._function_id(function, "resume")
+        pause = self._world.store.pauses(latest=True).get(id)
+        if pause is None:
+            return False
+        return self._resume(Hold(number=pause.number, function=id))
+
+    def pause_run(self, run_id: str) -> bool:
+        """Let a run begin nothing, until it is resumed: a step that runs ends, and sleeps and waits go on. It is
+        still cancelled and timed out. True if this call did it, False if it was paused, or is over."""
+        before = self._header(run_id, "pause")
+        if before.pauses > 0 or before.status not in (RunStatus.QUEUED, RunStatus.RUNNING):
+            return False
+        after = 1 - before.pauses
+        found = self._world.store.change_pauses_of_run(run_id, before.pauses, after)
+        return found is not None and found.paused and found.pauses == after
+
+    def resume_run(self, run_id: str) -> bool:
+        """Let a paused run go on. True if this call did it, False if it was not paused, or is over. If its function
+        is paused, it waits for that. Raises RunNotFoundError."""
+        header = self._header(run_id, "resume")
+        if not header.pauses or header.status.ended:
+            return False
+        return self._resume(Hold(number=abs(header.pauses), run=run_id))
+
+    def _resume(self, hold: Hold) -> bool:
+        message = Resume(number=hold.number, function=hold.function, run=hold.run)
+        self._world.queue.send([Outgoing(message.body())])
+        return end(self._world, hold)
+
+    def _header(self, run_id: str, what: str) -> Header:
+        header = self._world.store.get_header(run_id)
+        if header is None:
+            raise RunNotFoundError(f"there is no run {run_id!r} to {what}")
+        return header
+
+    def _function_id(self, function: Function[Any, Any] | str, what: str) -> str:
+        if not isinstance(function, str | Function):
+            raise ConfigurationError(f"{what}() takes a function or its id, and this is {function!r}")
+        id = function if isinstance(function, str) else function.id
+        if self._app is not None and id not in self._app.functions:
+            known = ", ".join(map(repr, self._app.functions)) or "none"
+            raise ConfigurationError(f"the app has no function {id!r}; it has {known}")
+        return id
+
     def send_signal(self, name: str, data: Any = None) -> bool:
         """Send a signal to the run that waits for it. True if this did it, False if nobody waits."""
         check_signal(name, "client.send_signal()")
@@ -239,6 +312,12 @@ class Client:
                 raise ConfigurationError("runs() without a function needs a Client(app)")
             return list(self._app.functions)
         return [function if isinstance(function, str) else function.id]
+
+
+def _check_choice(value: object, choices: Any, what: str) -> None:
+    if value not in get_args(choices):
+        allowed = " or ".join(map(repr, get_args(choices)))
+        raise ConfigurationError(f"{what}: expected {allowed}, got {value!r}")
 
 
 def _connect(stack: str | None) -> World:

@@ -118,7 +118,7 @@ class LambdaHandler:
             settings.queue_arn,
             world.clock,
         )
-        check(settings, clients)
+        check(world, settings, clients)
         self._failed_queue = settings.failed_queue_arn
         self._acknowledge = SqsQueue(clients.sqs, settings.queue_url, settings.dead_letter_url).delete
         self._world = replace(world, versions=self._versions)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from .pauses import Pauses
 from .seals import PLAIN, Seal
 from .store import Store
 
@@ -183,6 +184,7 @@ class World:
     executor: Executor
     seal: Seal = PLAIN
     versions: Versions = UNVERSIONED
+    pauses: Pauses = field(default_factory=Pauses)
 
 
 @dataclass(frozen=True, slots=True)

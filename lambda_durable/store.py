@@ -10,6 +10,7 @@ from .collectors import Collectors
 from .engine.gates import Gate, Limit, Line, Place
 from .engine.journal import Author, Failure, Header, LogEntry, Partition, Payload, Record
 from .errors import ErrorInfo
+from .pauses import Hold, Pause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +95,14 @@ class Join:
     body: str
 
 
-Move = Pass | Join
+@dataclass(frozen=True, slots=True)
+class Quit:
+    """A run gives its place in a line up."""
+
+    place: Place
+
+
+Move = Pass | Join | Quit
 
 
 class Store(Collectors, Protocol):
@@ -284,6 +292,34 @@ class Store(Collectors, Protocol):
 
     def set_wake(self, gate: str, seen: Gate, wake: int, by: str) -> bool:
         """Note for when the head of a line is woken, if that is still what was `seen`. Whether it did."""
+        ...
+
+    def pauses(self, *, latest: bool = False) -> Mapping[str, Pause]:
+        """The newest pause of each function that ever had one, over or not; eventually consistent, unless it is to
+        be the `latest`."""
+        ...
+
+    def change_pause(self, function_id: str, before: Pause | None, after: Pause) -> bool:
+        """Write a function's newest pause, if it still is the one `before`. Whether it is now `after`."""
+        ...
+
+    def change_pauses_of_run(self, run_id: str, before: int, after: int) -> Header | None:
+        """Write how often a run was paused, if it has not ended, nor is to be, and that still is `before`. The header
+        as it is now; None if there is no such run."""
+        ...
+
+    def park(self, hold: Hold, key: str, body: str) -> None:
+        """Keep a message during a pause, under a key by which they are sorted. Idempotent. Those of a function never
+        expire, those of a run with the rest of it (`HELD` in paths.py is their scope)."""
+        ...
+
+    def parked(self, hold: Hold) -> Iterator[tuple[Hold, str, str]]:
+        """What is kept since a pause or one before it, in the order of their keys: since which, its key and body.
+        Lazy."""
+        ...
+
+    def unpark(self, hold: Hold, key: str) -> None:
+        """Keep a message no longer. Idempotent."""
         ...
 
     def add_waiter(self, waiter: Waiter) -> None:

@@ -20,6 +20,7 @@ from .attributes import number, text
 from .collector_store import CollectorStore
 from .leases import LeaseStore
 from .lists import Lists
+from .pause_store import PauseStore
 from .wait_store import WaitStore
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ TO_BE_CHECKED = "attribute_exists(ks)"
 SOONER_GONE = "x < :x"
 
 
-class DynamoStore(Lists, WaitStore, LeaseStore, CollectorStore):
+class DynamoStore(Lists, WaitStore, LeaseStore, CollectorStore, PauseStore):
     """The `Store` port, on one table (table.py).
 
     Each method is one call of DynamoDB, but for pages (those of `load_run` and `load_scope` beyond 1 MB, and the

@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 
 from ..engine.gates import EMPTY, Gate, Limit, Line, Place, Waiting, next_due
 from ..engine.journal import Header, RunStatus
-from ..store import Join, Move, Pass
+from ..store import Join, Move, Pass, Quit
 from . import headers, keys
 from .attributes import integer, number, read_text, text
 from .table_calls import TableCalls, there_instead
@@ -90,7 +90,10 @@ class GateStore(TableCalls):
     def move(self, before: Header, after: Header, moves: Sequence[Move], *, now: int) -> bool:
         entries = [self._queue(before, after)]
         for each in moves:
-            entries += self._pass(each, now) if isinstance(each, Pass) else self._join(each)
+            if isinstance(each, Quit):
+                entries += self._give_up(each.place)
+            else:
+                entries += self._pass(each, now) if isinstance(each, Pass) else self._join(each)
         return self._all_or_nothing(entries) is None
 
     def leave(self, gate: str, name: str) -> Gate:

@@ -167,6 +167,7 @@ def header(item: Item) -> Header:
         code=Code.parse(read_text(item, "K", "@")),
         pinned="p" in item,
         queueing=_queueing(item),
+        pauses=integer(item, "B") or 0,
         expires=expiry * 1000 if (expiry := integer(item, "x")) is not None else None,
     )
 

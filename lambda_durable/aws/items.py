@@ -19,7 +19,8 @@ and then:
               of runs   Y, y to start, finish by   U unused steps   P who invoked it   H has something
               to undo   E what it ends as after that   kp, ks key in the index
               of checks, until it has ended   J number of its journal, j who began that, when, and events taken
-              K code, "label@Lambda version"   p stays on it
+              K code, "label@Lambda version"   p stays on it   B how often it was paused, negative when it
+              goes on
     log       o order   d dispatched
     failure   n attempts   j outcomes seen   e error   w wakes at
     event     ep, es key in the index of events   n name   t time   a seen   f functions, c those of them that

@@ -15,7 +15,9 @@ of its own:
     e#<event id>       !             an event
     w#..., s#...                     who waits for an event, and for a signal (waiters.py)
     d#..., m#...                 events that are collected for one run (collector_store.py)
-    k#<name>       !             what is kept for good under a name
+    k#<name>       !             what is kept for good under a name; under `pauses`, those of functions
+    z#<shard>#<function>         what is kept while a function is paused, and of a run that is (pause_store.py)
+    <run id>/:held
 
 Log entries sort before records, so a Query that reads an entry goes on to read the outcomes it names: they
 were there before it. Ids hold any character: `%`, `/` and `#` are escaped in a run's id, and the records'
@@ -28,7 +30,8 @@ from __future__ import annotations
 from hashlib import sha256
 
 from ..engine.journal_ids import split
-from ..engine.paths import join, parent
+from ..engine.paths import HELD, join, parent
+from ..pauses import Hold
 
 HEADER = "!"
 EVENT = "!"
@@ -94,6 +97,11 @@ def event(event_id: str) -> str:
 
 def kept(name: str) -> str:
     return f"k#{name}"
+
+
+def held(hold: Hold, shard: int) -> str:
+    """The partition of the messages that are kept during a pause."""
+    return scope(hold.run, HELD) if hold.run else f"z#{shard}#{hold.function}"
 
 
 def event_id(partition: str) -> str:

@@ -34,13 +34,14 @@ def connect(settings: Settings, executor: Executor, *, clients: Clients | None =
     )
 
 
-def check(settings: Settings, clients: Clients) -> None:
+def check(world: World, settings: Settings, clients: Clients) -> None:
     """See that table and queue are there, and may be used. Raises ConfigurationError if not.
 
-    It costs a cold start nothing: the connections that it opens are those of the first invocation.
+    It costs a cold start nothing: the connections that it opens are those of the first invocation, and what it reads
+    that invocation needs.
     """
     for look in (
-        lambda: clients.dynamodb.get_item(TableName=settings.table, Key={"pk": {"S": "-"}, "sk": {"S": "-"}}),
+        lambda: world.pauses.learn(world.store.pauses(), world.clock.now()),
         lambda: clients.sqs.get_queue_attributes(QueueUrl=settings.queue_url, AttributeNames=["QueueArn"]),
     ):
         try:

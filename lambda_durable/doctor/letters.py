@@ -25,8 +25,10 @@ from ..runtime.messages import (
     Arrival,
     Continuation,
     Gather,
+    Paused,
     PoisonError,
     Postponed,
+    Resume,
     Scheduled,
     Start,
     parse,
@@ -181,10 +183,10 @@ def _rest(world: World, stored: StoredEvent) -> tuple[str, ...]:
 
 
 def _of_a_start(
-    world: World, letter: Letter, message: Start | Scheduled | Arrival | Postponed | Gather
+    world: World, letter: Letter, message: Start | Scheduled | Arrival | Postponed | Gather | Paused | Resume
 ) -> Verdict:
     subject = _subject(message)
-    if isinstance(message, Postponed | Gather):
+    if isinstance(message, Postponed | Gather | Paused | Resume):
         why = "it may have done its work or not, and does nothing twice"
         return Verdict(subject, why, (letter.body,), "sent it again")
     if isinstance(message, Arrival):
@@ -209,7 +211,9 @@ def _of_a_start(
     return Verdict(subject, "it has not started its run", (letter.body,), "sent it again")
 
 
-def _subject(message: dict[str, Any] | Start | Scheduled | Arrival | Postponed | Gather) -> str:
+def _subject(
+    message: dict[str, Any] | Start | Scheduled | Arrival | Postponed | Gather | Paused | Resume,
+) -> str:
     match message:
         case Start():
             return f"the start of run {message.run} of {message.function!r}"
@@ -221,6 +225,12 @@ def _subject(message: dict[str, Any] | Start | Scheduled | Arrival | Postponed |
             return f"event {message.event}, which function {message.function!r} collects"
         case Gather():
             return f"what function {message.function!r} has collected in {message.collector}"
+        case Paused():
+            return f"the pause of {message.function!r}, which was to cancel its runs"
+        case Resume():
+            return (
+                f"the end of the pause of {f'run {message.run}' if message.run else repr(message.function)}"
+            )
     event = from_eventbridge(message)
     return f"event {event.name!r} ({event.id})"
 

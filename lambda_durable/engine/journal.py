@@ -247,8 +247,8 @@ class Header:
     `check_at` is when the reconciler looks whether it
     is still driven. `undoes` says that a step with an undo has begun; `ends_as` is how a run that is compensating
     ends. `code` is what its journal began on, and what it stays on if it is `pinned`. `queueing`: how
-    it passes, or passed, what limits the starts of its function. `expires` is what the state says of when it is
-    deleted.
+    it passes, or passed, what limits the starts of its function. `pauses` is how often it was paused, negative when it
+    goes on. `expires` is what the state says of when it is deleted.
     """
 
     run_id: str
@@ -275,6 +275,7 @@ class Header:
     code: Code = UNKNOWN
     pinned: bool = False
     queueing: Queueing | None = None
+    pauses: int = 0
     expires: int | None = field(default=None, compare=False)
 
     @property
@@ -286,6 +287,11 @@ class Header:
     def begun(self) -> int:
         """When its present journal began."""
         return self.renewal.at if self.renewal is not None else self.created
+
+    @property
+    def paused(self) -> bool:
+        """Whether it is to begin nothing. What ends it does so all the same."""
+        return self.pauses > 0 and self.status in (RunStatus.QUEUED, RunStatus.RUNNING)
 
     def runs_in(self, journal_id: str) -> bool:
         """Whether the run goes on, and this is its present journal."""

@@ -15,6 +15,9 @@ LONGEST_ID = 256
 UNDO = ":undo"
 """The scope of what undoes a run's steps."""
 
+HELD = ":held"
+"""The scope of the messages that are kept while a run is paused."""
+
 _ESCAPES = str.maketrans({c: f"%{ord(c):02X}" for c in "%/:[]"})
 
 

@@ -23,7 +23,7 @@ from ..event_json import load_event
 from ..events import Event
 from ..function import App
 from ..ports import Outgoing, World
-from ..store import Join, Move, Pass
+from ..store import Join, Move, Pass, Quit
 from . import limits as flow
 from . import lines, payloads
 from .checks import INTERVAL
@@ -80,6 +80,23 @@ class Admission:
         if self._world.store.move(header, ended, (), now=now):
             return ended
         raise Reload
+
+    def step_out(self, header: Header, message: Continuation, tag: str, *, with_its_function: bool) -> Header:
+        """Let those go on who wait behind a run that is paused; its header as it is now. When it goes on, it comes
+        back to where it was. Where its whole function is paused, it stays in lines that only its runs are in."""
+        queueing = header.queueing or Queueing()
+        place = queueing.place
+        if place is not None and not (with_its_function and not flow.is_shared(place.gate)):
+            after = replace(header, queueing=replace(queueing, place=None))
+            now = to_millis(self._world.clock.now())
+            if not self._world.store.move(header, after, [Quit(place)], now=now):
+                raise Reload
+            header = after
+        left = {gate for gate in (message.gate, place.gate if place is not None else None) if gate}
+        if with_its_function:
+            left = set(filter(flow.is_shared, left))
+        self._serve_all(header, left, tag, message.wake)
+        return header
 
     def leave(self, header: Header, tag: str) -> None:
         """A run has ended: who waits for its slots may go on. Done again by every delivery that ended it."""

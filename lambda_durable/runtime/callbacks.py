@@ -45,12 +45,10 @@ def token(journal_id: str, record: Record) -> str:
     return token_of(Address(journal_id, record.path, record.waits.nonce))
 
 
-def give_up(chain: Chain, op: CallbackWait) -> None:
-    """End a wait that nobody was told of, or whose time is over, unless a heartbeat has just moved that."""
-    record = op.record
-    assert record is not None
+def give_up(chain: Chain, record: Record, why: ErrorInfo | None = None) -> None:
+    """End a wait that nobody was told of, and `why`; or one whose time is over, unless a heartbeat has just moved
+    that."""
     chain.leave_a_stand_in()
-    why = op.not_submitted
     _, found = chain.world.store.resolve(
         chain.journal_id,
         record.path,

@@ -55,9 +55,10 @@ def begin(chain: Chain, op: Invoke, record: Record) -> ErrorInfo | None:
     return None
 
 
-def give_up(chain: Chain, op: Invoke, record: Record) -> None:
+def give_up(chain: Chain, record: Record) -> None:
     """End a step that has waited long enough, and then what it invoked."""
-    error = StepTimeoutError(f"function {op.function_id!r} did not end in time", step_id=record.path)
+    assert record.waits is not None
+    error = StepTimeoutError(f"function {record.waits.function!r} did not end in time", step_id=record.path)
     found = chain.commit(ended(chain, record, error=ErrorInfo.of(error)))
     cancel(chain.world, filter(_timed_out, [found]))
 

@@ -14,11 +14,13 @@ from ..engine.interrupts import Reload
 from ..engine.journal import Author, Header, Partition, Record, RunStatus
 from ..event_json import load_event
 from ..function import App, failure_data
+from ..pauses import Hold
 from ..ports import Outgoing, World
 from . import children, ingress, payloads
 from .admission import Admission
 from .arrivals import cancelling
 from .chain import Chain
+from .holding import forget
 from .hooks import Hooks
 from .interrupts import GoOn
 from .letting_go import let_go
@@ -84,6 +86,8 @@ class Endings:
             _log_failure(header)
             self._handle_failure(header)
         let_go(self._world, header.journal_id, top)
+        if header.pauses > 0:
+            forget(self._world, Hold(number=header.pauses, run=header.run_id))
         Admission(self._app, self._world).leave(header, tag)
 
     def _forget_cancelling(self, header: Header) -> None:

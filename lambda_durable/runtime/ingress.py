@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
@@ -22,6 +23,7 @@ from ..errors import DamagedItemError, EventDataError, PayloadTooLargeError
 from ..event_json import dump_event, join_events, load_event
 from ..events import Event, MalformedEventError, from_eventbridge
 from ..function import App, Function
+from ..pauses import Hold
 from ..ports import Delivery, Outgoing, World
 from ..schedules import SCHEDULED
 from ..seals import UnsealedError
@@ -30,6 +32,7 @@ from . import payloads
 from .arrivals import Arrived, cancelling
 from .checks import INTERVAL
 from .collecting import Collecting, Newcomer, leave_a_stand_in, run_of
+from .holding import EVENT, keep, paused
 from .hooks import Hooks
 from .large_events import LARGEST, unwrap
 from .messages import (
@@ -40,6 +43,7 @@ from .messages import (
     Continuation,
     Due,
     Gather,
+    Held,
     Invoker,
     PoisonError,
     Postponed,
@@ -101,6 +105,8 @@ def event(
     again = (stored.seen, stored.author) != (now, author)
     began = []
     for id in stored.functions:
+        if _is_held_back(world, app, runs[id], id, first, author, starts, stored.seen):
+            continue
         if id not in stored.collected:
             began.append(_begin(world, app, runs[id], id, first, author, starts))
         elif starts is not None:
@@ -137,6 +143,9 @@ def postponed(world: World, app: App, message: Postponed, delivery: Delivery) ->
     text = payloads.read(world.blobs, stored.payload)
     event = load_event(text)
     alone = run_id(stored.time, event.id, str(stored.seen), message.function)
+    author = Author(0, tag(delivery.message_id))
+    if _is_held_back(world, app, alone, message.function, event, author, None, message.at):
+        return
     newcomer = Newcomer(event, stored.payload, _size(text), message.at, again=True)
     _set_off(world, [_collect(world, app, message.function, newcomer, delivery, alone=alone)])
 
@@ -272,10 +281,11 @@ def start_of(
     *,
     invoker: Invoker | None = None,
     pin: str | None = None,
+    inline: int = LARGEST,
 ) -> Start:
     """The message that starts a function with an event (JSON), which waits in the bucket if it is large."""
     closed = world.seal.close(text, run)
-    if len(closed.encode()) <= LARGEST:
+    if len(closed.encode()) <= inline:
         return Start(function=function_id, run=run, event=closed, invoker=invoker, pin=pin)
     key = f"inbox/{world.blobs.digest(text)}"
     world.blobs.put(key, text)
@@ -293,6 +303,8 @@ def scheduled(world: World, app: App, message: Scheduled, delivery: Delivery) ->
     put_off = time + round(message.jitter * 1000 * Random(run).random())
     starts = put_off if put_off > to_millis(world.clock.now()) else None
     author = Author(0, tag(delivery.message_id))
+    if _is_held_back(world, app, run, message.function, due, author, starts, time):
+        return
     if not _collects(app, message.function):
         _set_off(world, [_begin(world, app, run, message.function, due, author, starts)])
     elif starts is not None:
@@ -302,6 +314,55 @@ def scheduled(world: World, app: App, message: Scheduled, delivery: Delivery) ->
         text = dump_event(due)
         newcomer = Newcomer(due, Payload(text=text), _size(text), put_off, again=True)
         _set_off(world, [_collect(world, app, message.function, newcomer, delivery, alone=run)])
+
+
+def let_go(world: World, app: App, held: Held, newest: int, delivery: Delivery) -> int:
+    """Start what an event starts that was held, after those that came before it, of which the `newest` began then.
+    When it began (milliseconds). Its first message is sent whoever began it: an earlier delivery of the event may have
+    died before it did."""
+    text = _given(world, held)
+    event = load_event(text)
+    starts = held.starts if held.starts is not None and held.starts > to_millis(world.clock.now()) else None
+    if _collects(app, held.function):
+        payload = payloads.store(
+            world.blobs, f"events/{tag(event.id)}", text, inline=payloads.INLINE_OUTPUT
+        )
+        newcomer = Newcomer(event, payload, _size(text), held.seen, again=True)
+        _set_off(world, [_collect(world, app, held.function, newcomer, delivery, alone=held.run)])
+        return newest
+    author = Author(0, tag(f"held/{held.run}"))
+    begun = _begin(world, app, held.run, held.function, event, author, starts, after=newest)
+    header = begun if begun is not None else world.store.get_header(held.run)
+    if header is None:
+        return newest
+    if not header.status.ended:
+        _set_off(world, [header])
+    return max(newest, header.created)
+
+
+def _is_held_back(
+    world: World,
+    app: App,
+    run: str,
+    function_id: str,
+    event: Event[Any],
+    author: Author,
+    starts: int | None,
+    seen: int,
+) -> bool:
+    """Whether a function is paused that an event was to start: then it is held, or skipped."""
+    while (pause := paused(world, function_id)) is not None:
+        if pause.events == "skip":
+            _begin(world, app, run, function_id, event, author, starts, skipped="paused")
+            return True
+        start = start_of(world, function_id, run, dump_event(event), inline=payloads.INLINE_OUTPUT)
+        if start.key is not None:
+            world.blobs.extend(start.key)
+        held = Held(**start.model_dump(exclude={"kind"}), starts=starts, seen=seen)
+        hold = Hold(number=pause.number, function=function_id)
+        if keep(world, hold, f"{EVENT}#{seen:014d}#{run}", held.body()):
+            return True
+    return False
 
 
 def _text(event: Event[Any], limit: int) -> str:
@@ -326,20 +387,24 @@ def _begin(
     parent: Parent | None = None,
     pinned: bool = False,
     text: str | None = None,
+    skipped: str = "",
+    after: int = 0,
 ) -> Header | None:
     """Write a run's header; `text` is its event, or the events of its batch, of which `event` is the first. None if its
-    first message is not ours to send."""
+    first message is not ours to send, or it was `skipped` for a reason. One that begins `after` another is not older
+    (milliseconds)."""
     if text is None:
         text = dump_event(event)
-    now = to_millis(world.clock.now())
+    now = max(to_millis(world.clock.now()), after + 1)
     begin = max(now, starts or 0)
     function = app.functions.get(function_id)
     code = code_of(world, function)
     timeouts = function.timeouts if function is not None else Timeouts()
+    waits = function is not None and (function.flow.of_runs or paused(world, function_id) is not None)
     header = Header(
         run_id=run,
         function_id=function_id,
-        status=RunStatus.QUEUED if function is not None and function.flow.of_runs else RunStatus.RUNNING,
+        status=RunStatus.QUEUED if waits else RunStatus.RUNNING,
         event=payloads.store(world.blobs, run, text, inline=payloads.INLINE_EVENT),
         author=author,
         created=now,
@@ -351,17 +416,39 @@ def _begin(
         finish_by=begin + in_millis(timeouts.finish) if timeouts.finish is not None else None,
         check_at=begin + INTERVAL,
         code=code,
-        queueing=Queueing() if function is not None and function.flow.of_runs else None,
+        queueing=Queueing() if waits else None,
         pinned=bool(code.release) and (pinned or (function is not None and function.pin)),
     )
+    if skipped:
+        header = _skipped(header, skipped)
     found = world.store.create_run(header)
     if found is not None and found.author.tag != author.tag:
+        return None
+    if (found or header).status is RunStatus.SKIPPED:
         return None
     if found is None or not found.status.ended:
         for waiter in cancelling(function, found or header, event):
             world.store.add_waiter(waiter)
     Hooks.of(app).run_started(found or header, event)
     return found or header
+
+
+def _skipped(header: Header, why: str) -> Header:
+    logger.info(
+        "function %r is %s: it skips event %r",
+        header.function_id,
+        why,
+        header.event_id,
+        extra={"function_id": header.function_id, "run_id": header.run_id},
+    )
+    return replace(
+        header,
+        status=RunStatus.SKIPPED,
+        queueing=Queueing(skipped=why),
+        ended=header.created,
+        ended_by=header.author,
+        check_at=None,
+    )
 
 
 def _set_off(world: World, headers: Iterable[Header | None]) -> None:

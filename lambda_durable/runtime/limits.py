@@ -77,6 +77,11 @@ def _concurrency_gate(
     return _gate(prefix, limit.expression, event, flow.function_id)
 
 
+def is_shared(gate: str) -> bool:
+    """Whether runs of several functions may wait at a gate."""
+    return gate.startswith(("concurrency/runs/app/", "concurrency/steps/app/"))
+
+
 def order(flow: FlowControl, event: Event[Any], created: int) -> int:
     """By what a run is served among those that wait (milliseconds)."""
     if flow.priority is None:

@@ -208,7 +208,47 @@ class Gather(BaseModel):
         return self.model_dump_json(exclude_none=True)
 
 
-_Ours = Continuation | Start | Scheduled | Arrival | Postponed | Gather
+class Held(Start):
+    """Start a function by an event that came while it was paused, which was `seen` first then, at `starts`
+    (milliseconds) if that is to come. It is kept in the table, and comes by no queue."""
+
+    kind: Literal["held"] = "held"  # type: ignore[assignment]
+    starts: int | None = None
+    seen: int
+
+
+class Paused(BaseModel):
+    """A function was paused, for the `number`th time, and its runs are to be cancelled: those that began `until` then
+    (milliseconds), from the newest on. `again`: those that were not listed yet when it was done first."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    kind: Literal["paused"] = "paused"
+    function: Annotated[str, Field(min_length=1, max_length=256)]
+    number: Annotated[int, Field(ge=1)]
+    until: int
+    again: bool = False
+
+    def body(self) -> str:
+        return self.model_dump_json()
+
+
+class Resume(BaseModel):
+    """The `number`th pause of a function, or of a run, is over: what was held back goes on. `newest` (milliseconds) is
+    when the last run began that an event started which was held. The `last` looks whether something is left."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    kind: Literal["resume"] = "resume"
+    function: Annotated[str, Field(max_length=256)] = ""
+    run: Annotated[str, Field(max_length=512, pattern="^[^#]*$")] = ""
+    number: Annotated[int, Field(ge=1)]
+    newest: int = 0
+    last: bool = False
+
+    def body(self) -> str:
+        return self.model_dump_json(exclude_defaults=True, exclude={"kind"})[:-1] + ',"kind":"resume"}'
+
+
+_Ours = Continuation | Start | Scheduled | Arrival | Postponed | Gather | Paused | Resume
 _OURS: TypeAdapter[_Ours] = TypeAdapter(Annotated[_Ours, Field(discriminator="kind")])
 
 

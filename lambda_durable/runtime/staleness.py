@@ -42,10 +42,11 @@ def is_due(chain: Chain, record: Record | None) -> bool:
 
 def target(chain: Chain) -> Record | None:
     """The record of the branch or leaf that a message is about."""
-    return _record(chain, chain.focus) if chain.focus else None
+    return record_at(chain, chain.focus) if chain.focus else None
 
 
-def _record(chain: Chain, target: str) -> Record | None:
+def record_at(chain: Chain, target: str) -> Record | None:
+    """The record at a path, whether its scope is loaded or not."""
     scope = paths.parent(target)
     partition = chain.journal.partitions.get(scope)
     if partition is not None:
@@ -66,7 +67,7 @@ def _due_at(chain: Chain, due: Due) -> int | None:
         return chain.header.start_by
     if due.path == FINISH:
         return chain.header.finish_by
-    record = _record(chain, due.path)
+    record = record_at(chain, due.path)
     return record.wake_at if record is not None and not record.final else None
 
 
@@ -74,7 +75,7 @@ def _put_off(chain: Chain, path: str) -> bool:
     """Whether it is a wait that this wake alone is for, and that lasts longer since it had a heartbeat."""
     if path not in chain.journal.dispatched:
         return False
-    record = _record(chain, path)
+    record = record_at(chain, path)
     return record is not None and record.waits is not None
 
 
@@ -82,7 +83,7 @@ def _was_done_by_another(chain: Chain, path: str) -> bool:
     """Whether another message has made the attempt that this one was for, or somebody outside has ended the
     wait whose time is over: that one sees to it that the run goes on. Not if an earlier delivery of this one may
     have gone on from there: it has overtaken the other then, which sees to nothing any more."""
-    record = None if path.startswith(":") else _record(chain, path)
+    record = None if path.startswith(":") else record_at(chain, path)
     if record is None or record.author.tag == chain.tag or chain.repeats:
         return False
     return record.final or (record.wake_at is not None and record.waits is None)

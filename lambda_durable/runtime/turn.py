@@ -24,6 +24,7 @@ from .allowance import Allowance
 from .attempts import Attempts
 from .chain import Chain
 from .checks import look_again
+from .holding import paused
 from .hooks import Hooks
 from .interrupts import GoOn, Strayed
 from .letting_go import let_go_of_group
@@ -48,6 +49,7 @@ class Turn:
         self.focus = chain.focus
         self._new: set[str] = set()  # scopes that this turn was the first to enter
         self._looked = chain.world.clock.monotonic()
+        self._paused = False
         self._allowance = Allowance(chain, mode)
         self._take_slot = take_slot
 
@@ -74,9 +76,12 @@ class Turn:
         waits.look_up(self.chain, replay.open())
         ops = replay.open()
         todo = [op for op in ops if self._can_start(op)]
-        if todo and self._start(replay, ops, todo):
+        at_work = any(op.path in self.attempts.running for op in ops)
+        if todo and self._paused and not at_work:
+            self._leave(replay)
+        if todo and not self._paused and self._start(replay, ops, todo):
             return
-        if any(op.path in self.attempts.running for op in ops):
+        if at_work or any(op.path in self.attempts.running for op in ops):
             self._await(ops)
         else:
             self.attempts.abandon()
@@ -361,6 +366,12 @@ class Turn:
         self.chain.send([self.chain.next()])
         raise Suspend
 
+    def _leave(self, replay: Replay) -> None:
+        """The run was paused: what comes next finds that, and is kept."""
+        if self.chain.message.leaf is not None:
+            raise Reload
+        self._continue(replay)
+
     # -- cancelling ----------------------------------------------------------------------------------
 
     def _look_for_cancel(self) -> None:
@@ -375,3 +386,4 @@ class Turn:
             return
         if header.status is not RunStatus.RUNNING or header.journal_id != chain.journal_id:
             raise Reload  # what ends it has to know all that others have begun meanwhile
+        self._paused = header.paused or paused(chain.world, header.function_id) is not None

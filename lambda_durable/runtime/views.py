@@ -19,6 +19,7 @@ from ..runs import FailedAttempt, Run, RunSummary, StepRecord, WaitingFor
 from ..serialization import to_plain
 from . import payloads
 from .callbacks import token
+from .holding import paused
 
 
 def run_of(world: World, header: Header, top: Partition, function: Function[Any, Any] | None) -> Run[Any]:
@@ -34,6 +35,7 @@ def run_of(world: World, header: Header, top: Partition, function: Function[Any,
         run_id=header.run_id,
         function_id=header.function_id,
         status=status.value,
+        paused=not header.status.ended and (header.paused or _function_paused(world, header)),
         output=output,
         error=header.error,
         retrying=_retrying(world, header, top),
@@ -51,6 +53,11 @@ def run_of(world: World, header: Header, top: Partition, function: Function[Any,
         pinned=header.pinned,
         steps=_all_steps(world, header, top),
     )
+
+
+def _function_paused(world: World, header: Header) -> bool:
+    undone = header.status not in (RunStatus.QUEUED, RunStatus.RUNNING)
+    return not undone and paused(world, header.function_id) is not None
 
 
 def _started(header: Header, status: RunStatus) -> datetime | None:

@@ -170,14 +170,21 @@ def _look_back(chain: Chain, record: Record, waiters: list[Waiter]) -> None:
 
 
 def give_up(chain: Chain, op: Wait) -> None:
-    """End a wait whose time is over, if nothing else has."""
-    record = op.record
-    assert record is not None
+    """End a wait whose time is over, or of which nobody will ever be told, if nothing else has."""
+    assert op.record is not None
     if isinstance(op, CallbackWait):
-        callbacks.give_up(chain, op)
+        callbacks.give_up(chain, op.record, op.not_submitted)
+    else:
+        time_out(chain, op.record)
+
+
+def time_out(chain: Chain, record: Record) -> None:
+    """End a wait whose time is over, if nothing else has."""
+    if record.kind is Kind.WAIT_FOR_CALLBACK:
+        callbacks.give_up(chain, record)
         return
-    if isinstance(op, Invoke):
-        children.give_up(chain, op, record)
+    if record.kind is Kind.INVOKE:
+        children.give_up(chain, record)
         return
     found = chain.commit(ended(chain, record, output=Payload(text="null")))
     if found.author == chain.author:

@@ -25,16 +25,20 @@ from .messages import (
     Arrival,
     Continuation,
     Gather,
+    Paused,
     PoisonError,
     Postponed,
+    Resume,
     Scheduled,
     Start,
     compensation,
     parse,
     tag,
 )
+from .pausing import Pausing
 from .renewal import Renewals
 from .replaying import Replaying
+from .resuming import cancel_all, resume
 from .slots import Slots
 from .versions import code_of, gone, is_elsewhere
 from .visit import Visit
@@ -67,6 +71,7 @@ class Worker:
         self._ends = Endings(app, world)
         self._admission = Admission(app, world)
         self._slots = Slots(app, world)
+        self._pausing = Pausing(world, self._admission, self._hooks)
         self._renewals = Renewals(app, world, self._ends)
 
     def handle(self, delivery: Delivery, invocation: Invocation) -> None:
@@ -79,6 +84,10 @@ class Worker:
                 self._start(message, delivery, invocation)
             elif isinstance(message, Scheduled):
                 ingress.scheduled(self._world, self._app, message, delivery)
+            elif isinstance(message, Paused):
+                cancel_all(self._world, message, _until(invocation))
+            elif isinstance(message, Resume):
+                resume(self._world, self._app, message, delivery, invocation, _until(invocation))
             elif isinstance(message, Arrival):
                 ingress.arrival(self._world, message, delivery, _until(invocation))
             elif isinstance(message, Postponed):
@@ -265,6 +274,9 @@ class Worker:
                 return None
             self._ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(RunTimeoutError(why)))
             return None
+        if not compensates and self._pausing.keeps(chain):
+            return None
+        header = chain.header
         target = staleness.target(chain)
         if message.forced:
             chain.force(target)

@@ -23,6 +23,7 @@ from .executor import Stub, Stubs, VirtualExecutor
 from .fakes import DeadLetter, FakeBus, FakeQueue, FakeScheduler, Misuse, VirtualClock, random_uuid
 from .faults import Dice, Faults
 from .local_client import LocalClient
+from .local_pauses import LocalPauses
 from .simulation import Process, Simulation
 from .traffic import Traffic
 from .usage import Usage
@@ -75,6 +76,7 @@ class LocalRuntime:
         self._dice = Dice(self._simulation, faults)
         self._traffic = Traffic(self._simulation, self._dice)
         self._stubs = Stubs()
+        self._pauses = LocalPauses(at_once=faults is None)
         self.usage = Usage()
         self.invocations = 0
         self._bound = _MOST_INVOCATIONS
@@ -316,6 +318,7 @@ class LocalRuntime:
             bus=self._bus,
             executor=executor,
             versions=_LocalVersions(self, present),
+            pauses=self._pauses,
         )
         return sealed(world, self._releases[present])
 
