@@ -93,6 +93,8 @@ class Turn:
             record = op.record
             assert record is not None
             assert record.plan is not None
+            if not record.plan.lanes and chain.follower:
+                raise Stale  # its record is what tells who has overtaken this message that it has
             # Here it is the list as it is now that was run; in lanes, the list as it was at first.
             plan = record.plan if record.plan.lanes else op.plan(0)
             outcome = op.join(plan.keys, chain.journal.partitions[op.path].records, self.read)
