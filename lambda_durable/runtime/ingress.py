@@ -324,9 +324,7 @@ def let_go(world: World, app: App, held: Held, newest: int, delivery: Delivery) 
     event = load_event(text)
     starts = held.starts if held.starts is not None and held.starts > to_millis(world.clock.now()) else None
     if _collects(app, held.function):
-        payload = payloads.store(
-            world.blobs, f"events/{tag(event.id)}", text, inline=payloads.INLINE_OUTPUT
-        )
+        payload = payloads.store(world.blobs, f"events/{tag(event.id)}", text, inline=payloads.INLINE_OUTPUT)
         newcomer = Newcomer(event, payload, _size(text), held.seen, again=True)
         _set_off(world, [_collect(world, app, held.function, newcomer, delivery, alone=held.run)])
         return newest

@@ -8,9 +8,11 @@ from datetime import timedelta
 import pytest
 
 from lambda_durable import (
+    Batch,
     Concurrency,
     ConfigurationError,
     Context,
+    Debounce,
     Durable,
     Event,
     RunNotFoundError,
@@ -476,3 +478,31 @@ def test_thousands_of_held_events_are_brought_back_by_several_messages(durable):
     rt.drain()
     assert len(began) == 400
     assert rt.invocations > before
+
+
+def test_what_is_held_is_collected_when_its_function_goes_on(durable, app):
+    batches, last = [], []
+
+    @app.function("batched", on_event("job"), batch=Batch(3, "1h"))
+    def batched(ctx: Context[dict]) -> None:
+        batches.append([event.data["n"] for event in ctx.events])
+
+    @app.function("debounced", on_event("job"), debounce=Debounce("1h"))
+    def debounced(ctx: Context[dict]) -> None:
+        last.append(ctx.event.data["n"])
+
+    rt = durable(app)
+    jobs(rt, {"n": 0})
+    rt.advance("1m")
+    rt.client.pause(batched)
+    rt.client.pause(debounced)
+    for n in range(1, 6):
+        jobs(rt, {"n": n})
+        rt.advance("1s")
+    rt.advance("10m")
+    assert (batches, last) == ([], [])
+    rt.client.resume(batched)
+    rt.client.resume(debounced)
+    rt.drain()
+    assert [sorted(batch) for batch in batches] == [[0, 1, 2], [3, 4, 5]]
+    assert last == [5]

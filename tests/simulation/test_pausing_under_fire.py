@@ -25,7 +25,14 @@ KINDS = {
 FAULTS = {
     "none": None,
     "everything": Faults(
-        duplicate=0.1, late=0.1, crash=0.05, lose_response=0.05, interleave=True, skew=True, throttle=0.05, stale=0.2
+        duplicate=0.1,
+        late=0.1,
+        crash=0.05,
+        lose_response=0.05,
+        interleave=True,
+        skew=True,
+        throttle=0.05,
+        stale=0.2,
     ),
     "twice": Faults(duplicate=0.3, late=0.2, interleave=True),
     "crashes": Faults(crash=0.15, lose_response=0.1),
@@ -134,7 +141,9 @@ def fire(kind, seed, faults, count=7):
     case.check()
     runs = [rt.get(each.run_id) for each in rt.runs("f")]
     assert Counter(run.event.data["n"] for run in runs) == {n: 1 for n in range(count) if n not in skipped}
-    assert {run.status for run in runs} <= {"completed", "cancelled"}, [(run.event.data, run.status) for run in runs]
+    assert {run.status for run in runs} <= {"completed", "cancelled"}, [
+        (run.event.data, run.status) for run in runs
+    ]
     assert {run.status for run in rt.runs("g")} == {"completed"}
     assert len(list(rt.runs("g"))) == count
     assert not any(run.paused for run in runs)
