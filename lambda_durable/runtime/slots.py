@@ -29,6 +29,7 @@ from ..store import Join, Lease
 from . import limits as flow
 from . import payloads
 from .chain import Chain
+from .checks import look_seldom
 from .lines import AT_ONCE, wake, wake_later
 from .messages import Continuation, tag
 from .visit import Visit
@@ -216,6 +217,8 @@ class _Taking:
             return False
         if place is not None:
             self.slots.serve(place.gate, self.slots.line(place.gate), self._tag, chain.message.wake)
+        if chain.message.check:
+            look_seldom(chain)
         return True
 
 

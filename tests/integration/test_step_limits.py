@@ -345,3 +345,20 @@ def test_a_deploy_that_takes_the_limit_away_leaves_nobody_waiting(durable):
     rt.deploy(app_of())
     rt.drain()
     completed(rt, 5)
+
+
+def test_the_reconciler_looks_ever_more_seldom_after_who_waits_for_a_slot(durable):
+    app = Durable("shop")
+
+    @app.function("f", on_event("job"), concurrency=Concurrency(1))
+    def f(ctx: Context[int]) -> None:
+        ctx.step.run("work", work, ctx.event.data)
+
+    rt = durable(app)
+    rt.stub("work", int, takes="14m")
+    jobs(rt, *range(20))
+    for _ in range(20):
+        rt.advance("15m")
+        rt.reconcile()
+    completed(rt, 20)
+    assert rt.invocations < 20 * 8  # two messages each, and some 5 to look after it and the line
