@@ -197,11 +197,12 @@ class Replay(ABC):
             else:
                 self.lost = op
             return False
-        running, halted, waiting = 0, False, []
+        running, halted, new, waiting, over = 0, False, False, [], []
         for index in range(len(op.keys)):
             path = op.branch_path(index)
             record = records.get(path)
             if record is not None and record.final:
+                over.append(record)
                 halted = halted or op.halted_by(record)
                 scope.pending.pop(path, None)
             elif record is not None or index in op.branches or self.has_begun(path):
@@ -216,6 +217,9 @@ class Replay(ABC):
             if not halted or index < op.width:
                 self._begin_branch(op, index, scope)
                 running += 1
+                new = True
+        for record in over if new else ():  # which made room
+            scope.build_upon(record.path, record.kind)
         if running:
             return False
         self.finish(op, None, None)
