@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
@@ -24,7 +24,7 @@ from ..function import App, Function
 from ..ports import Delivery, Outgoing, World
 from ..schedules import SCHEDULED
 from ..seals import UnsealedError
-from ..store import StoredEvent
+from ..store import StoredEvent, Waiter
 from . import payloads
 from .arrivals import Arrived, cancelling
 from .checks import INTERVAL
@@ -238,11 +238,22 @@ def _begin(
     found = world.store.create_run(header)
     if found is not None and found.author.tag != author.tag:
         return None
-    if found is None or not found.status.ended:
-        for waiter in cancelling(function, found or header, event):
-            world.store.add_waiter(waiter)
+    _let_cancel(world, found or header, list(cancelling(function, found or header, event)))
     Hooks.of(app).run_started(found or header, event)
     return found or header
+
+
+def _let_cancel(world: World, header: Header, waiters: Sequence[Waiter]) -> None:
+    """Let a run be found by the events that cancel it; who ends it meanwhile removes what is there by then."""
+    ended = header.status.ended
+    if waiters and not ended:
+        for waiter in waiters:
+            world.store.add_waiter(waiter)
+        now = world.store.get_header(header.run_id)
+        ended = now is not None and now.status.ended
+    if ended:
+        for waiter in waiters:
+            world.store.remove_waiter(waiter)
 
 
 def _set_off(world: World, headers: Iterable[Header | None]) -> None:
