@@ -179,6 +179,10 @@ def give_up(chain: Chain, op: Wait) -> None:
     if isinstance(op, Invoke):
         children.give_up(chain, op, record)
         return
+    if op.kind is Kind.WAIT_FOR_EVENT and chain.repeats and record.author.tag == chain.tag:
+        begin(chain, op)  # an earlier delivery may have died before anybody could find it
+        if op.ended_at() is not None:
+            return
     found = chain.commit(ended(chain, record, output=Payload(text="null")))
     if found.author == chain.author:
         forget(chain.world, chain.journal_id, found)
