@@ -107,6 +107,13 @@ class Turn:
         if op.path == self.focus:
             branches.give_back(self, record)
 
+    def is_known(self, scope: str) -> bool:
+        self.chain.load(scope)
+        journal = self.chain.journal
+        return bool(journal.partitions[scope].records) or any(
+            paths.within(path, scope) for path in journal.dispatched
+        )
+
     # -- what can be started -------------------------------------------------------------------------
 
     def _can_start(self, op: Operation) -> bool:
@@ -196,6 +203,8 @@ class Turn:
         if here:
             return True
         again = [op for op in todo if self._driven_elsewhere(op)]
+        if any(op.path in chain.visit.strayed for op in again):
+            self._lead(replay)  # what led to it is to be known to those who work on it alone
         self._hand_out(again)
         todo = [op for op in todo if op not in again]
         if not todo:

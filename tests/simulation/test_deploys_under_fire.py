@@ -141,3 +141,41 @@ def test_a_deploy_that_adds_a_step_before_branches_goes_on_when_they_are_joined(
     rt.advance("55m")
     run = rt.get(run.run_id)
     assert (run.status, run.output) == ("completed", "done")
+
+
+def tasks(*, new):
+    app = Durable("app", steps_per_invocation=1)
+
+    @app.function("f")
+    async def function(ctx: AsyncContext) -> str:
+        async def first() -> None:
+            if new:
+                await ctx.step.run("new", int)
+            await ctx.step.options(retry=Retry.fixed("20m", 2)).run("slow", second_time)
+
+        async def second() -> None:
+            await ctx.step.wait_for_event("paid", "paid", timeout="1d")
+            await ctx.step.sleep("nap", "1h")
+
+        await asyncio.gather(first(), second())
+        return "done"
+
+    return app, function
+
+
+def second_time():
+    if current_step().attempt < 2:
+        raise ConnectionError
+
+
+def test_who_works_on_a_step_alone_learns_that_a_new_one_before_it_is_done(durable):
+    app, function = tasks(new=False)
+    rt = durable(app)
+    run = rt.start(function)
+    rt.advance("1m")
+    rt.deploy(tasks(new=True)[0])
+    rt.send(Event("paid", {}))
+    rt.drain()
+    run = rt.get(run.run_id)
+    assert (run.status, run.steps["slow"].attempts) == ("completed", 2)
+    assert rt.invocations < 20
