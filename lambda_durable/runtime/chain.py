@@ -318,7 +318,7 @@ class Chain:
             now = self.now()
             at = now + patience(self.visit.invocation)
             name = f"{self.journal_id}/{self.scope}/{self.tag}/deployed"
-            send_at(self.world, self.message.as_check().body(), at, now=now, name=name)
+            send_at(self.world, self.message.as_check().body(), at, now=now, name=name, late=True)
 
     def _brings(self, path: str) -> bool:
         """Whether it is an outcome that this message wrote, or that came back from what was handed out."""

@@ -319,6 +319,8 @@ class Turn:
         ):
             # What was handed out may have ended meanwhile, and seen that this was not done yet.
             raise Reload
+        if replay.undecided() and chain.code != chain.header.code and any(map(self._driven_elsewhere, ops)):
+            self._lead(replay)  # who works on that alone is to know how what a deploy has put before it went
         times = [(at, op.path) for op in ops if (at := self._wake_time(op)) is not None]
         if times:
             if chain.follower and chain.message.leaf is None:
