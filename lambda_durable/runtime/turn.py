@@ -86,6 +86,8 @@ class Turn:
             record = op.record
             assert record is not None
             assert record.plan is not None
+            if not record.plan.lanes:
+                self._leave_to_the_leader(op.path)
             # Here it is the list as it is now that was run; in lanes, the list as it was at first.
             plan = record.plan if record.plan.lanes else op.plan(0)
             outcome = op.join(plan.keys, chain.journal.partitions[op.path].records, self.read)
@@ -99,6 +101,7 @@ class Turn:
             chain.lead(op.scope.replay.undecided())
         if op.scope.replay.log is not None:
             op.scope.replay.log.flush()
+        self._leave_to_the_leader(op.path)
         record = self.attempts.end_group(op, result, error)
         if not record.final:
             op.scope.replay.leave(op)
@@ -106,6 +109,14 @@ class Turn:
         let_go_of_group(self.chain, op.path)
         if op.path == self.focus:
             branches.give_back(self, record)
+
+    def _leave_to_the_leader(self, path: str) -> None:
+        """Who was overtaken ends no group or fan-out, but for one that outcomes come back to: its record would take the
+        place of the leader's, which then knew no more that it leads."""
+        if self.chain.follower and not any(
+            paths.within(each, path) for each in self.chain.journal.dispatched
+        ):
+            raise Stale
 
     def is_known(self, scope: str) -> bool:
         self.chain.load(scope)
