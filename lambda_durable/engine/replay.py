@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from ..config import Retry
 from . import paths
@@ -20,6 +20,8 @@ from .interrupts import Broken, Reload, Renewed, Suspend, Swallowed
 from .journal import Journal, Kind, Payload
 from .operations import FanOut, Group, Operation, StepCall
 from .scope import Scope
+
+T = TypeVar("T")
 
 
 class Driver(Protocol):
@@ -39,6 +41,10 @@ class Driver(Protocol):
     def finish(self, op: Group | FanOut, result: Any, error: Exception | None) -> None:
         """Commit how an entered group or fan-out ended. Afterwards it has an outcome, or is to be entered
         again."""
+        ...
+
+    def is_known(self, scope: str) -> bool:
+        """Whether the journal has anything of a scope."""
         ...
 
 
@@ -197,11 +203,12 @@ class Replay(ABC):
             else:
                 self.lost = op
             return False
-        running, halted, waiting = 0, False, []
+        running, halted, new, waiting, over = 0, False, False, [], []
         for index in range(len(op.keys)):
             path = op.branch_path(index)
             record = records.get(path)
             if record is not None and record.final:
+                over.append(record)
                 halted = halted or op.halted_by(record)
                 scope.pending.pop(path, None)
             elif record is not None or index in op.branches or self.has_begun(path):
@@ -213,9 +220,12 @@ class Replay(ABC):
         for index in waiting[:room]:
             # The first ones began together, and a failure among them keeps none of them back: who replays
             # this may not see that they have begun.
-            if not halted or index < op.width:
+            if not halted or index < op.width or self._began_before(op, op.branch_path(index)):
                 self._begin_branch(op, index, scope)
                 running += 1
+                new = True
+        for record in over if new else ():  # which made room
+            scope.build_upon(record.path, record.kind)
         if running:
             return False
         self.finish(op, None, None)
@@ -224,6 +234,10 @@ class Replay(ABC):
     def has_begun(self, branch: str) -> bool:
         """Whether a branch that has no record of its own is known to have begun."""
         return branch in self.journal.dispatched
+
+    def _began_before(self, op: FanOut, branch: str) -> bool:
+        """Whether a branch began before another one failed: its steps say so. An item of a map does itself."""
+        return op.kind is not Kind.MAP and self._outside(lambda: self.driver.is_known(branch))
 
     def _begin_branch(self, op: FanOut, index: int, scope: Scope) -> None:
         if index in op.branches:
@@ -293,10 +307,10 @@ class Replay(ABC):
         self._outside(op.fetch)
         op.scope.deliver(op)
 
-    def _outside(self, work: Callable[[], None]) -> None:
+    def _outside(self, work: Callable[[], T]) -> T:
         """Do what may fail for reasons that are none of the handler's: it must not be able to catch them."""
         try:
-            work()
+            return work()
         except Exception as error:
             self.closed = True
             self.interrupt = Broken()

@@ -155,13 +155,16 @@ class Scope:
         op.delivered = True
         self.pending.pop(op.path, None)
         self.now = max(self.now, op.ended_at() or 0)
+        self.build_upon(op.path, op.kind)
+
+    def build_upon(self, path: str, kind: Kind) -> None:
+        """Note that what comes next follows an outcome. If that came back from what was handed out, several messages
+        may be about to act on it: the log decides which of them does."""
+        if path in self._ranks or path in self.undecided:
+            return
         dispatched = self.replay.journal.dispatched
-        handed_out = op.path in dispatched or (
-            op.kind.has_scope and any(paths.within(path, op.path) for path in dispatched)
-        )
-        if handed_out and op.path not in self._ranks and op.path not in self.undecided:
-            # Several messages may be about to act on what this joins: the log decides which of them does.
-            self.undecided.append(op.path)
+        if path in dispatched or (kind.has_scope and any(paths.within(each, path) for each in dispatched)):
+            self.undecided.append(path)
 
     def decided(self) -> None:
         """The undecided choices are written down."""

@@ -57,6 +57,10 @@ class Surveyor:
     def finish(self, op: Group | FanOut, result: Any, error: Exception | None) -> None:  # noqa: ARG002
         self._give_out(op.path)
 
+    def is_known(self, scope: str) -> bool:
+        partition = self.journal.partitions.get(scope)
+        return partition is not None and bool(partition.records)
+
     def enter(self, replay: Replay) -> bool:
         """Enter what is to be entered. Whether there was something."""
         ops = [op for op in replay.open() if isinstance(op, Group | FanOut) and op.path in self.inside]

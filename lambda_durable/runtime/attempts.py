@@ -30,6 +30,7 @@ from ..step_info import StepInfo, running_step
 from .chain import Chain
 from .effects import Effects
 from .hooks import Hooks
+from .messages import tag
 from .visit import Running
 from .wakes import SKEW
 
@@ -291,8 +292,11 @@ class Attempts:
 
     @property
     def _claimant(self) -> str:
-        """This delivery of the message: a second one at the same time must not take its claim for its own."""
-        return f"{self.chain.tag}/{self.chain.visit.delivery.receive_count}"
+        """This delivery of this message: neither a second one at the same time must take its claim for its own, nor
+        another message that stands for the same one."""
+        visit = self.chain.visit
+        own = "" if visit.stands_for is None else f"{tag(visit.delivery.message_id)}/"
+        return f"{self.chain.tag}/{own}{visit.delivery.receive_count}"
 
     def _is_mine(self, record: Record | None) -> bool:
         return record is not None and record.claim is not None and record.claim.tag == self._claimant

@@ -79,7 +79,7 @@ def hand_out(turn: Turn, ops: Sequence[Operation]) -> None:
                     register(chain, op)
                 message = chain.next(chain=chain.below(op.path), idle=0)
             if op.path in chain.visit.strayed:  # newer than what its own chain wrote
-                message = chain.visit.strayed[op.path].model_copy(update={"idle": 0})
+                message = chain.visit.strayed[op.path]
             at = turn.due(op.record) if op.record is not None else None
             if at is None:
                 messages.append(message)

@@ -15,7 +15,7 @@ rules that keep a chain single under duplicates, crashes and late messages are a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..durations import to_millis
@@ -105,6 +105,12 @@ class Chain:
             return target is not None and target.author.tag == self.tag
         return self._mine >= 0 and self._mine >= self._theirs.generation
 
+    def was_overtaken(self, author: Author) -> bool:
+        """Whether another message than this has overtaken who wrote something for the chain: that one starts nothing
+        any more. Nobody overtakes who works on a leaf."""
+        newest = self._theirs
+        return self.message.leaf is None and (newest.generation, newest.tag) > (author.generation, author.tag)
+
     def answers_for(self, author: Author) -> bool:
         """Whether what follows an outcome is this message's business: it wrote it, or an earlier generation
         did, which may be a delivery whose message was acknowledged by another one meanwhile."""
@@ -144,20 +150,6 @@ class Chain:
         if payload.key is not None and self.world.store.lives_longer(self.journal_id):
             self.world.blobs.extend(payload.key)
         return payload
-
-    def last_sign(self, target: Record | None) -> int:
-        """When the chain was last seen to be alive, or by when an invocation that claimed something is gone
-        (milliseconds)."""
-        now = self.now()
-        signs = [self.header.begun, self.header.starts or 0]
-        for partition in self.journal.partitions.values():
-            signs += (entry.time for entry in partition.log)
-            signs += (sign for record in partition.records.values() for sign in _signs(record, now))
-            if partition.failure is not None:
-                signs.append(partition.failure.wake_at)
-        if target is not None:
-            signs += _signs(target, now)
-        return max(signs)
 
     def load(self, scope: str, *, new: bool = False) -> None:
         """Bring a nested scope's partition into the journal; a new one is empty, and costs no read."""
@@ -326,7 +318,7 @@ class Chain:
             now = self.now()
             at = now + patience(self.visit.invocation)
             name = f"{self.journal_id}/{self.scope}/{self.tag}/deployed"
-            send_at(self.world, self.message.as_check().body(), at, now=now, name=name)
+            send_at(self.world, self.message.as_check().body(), at, now=now, name=name, late=True)
 
     def _brings(self, path: str) -> bool:
         """Whether it is an outcome that this message wrote, or that came back from what was handed out."""
@@ -381,14 +373,6 @@ class Chain:
         """Keep what the run holds until then (milliseconds). Whether there was something to do."""
         before, self.header = self.header, outlive(self.world, self.header, at, again=again)
         return self.header is not before
-
-
-def _signs(record: Record, now: int) -> Iterator[int]:
-    yield record.ended or record.began
-    if record.wake_at is not None and record.wake_at <= now:
-        yield record.wake_at
-    if record.claim is not None:
-        yield record.claim.deadline
 
 
 def _same(one: LogEntry, other: LogEntry) -> bool:

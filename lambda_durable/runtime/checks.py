@@ -8,6 +8,8 @@ message, and looked at again when that should have come.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ..engine.journal import Record, RunStatus
 from .chain import Chain
 from .wakes import patience, send_at
@@ -26,7 +28,7 @@ def is_quiet(chain: Chain, target: Record | None) -> bool:
     if target is not None and not target.final and target.wake_at is not None and target.wake_at > now:
         look_again(chain, target.wake_at)
         return False
-    last = chain.last_sign(target)
+    last = _last_sign(chain, target)
     if last + patience(chain.visit.invocation) > now:
         look_again(chain, last)
         if chain.message.revived:  # the next one to come would not know that the run has killed so many
@@ -53,6 +55,29 @@ def look_seldom(chain: Chain) -> None:
     """A run that has been silent for long, and waits for what has a driver of its own, is looked after ever
     more seldom, unless that says when it should wake."""
     now = chain.now()
-    at = now + max(INTERVAL, now - chain.last_sign(None))
+    at = now + max(INTERVAL, now - _last_sign(chain))
     chain.outlive(at)  # a run that waits for another one without a time-out has no other time to wake at
     look_again(chain, at, or_later=True)
+
+
+def _last_sign(chain: Chain, target: Record | None = None) -> int:
+    """When a chain was last seen to be alive, or by when an invocation that claimed something is gone (milliseconds).
+    `target` is the record of the branch or leaf that is looked at."""
+    now = chain.now()
+    signs = [chain.header.begun, chain.header.starts or 0]
+    for partition in chain.journal.partitions.values():
+        signs += (entry.time for entry in partition.log)
+        signs += (sign for record in partition.records.values() for sign in _signs(record, now))
+        if partition.failure is not None:
+            signs.append(partition.failure.wake_at)
+    if target is not None:
+        signs += _signs(target, now)
+    return max(signs)
+
+
+def _signs(record: Record, now: int) -> Iterator[int]:
+    yield record.ended or record.began
+    if record.wake_at is not None and record.wake_at <= now:
+        yield record.wake_at
+    if record.claim is not None:
+        yield record.claim.deadline

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
@@ -27,7 +27,7 @@ from ..pauses import Hold
 from ..ports import Delivery, Outgoing, World
 from ..schedules import SCHEDULED
 from ..seals import UnsealedError
-from ..store import StoredEvent
+from ..store import StoredEvent, Waiter
 from . import payloads
 from .arrivals import Arrived, cancelling
 from .checks import INTERVAL
@@ -424,9 +424,7 @@ def _begin(
         return None
     if (found or header).status is RunStatus.SKIPPED:
         return None
-    if found is None or not found.status.ended:
-        for waiter in cancelling(function, found or header, event):
-            world.store.add_waiter(waiter)
+    _let_cancel(world, found or header, list(cancelling(function, found or header, event)))
     Hooks.of(app).run_started(found or header, event)
     return found or header
 
@@ -447,6 +445,19 @@ def _skipped(header: Header, why: str) -> Header:
         ended_by=header.author,
         check_at=None,
     )
+
+
+def _let_cancel(world: World, header: Header, waiters: Sequence[Waiter]) -> None:
+    """Let a run be found by the events that cancel it; who ends it meanwhile removes what is there by then."""
+    ended = header.status.ended
+    if waiters and not ended:
+        for waiter in waiters:
+            world.store.add_waiter(waiter)
+        now = world.store.get_header(header.run_id)
+        ended = now is not None and now.status.ended
+    if ended:
+        for waiter in waiters:
+            world.store.remove_waiter(waiter)
 
 
 def _set_off(world: World, headers: Iterable[Header | None]) -> None:

@@ -3,6 +3,8 @@ found by nobody."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..engine.journal import Kind, Partition, Record
 from ..engine.paths import branch
 from ..ports import World
@@ -21,6 +23,15 @@ def let_go(world: World, journal_id: str, top: Partition) -> None:
         for partition in partitions(world, journal_id):
             children.cancel_waited_for(world, partition)
             _forget_waits(world, journal_id, partition)
+
+
+def forget_late(world: World, journal_id: str, top: Partition, found: Iterable[str]) -> None:
+    """Let nobody find waits at these paths that were registered while their journal came to its end: who ended it may
+    not have seen them."""
+    for path in found:
+        record = top.records.get(path) or world.store.get_record(journal_id, path)
+        if record is not None and record.waits is not None and not record.final:
+            forget(world, journal_id, record)
 
 
 def _may_be_open(record: Record) -> bool:

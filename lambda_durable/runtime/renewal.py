@@ -65,6 +65,9 @@ class Renewals:
         for waiter in after - before:
             self._world.store.add_waiter(waiter)
         found = self._world.store.renew_run(header, renewed) or renewed
+        if found.status.ended:  # and who ended it knew the others alone
+            for waiter in after - before:
+                self._world.store.remove_waiter(waiter)
         if found.status is RunStatus.CANCELLING:
             self._ends.end(chain, RunStatus.CANCELLED)
             return

@@ -82,11 +82,15 @@ def _put_off(chain: Chain, path: str) -> bool:
 def _was_done_by_another(chain: Chain, path: str) -> bool:
     """Whether another message has made the attempt that this one was for, or somebody outside has ended the
     wait whose time is over: that one sees to it that the run goes on. Not if an earlier delivery of this one may
-    have gone on from there: it has overtaken the other then, which sees to nothing any more."""
+    have gone on from there: it has overtaken the other then, which sees to nothing any more. Nor if whoever has left
+    this one for later had overtaken it."""
     record = None if path.startswith(":") else record_at(chain, path)
     if record is None or record.author.tag == chain.tag or chain.repeats:
         return False
-    return record.final or (record.wake_at is not None and record.waits is None)
+    if record.waits is not None:
+        return record.final
+    made = record.final or record.wake_at is not None
+    return made and not chain.was_overtaken(record.author)
 
 
 def _already_ended(chain: Chain, record: Record) -> None:

@@ -93,8 +93,8 @@ class Turn:
             record = op.record
             assert record is not None
             assert record.plan is not None
-            if not record.plan.lanes and chain.follower:
-                raise Stale  # its record is what tells who has overtaken this message that it has
+            if not record.plan.lanes:
+                self._leave_to_the_leader(op.path)
             # Here it is the list as it is now that was run; in lanes, the list as it was at first.
             plan = record.plan if record.plan.lanes else op.plan(0)
             outcome = op.join(plan.keys, chain.journal.partitions[op.path].records, self.read)
@@ -108,6 +108,7 @@ class Turn:
             chain.lead(op.scope.replay.undecided())
         if op.scope.replay.log is not None:
             op.scope.replay.log.flush()
+        self._leave_to_the_leader(op.path)
         record = self.attempts.end_group(op, result, error)
         if not record.final:
             op.scope.replay.leave(op)
@@ -115,6 +116,21 @@ class Turn:
         let_go_of_group(self.chain, op.path)
         if op.path == self.focus:
             branches.give_back(self, record)
+
+    def _leave_to_the_leader(self, path: str) -> None:
+        """Who was overtaken ends no group or fan-out, but for one that outcomes come back to: its record would take the
+        place of the leader's, which then knew no more that it leads."""
+        if self.chain.follower and not any(
+            paths.within(each, path) for each in self.chain.journal.dispatched
+        ):
+            raise Stale
+
+    def is_known(self, scope: str) -> bool:
+        self.chain.load(scope)
+        journal = self.chain.journal
+        return bool(journal.partitions[scope].records) or any(
+            paths.within(path, scope) for path in journal.dispatched
+        )
 
     # -- what can be started -------------------------------------------------------------------------
 
@@ -205,6 +221,8 @@ class Turn:
         if here:
             return True
         again = [op for op in todo if self._driven_elsewhere(op)]
+        if any(op.path in chain.visit.strayed for op in again):
+            self._lead(replay)  # what led to it is to be known to those who work on it alone
         self._hand_out(again)
         todo = [op for op in todo if op not in again]
         if not todo:
@@ -323,6 +341,8 @@ class Turn:
         ):
             # What was handed out may have ended meanwhile, and seen that this was not done yet.
             raise Reload
+        if replay.undecided() and chain.code != chain.header.code and any(map(self._driven_elsewhere, ops)):
+            self._lead(replay)  # who works on that alone is to know how what a deploy has put before it went
         times = [(at, op.path) for op in ops if (at := self._wake_time(op)) is not None]
         if times:
             if chain.follower and chain.message.leaf is None:

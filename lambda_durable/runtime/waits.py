@@ -171,11 +171,16 @@ def _look_back(chain: Chain, record: Record, waiters: list[Waiter]) -> None:
 
 def give_up(chain: Chain, op: Wait) -> None:
     """End a wait whose time is over, or of which nobody will ever be told, if nothing else has."""
-    assert op.record is not None
+    record = op.record
+    assert record is not None
     if isinstance(op, CallbackWait):
-        callbacks.give_up(chain, op.record, op.not_submitted)
-    else:
-        time_out(chain, op.record)
+        callbacks.give_up(chain, record, op.not_submitted)
+        return
+    if op.kind is Kind.WAIT_FOR_EVENT and chain.repeats and record.author.tag == chain.tag:
+        begin(chain, op)  # an earlier delivery may have died before anybody could find it
+        if op.ended_at() is not None:
+            return
+    time_out(chain, record)
 
 
 def time_out(chain: Chain, record: Record) -> None:

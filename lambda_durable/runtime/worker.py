@@ -21,6 +21,7 @@ from .chain import Chain
 from .endings import Endings, too_late
 from .hooks import Hooks
 from .interrupts import ComesAgain, GoOn
+from .letting_go import forget_late
 from .messages import (
     Arrival,
     Continuation,
@@ -245,6 +246,8 @@ class Worker:
         header, top = loaded
         if header.queueing is not None and header.status is not RunStatus.QUEUED and not visit.loads:
             self._admission.follow_up(header, message, visit.tag)
+        if header.status.ended or header.journal_id != message.run:
+            forget_late(self._world, message.run, top, _may_be_late(message, visit))
         if header.journal_id != message.run:
             if self._renewals.follow_up(header, message, visit.tag) or not message.concerns_all:
                 return None
@@ -352,6 +355,12 @@ class Worker:
             self._undoing(chain).give_up(message)
             return
         self._ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(ConfigurationError(message)))
+
+
+def _may_be_late(message: Continuation, visit: Visit) -> set[str]:
+    """The paths of waits that this invocation has registered, or that the message is the time-out of."""
+    due = message.due
+    return visit.registered if due is None or due.path.startswith(":") else visit.registered | {due.path}
 
 
 def _until(invocation: Invocation) -> float:

@@ -100,12 +100,12 @@ class VirtualExecutor:
 
     def wait(self, timeout: float | None) -> tuple[str, Any, BaseException | None] | None:
         self._process.check()
+        until = None if timeout is None else self._simulation.now + seconds(timeout)
         self._run_coroutines()
         # `min` keeps the order in which they were started among those that end together.
         first = min(self._calls, key=lambda call: call.ends, default=None)
         if timeout is None and first is None:
             raise RuntimeError("waits for ever: nothing was started")
-        until = None if timeout is None else self._simulation.now + seconds(timeout)
         if first is None or (until is not None and until < first.ends):
             assert until is not None
             self._sleep_until(until)

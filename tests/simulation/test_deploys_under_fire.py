@@ -63,16 +63,19 @@ def two_waits(*, new):
     return app, function
 
 
+@pytest.mark.parametrize("timeout", ["60s", "900s"])
 @pytest.mark.parametrize("minutes", [0, 1])
-def test_a_deploy_that_adds_a_step_before_an_open_wait_goes_on_when_the_event_comes(durable, minutes):
+def test_a_deploy_that_adds_a_step_before_an_open_wait_goes_on_when_the_event_comes(
+    durable, minutes, timeout
+):
     app, function = two_waits(new=False)
-    rt = durable(app, lambda_timeout="60s")
+    rt = durable(app, lambda_timeout=timeout)
     run = rt.start(function)
     rt.advance(f"{minutes}m")
     rt.deploy(two_waits(new=True)[0])
     rt.advance("5m")
     rt.send(Event("paid", {"n": 1}))
-    rt.advance("10m")
+    rt.advance("10m" if timeout == "60s" else "40m")
     run = rt.get(run.run_id)
     assert (run.status, run.output) == ("completed", [1])
     assert run.steps["new"].status == "completed"
@@ -141,3 +144,44 @@ def test_a_deploy_that_adds_a_step_before_branches_goes_on_when_they_are_joined(
     rt.advance("55m")
     run = rt.get(run.run_id)
     assert (run.status, run.output) == ("completed", "done")
+
+
+def tasks(beside, *, new):
+    app = Durable("app", steps_per_invocation=1)
+
+    @app.function("f")
+    async def function(ctx: AsyncContext) -> str:
+        async def first() -> None:
+            if new:
+                await ctx.step.run("new", int)
+            await ctx.step.options(retry=Retry.fixed("20m", 2)).run("slow", second_time)
+
+        async def second() -> None:
+            await ctx.step.wait_for_event("paid", "paid", timeout="1d")
+            if beside == "a step":  # then both are handed out
+                await ctx.step.run("beside", int)
+            await ctx.step.sleep("nap", "1h")
+
+        await asyncio.gather(first(), second())
+        return "done"
+
+    return app, function
+
+
+def second_time():
+    if current_step().attempt < 2:
+        raise ConnectionError
+
+
+@pytest.mark.parametrize("beside", ["a step", "a sleep"])
+def test_who_works_on_a_step_alone_learns_that_a_new_one_before_it_is_done(durable, beside):
+    app, function = tasks(beside, new=False)
+    rt = durable(app)
+    run = rt.start(function)
+    rt.advance("1m")
+    rt.deploy(tasks(beside, new=True)[0])
+    rt.send(Event("paid", {}))
+    rt.advance("2h")
+    run = rt.get(run.run_id)
+    assert (run.status, run.steps["slow"].attempts) == ("completed", 2)
+    assert rt.invocations < 20

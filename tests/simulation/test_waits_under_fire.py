@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
@@ -188,3 +189,22 @@ def test_what_a_wait_costs(durable):
     (waited, messages), (stepped, usual) = writes(with_wait), writes(with_step)
     assert waited - stepped <= 4
     assert messages - usual <= 1  # the one for the time-out; that which goes on a step sends, too
+
+
+def test_what_came_before_a_wait_could_be_found_ends_it_even_when_its_time_is_over():
+    app = Durable("app")
+
+    @app.function("f")
+    def function(ctx: Context) -> object:
+        found = ctx.step.wait_for_event("w", "shipped", timeout="30s")
+        return found and found.data["n"]
+
+    def drive(rt, run):
+        for _ in range(2):  # one of them is received by an invocation that lives
+            rt.advance("10s")
+            rt.send(Event("shipped", {"n": 1}))
+        rt.drain()
+
+    for crash in crash_everywhere(app, function, drive=drive):
+        in_time = crash.run.steps["w"].started_at < datetime(2025, 1, 1, tzinfo=UTC) + timedelta(seconds=10)
+        assert (crash.run.status, crash.run.output) == ("completed", 1 if in_time else None), crash.point

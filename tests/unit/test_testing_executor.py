@@ -70,6 +70,17 @@ def test_waiting_ends_at_the_timeout():
     assert run(body, a=10) == [(None, 1.5), (None, 4.5), (None, 4.5), (("a", 7, None), 11.5)]
 
 
+def test_what_coroutines_take_to_begin_counts_for_the_timeout():
+    def body(executor, log):
+        async def slow():
+            executor._process.sleep_until(START + seconds(3))
+
+        executor.start("a", slow)
+        log(executor.wait(4))
+
+    assert run(body, a=5) == [(None, 4)]
+
+
 def test_errors_are_handed_out():
     def body(executor, log):
         executor.start("a", lambda: 1 / 0)
