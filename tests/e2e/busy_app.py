@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 
 from lambda_durable import (
+    Batch,
     Concurrency,
     Context,
+    Debounce,
     Durable,
     Event,
     Idempotency,
@@ -48,6 +50,8 @@ LIMITS = {
     "runs": {"concurrency": Concurrency(1, counts="runs")},
     "throttled": {"throttle": Throttle(1, "2s")},
     "rare": {"rate_limit": RateLimit(1, "1h")},
+    "late": {"debounce": Debounce("1s")},
+    "together": {"batch": Batch(2, "10s")},
     "single": {"singleton": Singleton(mode="cancel")},
     "once": {"idempotency": Idempotency("name")},
 }
