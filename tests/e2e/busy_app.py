@@ -46,7 +46,10 @@ def loyal(ctx: Context[dict]) -> None:
 
 
 LIMITS = {
-    "steps": {"concurrency": [Concurrency(1), Concurrency(1, scope="app")], "priority": Priority("60")},
+    "steps": {
+        "concurrency": [Concurrency(1), Concurrency(1, scope="app")],
+        "priority": Priority(lambda _: 60),
+    },
     "runs": {"concurrency": Concurrency(1, counts="runs")},
     "throttled": {"throttle": Throttle(1, "2s")},
     "rare": {"rate_limit": RateLimit(1, "1h")},
