@@ -6,13 +6,14 @@ The store answers from memory, so nothing but our own code is measured.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from lambda_durable.durations import to_millis
 from lambda_durable.engine.journal import Author, Header, Kind, Partition, Payload, Record, RunStatus, State
 from lambda_durable.event_json import dump_event
+from lambda_durable.pauses import Pause
 from lambda_durable.ports import Delivery, Invocation, World
 from lambda_durable.runtime.ingress import invoked_event
 from lambda_durable.runtime.messages import Continuation
@@ -40,6 +41,9 @@ class SleepingRun:
         self.header = Header(
             run_id="r", function_id="sync", status=status, event=event, author=author, created=to_millis(NOW)
         )
+
+    def pauses(self, *, latest: bool = False) -> Mapping[str, Pause]:
+        return {}
 
     def load_run(self, run_id: str) -> tuple[Header, Partition]:
         first = Record(

@@ -5,24 +5,29 @@ from __future__ import annotations
 import json
 from typing import IO, Any
 
+from ..events import Event
 from ..runs import Run, RunSummary
 from ..serialization import codec, to_plain
 
 
 def as_plain(run: Run[Any]) -> dict[str, Any]:
-    """A run as JSON values, its output and event as they are kept."""
-    shown: dict[str, Any] = run.model_dump(mode="json", exclude={"output", "event"})
-    event = run.event
-    shown["event"] = event and {
+    """A run as JSON values, its output and event as they are kept; of a batch all events."""
+    shown: dict[str, Any] = run.model_dump(mode="json", exclude={"output", "event", "events"})
+    shown["event"] = run.event and _plain_event(run.event)
+    if len(run.events) > 1:
+        shown["events"] = [_plain_event(event) for event in run.events]
+    shown["output"] = plain_value(run.output)
+    return {key: shown[key] for key in Run.model_fields if key in shown}
+
+
+def _plain_event(event: Event[Any]) -> dict[str, Any]:
+    return {
         "name": event.name,
         "data": plain_value(event.data),
         "id": event.id,
         "time": event.time.isoformat(),
         "source": event.source,
     }
-    shown["output"] = plain_value(run.output)
-    order = list(Run.model_fields)
-    return {key: shown[key] for key in order}
 
 
 def summary_as_plain(run: RunSummary) -> dict[str, Any]:

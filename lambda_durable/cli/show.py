@@ -87,7 +87,8 @@ def _head(run: Run[Any]) -> Iterator[tuple[str, str]]:
     yield "function", run.function_id
     yield "status", run.status
     if run.event is not None:
-        yield "event", f"{run.event.name}  {run.event.id}"
+        more = f"  and {len(run.events) - 1:,} more" if len(run.events) > 1 else ""
+        yield "event", f"{run.event.name}  {run.event.id}{more}"
     if run.labels:
         yield "labels", ", ".join(run.labels)
     if run.created_at is not None:

@@ -108,11 +108,12 @@ class Collecting:
             return []
         return [payloads.read(self.world.blobs, found.event)]
 
-    def over(self, message: Gather, event_id: str) -> None:
-        """There is a run of a burst, which began with that event, or of a batch."""
+    def over(self, message: Gather, event_id: str, *, mine: bool) -> None:
+        """There is a run of a burst, which began with that event, or of a batch; and whether the message began it."""
         store, name = self.world.store, message.collector
         if name.startswith(limits.BATCH):
-            store.forget_batch(name, message.opened, until=self._due(message.opened))
+            if mine:
+                store.forget_batch(name, message.opened, until=self._due(message.opened))
             return
         for _ in range(MOST_TRIES):
             found = store.collector(name)

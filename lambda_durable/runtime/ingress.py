@@ -197,7 +197,7 @@ def _gather(
         began = _begin(world, app, run, message.function, load_event(text), author, text=text)
     present = began or found or world.store.get_header(run)
     assert present is not None
-    collecting.over(message, present.event_id)
+    collecting.over(message, present.event_id, mine=began is not None)
     return began
 
 

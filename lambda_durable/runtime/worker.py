@@ -277,9 +277,6 @@ class Worker:
                 return None
             self._ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(RunTimeoutError(why)))
             return None
-        if not compensates and self._pausing.keeps(chain):
-            return None
-        header = chain.header
         target = staleness.target(chain)
         if message.forced:
             chain.force(target)
@@ -288,8 +285,9 @@ class Worker:
         if message.idle >= MOST_IDLE:
             self._fail(chain, _why_idle(message, header))
             return None
-        if not staleness.is_due(chain, target):
+        if not staleness.is_due(chain, target) or self._pausing.keeps(chain):
             return None
+        header = chain.header
         if header.status is RunStatus.QUEUED:
             chain.header = self._admission.admit(header, message, visit.tag)
             if chain.header.status.ended:

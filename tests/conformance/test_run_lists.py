@@ -69,10 +69,10 @@ def test_a_list_can_be_of_one_status(store: Store) -> None:
     store.end_run(ended("a"))
     store.end_run(ended("b", RunStatus.FAILED))
     store.begin_cancel("c")
-    assert ids(store, status="completed") == ["a"]
-    assert ids(store, status="failed") == ["b"]
-    assert ids(store, status="cancelling") == ["c"]
-    assert ids(store, status="running") == ["d"]
+    assert ids(store, statuses=["completed"]) == ["a"]
+    assert ids(store, statuses=["failed"]) == ["b"]
+    assert ids(store, statuses=["cancelling"]) == ["c"]
+    assert ids(store, statuses=["running"]) == ["d"]
 
 
 def test_a_list_can_be_of_one_label_which_is_whole(store: Store) -> None:
@@ -80,8 +80,8 @@ def test_a_list_can_be_of_one_label_which_is_whole(store: Store) -> None:
     start(store, "b", labels=("o-12",))
     start(store, "c")
     assert ids(store, label="o-1") == ["a"]
-    assert ids(store, label="anna", status="running") == ["a"]
-    assert ids(store, label="anna", status="failed") == []
+    assert ids(store, label="anna", statuses=["running"]) == ["a"]
+    assert ids(store, label="anna", statuses=["failed"]) == []
 
 
 def test_a_list_can_be_of_a_time_both_ends_included(store: Store) -> None:

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from lambda_durable import Context, Durable, Event, cron, on_event
+import time
+
+from lambda_durable import (
+    Batch,
+    Concurrency,
+    Context,
+    Debounce,
+    Durable,
+    Event,
+    Idempotency,
+    Priority,
+    RateLimit,
+    Singleton,
+    Throttle,
+    cron,
+    on_event,
+)
 
 CRONS = {"changed": "0 9 * * *", "removed": "0 9 * * *"}
 
@@ -17,7 +33,7 @@ def large() -> str:
 def sleeper(ctx: Context[dict]) -> None:
     ctx.step.run("large", large)
     ctx.step.sleep("nap", "1s")
-    ctx.step.send_event("tell", Event("busy/told"))
+    ctx.step.send_event("tell", Event("busy/told"), Event("busy/told"))
     ctx.step.wait_for_event("hear", "busy/answered", timeout="2s", lookback="1m")
     ctx.step.sleep("hibernate", "100d")  # past the retention: what the run keeps has to live longer
 
@@ -27,6 +43,30 @@ def loyal(ctx: Context[dict]) -> None:
     ctx.step.wait_for_event(
         "deploy", "busy/deployed", timeout="15m"
     )  # after that, the new version hands it over
+
+
+LIMITS = {
+    "steps": {
+        "concurrency": [Concurrency(1), Concurrency(1, scope="app")],
+        "priority": Priority(lambda _: 60),
+    },
+    "runs": {"concurrency": Concurrency(1, counts="runs")},
+    "throttled": {"throttle": Throttle(1, "2s")},
+    "rare": {"rate_limit": RateLimit(1, "1h")},
+    "late": {"debounce": Debounce("1s")},
+    "together": {"batch": Batch(2, "10s")},
+    "single": {"singleton": Singleton(mode="cancel")},
+    "once": {"idempotency": Idempotency("name")},
+}
+"""Of functions that two events start at once."""
+
+
+def limited(ctx: Context[dict]) -> None:
+    ctx.step.run("pause", time.sleep, 1)
+
+
+for name, limits in LIMITS.items():
+    app.function(name, on_event("busy/told"), **limits)(limited)
 
 
 def nothing(ctx: Context[dict]) -> None: ...

@@ -159,6 +159,10 @@ def _requests(
     """The actions that a call of an API needs, each with its resource."""
     place = f"{stack.region}:{stack.account}"
     match service:
+        case "dynamodb" if operation == "TransactWriteItems":  # DynamoDB: each entry needs what it does
+            for entry in params["TransactItems"]:
+                ((kind, request),) = entry.items()
+                yield f"dynamodb:{kind}Item", f"arn:aws:dynamodb:{place}:table/{request['TableName']}"
         case "dynamodb":
             index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
             yield f"dynamodb:{operation}", f"arn:aws:dynamodb:{place}:table/{params['TableName']}{index}"

@@ -7,7 +7,7 @@ import json
 import pytest
 from chaos import app
 from chaos.audit import left
-from chaos.kinds import CHILDREN, KINDS, QUICK
+from chaos.kinds import CHILDREN, CROWD, KINDS, QUICK
 from chaos.ledger import Ledger
 from chaos.load import Started
 from chaos.log import fresh_log
@@ -204,7 +204,7 @@ def test_growth_is_that_of_the_last_quarter_over_the_second(by, grows):
 
 
 def test_every_function_is_known_to_the_ledger():
-    assert set(app.app.functions) == {*KINDS, CHILDREN}
+    assert set(app.app.functions) == {*KINDS, CHILDREN, *CROWD}
     assert set(QUICK) <= KINDS.keys()
 
 

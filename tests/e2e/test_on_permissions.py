@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from busy_app import LIMITS
 from cloudformation import Stack, load
 from permissions import examine, of_logical_ids, recorded_calls, service_calls, statements_of
 from toolbox import ROOT
@@ -29,8 +30,8 @@ def project(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def findings(deploy, calls, project):
-    """Of a run with a large output and a long sleep, a poison message, and a second deploy with other crons, after
-    which a pinned run goes on."""
+    """Of a run with a large output and a long sleep, runs that limits keep waiting, a poison message, and a second
+    deploy with other crons, after which a pinned run goes on."""
     stack = deploy("busy", project / "template.yaml", base=project).deploy()
     stack.put_event("busy/began", {})
     stack.aws("sqs").send_message(QueueUrl=stack.outputs["QueueUrl"], MessageBody='{"kind": "poison"}')
@@ -38,6 +39,7 @@ def findings(deploy, calls, project):
     assert "FunctionError" not in stack.aws("lambda").invoke(**reconcile)
     stack.wait("a schedule for the sleep", lambda: [name for name in stack.schedules() if "-" not in name])
     stack.wait("the poison put aside", lambda: dead_letters(stack))
+    stack.wait("an end of all that is limited", lambda: all(ended(stack, name) for name in LIMITS))
 
     app = project / "app.py"
     app.write_text(
@@ -54,6 +56,11 @@ def findings(deploy, calls, project):
     template = Stack(load(project / "template.yaml"))
     done = recorded_calls(template, of_logical_ids(ours, [resources]))
     return examine(statements_of(template), [*service_calls(template), *done])
+
+
+def ended(stack, function):
+    runs = list(stack.client.runs(function))
+    return bool(runs) and all(run.ended_at for run in runs)
 
 
 def dead_letters(stack):

@@ -115,6 +115,15 @@ def test_the_worker_may_not_do_what_it_never_does(call):
     assert examine(statements_of(stack), recorded_calls(stack, lines(call))).missing
 
 
+@pytest.mark.parametrize(("kind", "allowed"), [("Update", True), ("ConditionCheck", False)])
+def test_a_transaction_needs_what_each_of_its_entries_does(kind, allowed):
+    stack = Stack(TEMPLATE)
+    entries = [{"Put": {"TableName": "Table"}}, {kind: {"TableName": "Table"}}]
+    calls = set(recorded_calls(stack, lines(("dynamodb", "TransactWriteItems", {"TransactItems": entries}))))
+    assert {call.action for call in calls} == {"dynamodb:PutItem", f"dynamodb:{kind}Item"}
+    assert (examine(statements_of(stack), calls).missing == []) is allowed
+
+
 def test_what_several_stacks_did_adds_up():
     stacks = [{"Table": "a-Table-1", "Bus": "a"}, {"Table": "b-Table-1", "Bus": "b"}]
     calls = lines(

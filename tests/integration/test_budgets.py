@@ -8,7 +8,17 @@ from collections import Counter
 import pytest
 from test_steps import Async, Sync, nothing
 
-from lambda_durable import AsyncContext, Context, Durable, Event, NonRetriableError, every, on_event
+from lambda_durable import (
+    AsyncContext,
+    Batch,
+    Context,
+    Debounce,
+    Durable,
+    Event,
+    NonRetriableError,
+    every,
+    on_event,
+)
 from lambda_durable.aws.table import SHARDS
 
 WRITES = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:TransactWriteItems"}
@@ -677,6 +687,76 @@ def test_to_continue_as_new_costs_one_write_and_one_message(durable):
         "sqs:SendMessage": 1,
     }
     assert (invocations, write_units) == (1, 2)
+
+
+# events that are collected
+
+
+def cost_of_event(durable, **flow):
+    """What an event more costs, with what its function has."""
+
+    def cost(count):
+        app = Durable("t")
+
+        @app.function("f", on_event("go"), **flow)
+        def f(ctx: Context[dict]) -> None:
+            pass
+
+        rt = durable(app)
+        for _ in range(count):
+            rt.send(Event("go"))
+            rt.advance("1s")
+        rt.drain()
+        return rt.calls, rt.usage.write_units, rt.invocations
+
+    (few, less, before), (many, more, after) = cost(3), cost(13)
+    calls = {call: (many[call] - few[call]) / 10 for call in many if many[call] != few[call]}
+    assert (calls.pop("events:PutEvents"), calls.pop("dynamodb:GetItem")) == (1, 1)  # sent; who waits for it
+    return calls, (more - less) / 10, (after - before) / 10
+
+
+def test_an_event_that_is_debounced_costs_one_write_beside_its_own_and_no_message(durable):
+    cost = cost_of_event(durable, debounce=Debounce("1h"))
+    assert cost == ({"dynamodb:PutItem": 1, "dynamodb:UpdateItem": 1}, 2, 1)
+
+
+def test_an_event_that_is_batched_costs_three_writes_beside_its_own_and_no_message(durable):
+    # The seat is given out, written down for the event, and taken.
+    calls, write_units, invocations = cost_of_event(durable, batch=Batch(100, "1h"))
+    assert calls == {"dynamodb:PutItem": 3, "dynamodb:UpdateItem": 1}
+    assert 4 <= write_units < 4.5  # the run's header has the events, up to 4 KB
+    assert invocations == 1
+
+
+def test_a_burst_costs_two_writes_and_a_message_beside_its_events_and_run(durable):
+    def cost(**flow):
+        app = Durable("t")
+
+        @app.function("f", on_event("go"), **flow)
+        def f(ctx: Context[dict]) -> None:
+            pass
+
+        return Cost(durable(app), f, sent=True).calls
+
+    plain = cost()
+    burst = cost(debounce=Debounce("1m"))
+    batch = cost(batch=Batch(9, "1m"))
+    full = cost(batch=Batch(1, "1m"))
+    # The event joins; a wake is sent, and noted; it looks whether the run is there and what was collected, begins the
+    # run, and ends the burst.
+    assert burst - plain == {
+        "dynamodb:UpdateItem": 3,
+        "dynamodb:GetItem": 3,
+        "sqs:SendMessage": 1,
+    }
+    assert batch - plain == {
+        "dynamodb:UpdateItem": 4,  # no seat, another batch, a wake, closed
+        "dynamodb:PutItem": 3,  # the event's seat, the event there, and that all is done
+        "dynamodb:GetItem": 2,
+        "dynamodb:Query": 1,
+        "sqs:SendMessage": 1,
+    }
+    assert full - batch == {"dynamodb:GetItem": 1}  # the wake, which finds it run
 
 
 # a cold start

@@ -10,10 +10,12 @@ import random
 import time
 from hashlib import sha256
 from typing import Any
+from uuid import uuid4
 
 from lambda_durable import (
     AsyncContext,
     Callback,
+    Concurrency,
     Context,
     Durable,
     InvokeError,
@@ -26,6 +28,7 @@ from lambda_durable import (
 
 LOG = os.environ.get("CHAOS_LOG", os.devnull)
 TABLE = os.environ.get("CHAOS_TABLE", "payments")
+LIMIT = int(os.environ.get("CROWD_LIMIT", "3"))
 
 app = Durable("chaos")
 
@@ -176,6 +179,32 @@ def paying(ctx: Context[dict]) -> str:
     add = {"TableName": TABLE, "Key": account, "UpdateExpression": "ADD paid :one"}
     ctx.step.transact("pay", {"Update": {**add, "ExpressionAttributeValues": {":one": {"N": "1"}}}})
     return ctx.step.run("after", effect, "paid")
+
+
+def enter(stay: str, n: int, who: str) -> None:
+    note("enter", stay=stay, run=current_step().run_id, n=n, who=who, at=time.monotonic())
+    time.sleep(random.uniform(0.05, 0.2))
+
+
+def leave(stay: str) -> None:
+    note("leave", stay=stay, at=time.monotonic())
+
+
+def visit(n: int, who: str) -> None:
+    stay = uuid4().hex
+    enter(stay, n, who)
+    leave(stay)
+
+
+@app.function("steps", on_event("crowd/steps"), concurrency=Concurrency(LIMIT, key="data.who"))
+def steps(ctx: Context[dict]) -> None:
+    ctx.step.run("visit", visit, **ctx.event.data)
+
+
+@app.function("runs", on_event("crowd/runs"), concurrency=Concurrency(LIMIT, key="data.who", counts="runs"))
+def runs(ctx: Context[dict]) -> None:
+    ctx.step.run("enter", enter, ctx.run_id, **ctx.event.data)
+    ctx.step.run("leave", leave, ctx.run_id)
 
 
 _worker = app.handler

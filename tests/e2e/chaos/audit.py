@@ -22,8 +22,12 @@ def audit(stack: Stage, started: Sequence[Started]) -> Ledger:
         for kind in sorted({run.kind for run in started} | {CHILDREN})
     }
     payments = {int(item["account"]["S"]): int(item["paid"]["N"]) for item in _items(stack, PAYMENTS)}
-    left = [*_left_in_queues(stack), *_left_in_table(stack)]
-    return Ledger(started, runs, stack.log, payments, left)
+    return Ledger(started, runs, stack.log, payments, left_behind(stack))
+
+
+def left_behind(stack: Stage) -> list[str]:
+    """What should not be there when all runs have ended, in words."""
+    return [*_left_in_queues(stack), *_left_in_table(stack)]
 
 
 def _left_in_queues(stack: Stage) -> Iterator[str]:
@@ -58,6 +62,10 @@ def left(item: Item, items: Mapping[tuple[str, str], Item]) -> str | None:
         run = item["u"]["S"]
         over = any("t" in items.get((run, key), ()) for key in (f".{item['p']['S']}", "!"))
         return None if over and "x" in item else "a waiter"
+    if pk.startswith("q#") and sk != "!":
+        return "a place in a line"
+    if pk.startswith("q#") and any(int(item.get(name, {"N": 0})["N"]) for name in "nw"):
+        return f"a gate that {item.get('n')} are inside of, and {item.get('w')} wait at"
     if "kp" in item:
         return "a run that is still to be looked after"
     if sk.startswith(".") and "t" not in item and item.get("c", {}).get("S", "").count(":") == 2:

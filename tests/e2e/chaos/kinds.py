@@ -56,4 +56,7 @@ QUICK = ("sequential", "retrying", "fanning", "gathering", "waiting", "calling",
 CHILDREN = "callee"
 """The function that a run of `calling` calls twice: the second time to be refused."""
 
+CROWD = ("steps", "runs")
+"""The functions of scripts/crowd, by what has a slot there."""
+
 AT_MOST_ONCE = {("careful", "once"), ("careful", "at-most")}

@@ -32,6 +32,18 @@ class Effect:
     invocation: Invocation
 
 
+@dataclass(eq=False)
+class Stay:
+    """One that has a slot, for a value of its key: from when to when (monotonic; None: it is there still). `n` is the
+    number of the event. `pid` is the process that it ends with; None for that of a whole run."""
+
+    n: int
+    who: str
+    pid: int | None
+    begin: float
+    end: float | None = None
+
+
 @dataclass
 class Log:
     """Reads what was appended since it last looked."""
@@ -39,6 +51,7 @@ class Log:
     path: Path
     invocations: list[Invocation] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
+    stays: dict[str, Stay] = field(default_factory=dict)
     tokens: dict[int, str] = field(default_factory=dict)
     began: set[int] = field(default_factory=set)
     killed: int = 0
@@ -58,7 +71,7 @@ class Log:
 
     def note_killed(self, pid: int) -> None:
         with self.path.open("ab", buffering=0) as file:
-            file.write(json.dumps({"kind": "killed", "pid": pid}).encode() + b"\n")
+            file.write(json.dumps({"kind": "killed", "pid": pid, "at": time.monotonic()}).encode() + b"\n")
 
     @property
     def busy(self) -> list[int]:
@@ -95,6 +108,14 @@ class Log:
             case "killed":
                 self.killed += 1
                 self._end(pid, "died")
+                for stay in self.stays.values():
+                    if stay.pid == pid and stay.end is None:
+                        stay.end = line["at"]
+            case "enter":
+                within = None if line["stay"] == line["run"] else pid
+                self.stays.setdefault(line["stay"], Stay(line["n"], line["who"], within, line["at"]))
+            case "leave":
+                self.stays[line["stay"]].end = line["at"]
             case "token":
                 self.tokens[line["n"]] = line["token"]
             case "effect":

@@ -1,4 +1,4 @@
-"""The app deployed to a cloud of its own, with microburst between the two."""
+"""The app deployed to a cloud of its own, with microburst between the two where there are to be faults."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -51,29 +51,36 @@ def under_the_clock() -> None:
 
 
 @contextmanager
-def stage(*, seed: int, concurrency: int, patience: float) -> Iterator[Stage]:
+def stage(
+    *,
+    seed: int,
+    concurrency: int,
+    patience: float,
+    faults: bool = True,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Stage]:
     """Deploys; on the way out everything that was started is stopped, and nothing is left. What takes longer than
-    `patience` seconds from then on is an EndlessError."""
+    `patience` seconds from then on is an EndlessError. `environment` is for the app."""
     file = Path(os.environ["CLOCK_OFFSET_FILE"])
     folder, port = file.parent, _free_port()
     clock, log = Clock(file), fresh_log(folder)
-    environment = {
+    proxied = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"} if faults else {}
+    variables = {
         **clock.environment,
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        **proxied,
         "CHAOS_LOG": str(log.path),
         "CHAOS_TABLE": PAYMENTS,
         "LAMBDA_WARM_TTL_SECONDS": "1000000000",  # a jump of the clock is no reason to end a worker
+        **(environment or {}),
     }
-    try:
-        with sam_cloud(environment) as cloud:
-            proxy = Proxy(cloud.endpoint, port, folder, seed=seed)
-            try:
-                deployment = _deployed(cloud, clock, folder, {"MaximumConcurrency": str(concurrency)})
-                yield Stage(cloud, clock, log, proxy, deployment, patience)
-            finally:
-                proxy.stop()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with ExitStack() as ends:
+        ends.callback(shutil.rmtree, folder, ignore_errors=True)
+        cloud = ends.enter_context(sam_cloud(variables))
+        proxy = Proxy(cloud.endpoint, port, folder, seed=seed) if faults else None
+        if proxy is not None:
+            ends.callback(proxy.stop)
+        deployment = _deployed(cloud, clock, folder, {"MaximumConcurrency": str(concurrency)})
+        yield Stage(cloud, clock, log, proxy, deployment, patience)
 
 
 def _deployed(cloud: LocalCloud, clock: Clock, folder: Path, parameters: Mapping[str, str]) -> Deployment:
@@ -105,17 +112,22 @@ class Stage:
         cloud: LocalCloud,
         clock: Clock,
         log: Log,
-        proxy: Proxy,
+        proxy: Proxy | None,
         deployment: Deployment,
         patience: float,
     ) -> None:
         self.cloud = cloud
         self.clock = clock
         self.log = log
-        self.proxy = proxy
+        self._proxy = proxy
         self.deployment = deployment
         self._patience = patience
         self._until = time.monotonic() + patience
+
+    @property
+    def proxy(self) -> Proxy:
+        assert self._proxy is not None, "nothing fails on this stage"
+        return self._proxy
 
     @cached_property
     def client(self) -> Client:
@@ -139,10 +151,18 @@ class Stage:
                 continue  # it has ended
         return found
 
+    def kill(self, pid: int) -> None:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        self.log.note_killed(pid)
+
     def look(self) -> None:
         """Learn what has happened."""
         self.cloud.check()
-        self.proxy.check()
+        if self._proxy is not None:
+            self._proxy.check()
         self.log.read()
         if time.monotonic() > self._until:
             raise EndlessError(
@@ -160,6 +180,17 @@ class Stage:
         return (
             not self.log.busy and workers <= self.log.began and not any(q[0] for q in self.depths().values())
         )
+
+    def set_workers(self, most: int) -> None:
+        """Have so many at once work on continuations."""
+        mappings = self.deployment.aws("lambda")
+        (mapping,) = (
+            each["UUID"]
+            for page in mappings.get_paginator("list_event_source_mappings").paginate()
+            for each in page["EventSourceMappings"]
+            if each["EventSourceArn"].endswith(self.queues["ContinuationQueue"].rpartition("/")[2])
+        )
+        mappings.update_event_source_mapping(UUID=mapping, ScalingConfig={"MaximumConcurrency": most})
 
     def jump(self, by: timedelta) -> None:
         """Move the clock of everything that takes part, while nothing is at work."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import time
 
 from chaos.proxy import STORMS
@@ -49,12 +47,7 @@ class Trouble:
         if not workers:
             return
         busy = [pid for pid in workers if pid in self._stage.log.busy]
-        pid = self._random.choice(busy if busy and self._random.random() < 0.9 else workers)
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
-        self._stage.log.note_killed(pid)
+        self._stage.kill(self._random.choice(busy if busy and self._random.random() < 0.9 else workers))
 
     def _draw(self, mean: int) -> int:
         return 1 + int(self._random.expovariate(1 / mean))
