@@ -63,6 +63,12 @@ def run_of(message: Gather) -> str:
     return run_id(message.opened, message.collector, str(message.opened))
 
 
+def keep_for(world: World, payload: Payload, until: int) -> None:
+    """See to it that an event is still there then (milliseconds)."""
+    if payload.key is not None and until > to_millis(world.clock.now()) + LONG:
+        world.blobs.extend(payload.key)
+
+
 def leave_a_stand_in(world: World, message: Gather, tag: str) -> None:
     """A redelivery is about to write something. It may be a copy of a message that is gone, and nobody would go on
     should it die: so before that, a message is sent that does what it would. Whoever comes does all there is to do."""
@@ -85,8 +91,8 @@ class Collecting:
         name = limits.collector(self.flow, newcomer.event)
         if self.flow.batch is not None:
             return self._join_batch(name, newcomer, self.flow.batch.max_size)
-        found = Collector(opened=newcomer.seen, last=newcomer.order)
-        until = self._keep(newcomer.payload, collectors.due(self.flow, found))
+        until = collectors.due(self.flow, Collector(opened=newcomer.seen, last=newcomer.order))
+        keep_for(self.world, newcomer.payload, until)
         found = self.world.store.collect_last(
             name, newcomer.order, newcomer.payload, opened=newcomer.seen, until=until
         )
@@ -155,12 +161,9 @@ class Collecting:
             if seat is None:
                 taken, found = self._take_seat(name, newcomer)
                 seat = store.give_seat(name, newcomer.order, taken)
-            there = store.sit_down(
-                name,
-                seat,
-                Member(newcomer.order, newcomer.payload),
-                until=self._keep(newcomer.payload, self._due(seat.opened)),
-            )
+            until = self._due(seat.opened)
+            keep_for(self.world, newcomer.payload, until)
+            there = store.sit_down(name, seat, Member(newcomer.order, newcomer.payload), until=until)
             if there.order == newcomer.order:
                 break
             taken, found = self._take_seat(name, newcomer)
@@ -231,12 +234,6 @@ class Collecting:
 
     def _due(self, opened: int) -> int:
         return collectors.due(self.flow, Collector(opened=opened))
-
-    def _keep(self, payload: Payload, due: int) -> int:
-        """See to it that a payload is still there then."""
-        if payload.key is not None and due > self._now() + LONG:
-            self.world.blobs.extend(payload.key)
-        return due
 
     def _now(self) -> int:
         return to_millis(self.world.clock.now())

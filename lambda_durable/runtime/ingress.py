@@ -31,7 +31,7 @@ from ..store import StoredEvent, Waiter
 from . import payloads
 from .arrivals import Arrived, cancelling
 from .checks import INTERVAL
-from .collecting import Collecting, Newcomer, leave_a_stand_in, run_of
+from .collecting import Collecting, Newcomer, keep_for, leave_a_stand_in, run_of
 from .holding import EVENT, keep, paused
 from .hooks import Hooks
 from .large_events import LARGEST, unwrap
@@ -111,6 +111,7 @@ def event(
             began.append(_begin(world, app, runs[id], id, first, author, starts))
         elif starts is not None:
             del runs[id]
+            keep_for(world, stored.payload, starts)
             _postpone(world, Postponed(function=id, event=stored.id, at=starts), now)
         else:
             newcomer = Newcomer(first, stored.payload, _size(text), stored.seen, again)
