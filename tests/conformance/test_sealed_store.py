@@ -18,6 +18,7 @@ from lambda_durable.runtime.sealing import SealedStore
 from lambda_durable.seals import Seal
 from lambda_durable.store import Store, Waiter
 from tests.conformance.conftest import StoppedClock, connect_to
+from tests.conformance.test_collectors import *  # noqa: F403
 from tests.conformance.test_lanes import *  # noqa: F403
 from tests.conformance.test_run_lists import *  # noqa: F403
 from tests.conformance.test_store import *  # noqa: F403
