@@ -30,15 +30,17 @@ def project(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def findings(deploy, calls, project):
-    """Of a run with a large output and a long sleep, runs that limits keep waiting, a poison message, and a second
-    deploy with other crons, after which a pinned run goes on."""
+    """Of a run with a large output and a long sleep, runs that limits and a pause keep waiting, a poison message, and a
+    second deploy with other crons, after which a pinned run goes on."""
     stack = deploy("busy", project / "template.yaml", base=project).deploy()
+    stack.client.pause("once")
     stack.put_event("busy/began", {})
     stack.aws("sqs").send_message(QueueUrl=stack.outputs["QueueUrl"], MessageBody='{"kind": "poison"}')
     reconcile = {"FunctionName": stack.outputs["WorkerArn"], "Payload": b'{"lambda_durable": "reconcile"}'}
     assert "FunctionError" not in stack.aws("lambda").invoke(**reconcile)
     stack.wait("a schedule for the sleep", lambda: [name for name in stack.schedules() if "-" not in name])
     stack.wait("the poison put aside", lambda: dead_letters(stack))
+    stack.client.resume("once")
     stack.wait("an end of all that is limited", lambda: all(ended(stack, name) for name in LIMITS))
 
     app = project / "app.py"

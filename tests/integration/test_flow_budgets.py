@@ -20,6 +20,7 @@ from lambda_durable import (
     on_event,
 )
 from lambda_durable.testing import LocalRuntime
+from lambda_durable.testing.usage import item_size
 
 STEPS = 3
 
@@ -108,3 +109,22 @@ def test_a_slot_costs_who_waits_as_much_however_long_the_line_is():
     assert many.invocations <= few.invocations + 0.2
     assert many.write_units <= few.write_units + 1.5
     assert many.read_units <= few.read_units + 1.5
+
+
+@pytest.mark.parametrize(("limit", "units"), [(20, 1), (100, 4)])
+def test_a_write_of_a_gate_costs_what_the_size_of_its_limit_makes_it(limit, units):
+    app = Durable("t", steps_per_invocation=1)
+
+    @app.function("checkout", on_event("job"), concurrency=Concurrency(limit, key="data.customer"))
+    def f(ctx: Context[dict]) -> None:
+        ctx.step.run("work", int)
+
+    rt = LocalRuntime(app)
+    rt.stub("work", int, takes="30s")
+    rt.send(*(Event("job", {"customer": "c-1"}) for _ in range(limit + 1)))
+    rt.advance("10s")
+    (table,) = rt._cloud.tables().values()
+    items = [item.to_json()["Attributes"] for item in table.all_items()]
+    (gate,) = (item for item in items if item["pk"]["S"].startswith("q#") and item["sk"]["S"] == "!")
+    assert (gate["n"]["N"], gate["w"]["N"]) == (str(limit), "1")
+    assert 1024 * (units - 1) < item_size(gate) <= 1024 * units

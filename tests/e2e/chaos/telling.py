@@ -1,4 +1,4 @@
-"""How chaos and soak end: the account, and an exit status that says whose fault it was."""
+"""How chaos, soak and crowd end: the account, and an exit status that says whose fault it was."""
 
 from __future__ import annotations
 
