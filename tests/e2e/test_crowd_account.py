@@ -83,16 +83,17 @@ def test_a_step_s_stay_ends_with_its_process_and_that_of_a_run_does_not(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("sk", "counts", "what"),
+    ("sk", "numbers", "what"),
     [
         ("!", {"n": "0", "w": "0"}, None),
         ("!", {"a": "5"}, None),
-        ("!", {"n": "1"}, "a gate that"),
-        ("!", {"n": "0", "w": "2"}, "a gate that"),
+        ("!", {"n": "1", "+lease": "9"}, None),
+        ("!", {"n": "1", "+run": "0"}, "a gate that has ['+run']"),
+        ("!", {"n": "1"}, "a gate that has ['n = 1']"),
+        ("!", {"n": "0", "w": "2"}, "a gate that has ['w = 2']"),
         ("0001#r", {}, "a place in a line"),
     ],
 )
-def test_who_is_inside_a_gate_or_waits_there_is_left_behind(sk, counts, what):
-    item = {"pk": {"S": "q#g"}, "sk": {"S": sk}, **{name: {"N": count} for name, count in counts.items()}}
-    told = left(item, {})
-    assert (told is None) if what is None else told.startswith(what)
+def test_who_waits_or_is_inside_for_good_is_left_behind_and_a_lease_is_not(sk, numbers, what):
+    item = {"pk": {"S": "q#g"}, "sk": {"S": sk}, **{name: {"N": number} for name, number in numbers.items()}}
+    assert left(item, {}) == what

@@ -55,7 +55,8 @@ def left(item: Item, items: Mapping[tuple[str, str], Item]) -> str | None:
 
     A waiter is no such thing where its wait or its run has ended: who ended one may have died before it could remove
     it. Nobody is woken by it, and it expires. Nor is the claim of a step whose group or wait has ended: who was told
-    of a callback may answer it although the step that told it died.
+    of a callback may answer it although the step that told it died. Nor is the slot of a step whose worker died: it is
+    a lease, and who comes next finds that it has ended.
     """
     pk, sk = item["pk"]["S"], item["sk"]["S"]
     if pk.startswith("s#") or (pk.startswith("w#") and sk != "!"):
@@ -64,14 +65,23 @@ def left(item: Item, items: Mapping[tuple[str, str], Item]) -> str | None:
         return None if over and "x" in item else "a waiter"
     if pk.startswith("q#") and sk != "!":
         return "a place in a line"
-    if pk.startswith("q#") and any(int(item.get(name, {"N": 0})["N"]) for name in "nw"):
-        return f"a gate that {item.get('n')} are inside of, and {item.get('w')} wait at"
+    if pk.startswith("q#") and (inside := _inside(item)):
+        return f"a gate that has {inside}"
     if "kp" in item:
         return "a run that is still to be looked after"
     if sk.startswith(".") and "t" not in item and item.get("c", {}).get("S", "").count(":") == 2:
         run, _, within = pk.rpartition("/")
         return None if "t" in items.get((run, f".{within}"), ()) else "a claim"
     return None
+
+
+def _inside(item: Item) -> list[str]:
+    """Who is inside a gate and will never leave it; and its counts, where they are wrong, or somebody waits."""
+    until = {name: int(value["N"]) for name, value in item.items() if name.startswith("+")}
+    expected = {"n": len(until), "w": 0}
+    counts = {name: int(item.get(name, {"N": "0"})["N"]) for name in expected}
+    wrong = [f"{name} = {count}" for name, count in counts.items() if count != expected[name]]
+    return [name for name, at in until.items() if at == 0] + wrong
 
 
 def _items(stack: Stage, table: str) -> Iterator[Item]:
