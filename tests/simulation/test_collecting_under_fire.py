@@ -45,6 +45,12 @@ def test_a_planted_bug_is_found(mutant):
         logging.disable(logging.NOTSET)
 
 
+def test_a_wake_without_a_stand_in_is_found_by_the_case_that_was_kept():
+    (mutant,) = (each for each in COLLECTING_MUTANTS if each not in SOON)
+    with mutant.planted():
+        assert fire("fives", 104, FAULTS["everything"]) != []
+
+
 @pytest.mark.parametrize(("kind", "count"), [("quiet", 2), ("pairs", 2)])
 def test_a_crash_anywhere_loses_nothing_and_repeats_nothing(kind, count):
     def send(rt, _):
