@@ -14,7 +14,10 @@ GUESTS = [Guest(n, who, 0.0) for n, who in enumerate("aab")]
 
 
 def stays(*some):
-    return {str(n): Stay(n, who, 1, begin, end) for n, (who, begin, end) in enumerate(some)}
+    return {
+        str(n): Stay(n, who, 1, begin, end, served=end is not None)
+        for n, (who, begin, end) in enumerate(some)
+    }
 
 
 def wrong(some, limit=2, **ended):
@@ -52,6 +55,13 @@ def test_who_was_never_served_is_told():
     assert text == "1 were never served: events [2]"
 
 
+def test_who_was_killed_inside_is_not_served():
+    killed = stays(("a", 1, 3), ("a", 2, 4), ("b", 5, 6))
+    killed["2"].served = False
+    assert wrong(killed) == ["1 were never served: events [2]"]
+    assert wrong({**killed, "again": Stay(2, "b", 2, 7, 8, served=True)}) == []
+
+
 def test_runs_that_did_not_complete_are_told():
     (text,) = wrong(stays(("a", 1, 3), ("a", 2, 4), ("b", 1, 9)), completed=2, failed=1)
     assert text == "3 runs were to complete, and they are {'completed': 2, 'failed': 1}"
@@ -79,7 +89,11 @@ def test_a_step_s_stay_ends_with_its_process_and_that_of_a_run_does_not(tmp_path
             file.write(json.dumps(line) + "\n")
     log.read()
     (found,) = log.stays.values()
-    assert (found.n, found.who, found.begin, found.end) == (4, "a", 5.0, end)
+    assert (found.n, found.who, found.begin, found.end, found.served) == (4, "a", 5.0, end, False)
+    with log.path.open("a") as file:
+        file.write(json.dumps({"kind": "leave", "pid": 3, "stay": stay, "at": 9.0}) + "\n")
+    log.read()
+    assert (found.end, found.served) == (9.0, True)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 
 from chaos.audit import left_behind
 from chaos.kinds import CROWD
-from chaos.queues import Guest, fairness, most_by_key, violations, waits
+from chaos.queues import Guest, fairness, most_by_key, served, violations, waits
 from chaos.settling import ENDED, TICK, let_pass, report
 from chaos.stage import VISIBILITY, Stage, stage, under_the_clock
 from chaos.telling import play_and_tell
@@ -75,8 +75,8 @@ class Crowd:
                 self._stack.kill(self._random.choice(log.busy))
             if time.monotonic() > told + 10:
                 told = time.monotonic()
-                gone = sum(stay.end is not None for stay in log.stays.values())
-                report(f"{gone} of {len(self._guests)} were served, {len(log.invocations)} invocations")
+                done = len(served(log.stays.values()))
+                report(f"{done} of {len(self._guests)} were served, {len(log.invocations)} invocations")
             if self._stack.idle():
                 ended = self._statuses()
                 open_ = len(self._guests) - sum(ended[status] for status in ENDED)
@@ -105,7 +105,7 @@ class Crowd:
             "keys": len(waited),
             "limit": options.limit,
             "workers": options.workers,
-            "served": len({stay.n for stay in stays.values() if stay.end is not None}),
+            "served": len(served(stays.values())),
             "most inside at once": max(most.values(), default=0),
             "keys that reached the limit": sum(count == options.limit for count in most.values()),
             "seconds": round(seconds, 1),

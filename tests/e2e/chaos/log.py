@@ -35,13 +35,15 @@ class Effect:
 @dataclass(eq=False)
 class Stay:
     """One that has a slot, for a value of its key: from when to when (monotonic; None: it is there still). `n` is the
-    number of the event. `pid` is the process that it ends with; None for that of a whole run."""
+    number of the event. `pid` is the process that it ends with; None for that of a whole run. `served`: it came to its
+    end by itself."""
 
     n: int
     who: str
     pid: int | None
     begin: float
     end: float | None = None
+    served: bool = False
 
 
 @dataclass
@@ -115,7 +117,8 @@ class Log:
                 within = None if line["stay"] == line["run"] else pid
                 self.stays.setdefault(line["stay"], Stay(line["n"], line["who"], within, line["at"]))
             case "leave":
-                self.stays[line["stay"]].end = line["at"]
+                stay = self.stays[line["stay"]]
+                stay.end, stay.served = line["at"], True
             case "token":
                 self.tokens[line["n"]] = line["token"]
             case "effect":

@@ -40,6 +40,11 @@ def most_by_key(stays: Iterable[Stay]) -> dict[str, int]:
     return {who: most_at_once(some) for who, some in by_key.items()}
 
 
+def served(stays: Iterable[Stay]) -> set[int]:
+    """The numbers of the events that were."""
+    return {stay.n for stay in stays if stay.served}
+
+
 def waits(guests: Sequence[Guest], stays: Iterable[Stay]) -> dict[str, list[float]]:
     """Seconds from when each event was sent until its first stay began, by key."""
     first: dict[int, float] = {}
@@ -77,8 +82,8 @@ def violations(
     ]
     if not any(most == limit for most in most_by_key(stays.values()).values()):
         found.append(f"no key ever had {limit} inside: nothing is shown about the limit")
-    left = {stay.n for stay in stays.values() if stay.end is not None}
-    unserved = [guest.n for guest in guests if guest.n not in left]
+    done = served(stays.values())
+    unserved = [guest.n for guest in guests if guest.n not in done]
     if unserved:
         found.append(f"{len(unserved)} were never served: events {unserved[:10]}")
     if ended != Counter(completed=len(guests)):
