@@ -50,6 +50,7 @@ from .flow_control import (
 from .function import Failure, Function
 from .futures import StepFuture
 from .middleware import HandlerReplay, Middleware, Place, RunInfo, StepAttempt
+from .queues import Queue
 from .runs import FailedAttempt, Run, RunSummary, StepRecord, WaitingFor
 from .schedules import Schedule, cron, every
 from .signals import Signal
@@ -91,6 +92,7 @@ __all__ = [
     "PayloadTooLargeError",
     "Place",
     "Priority",
+    "Queue",
     "RateLimit",
     "Retry",
     "RetryAfterError",

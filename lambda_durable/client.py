@@ -27,8 +27,9 @@ from .events import Event, to_eventbridge_entry
 from .function import App, Function
 from .pauses import Events, Hold, Pause, Runs
 from .ports import Outgoing, World
+from .queues import Queue
 from .runs import Run, RunSummary, Status
-from .runtime import callbacks, ingress, payloads, signals
+from .runtime import backlogs, callbacks, ingress, payloads, signals
 from .runtime.executor import NoExecutor
 from .runtime.large_events import wrap
 from .runtime.messages import Continuation, Paused, Resume, tag
@@ -234,6 +235,13 @@ class Client:
         if not header.pauses or header.status.ended:
             return False
         return self._resume(Hold(number=abs(header.pauses), run=run_id))
+
+    def queues(self, function: Function[Any, Any] | str | None = None) -> list[Queue]:
+        """What waits: a `Queue` for each function (the one asked for, those of the app, or without an app those that
+        are paused), and one for each limit at which somebody waits; with an app, those of its limits that have no
+        key in any case. What has waited for longest comes first."""
+        ids = None if function is None else [self._function_id(function, "queues")]
+        return list(backlogs.queues(self._world, self._app, ids))
 
     def _resume(self, hold: Hold) -> bool:
         message = Resume(number=hold.number, function=hold.function, run=hold.run)

@@ -102,6 +102,17 @@ class Quit:
     place: Place
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """A gate as people see it: what `limit` it is of, how many ever had to wait (`delayed`; forgotten with a gate that
+    nobody is inside of), and by what the first in its line is served (milliseconds)."""
+
+    limit: Limit
+    gate: Gate
+    delayed: int = 0
+    first: int | None = None
+
+
 Move = Pass | Join | Quit
 
 
@@ -276,6 +287,18 @@ class Store(Collectors, Protocol):
 
     def place(self, place: Place) -> Place | None:
         """A place as it is now, if it is still in the line."""
+        ...
+
+    def lines(self) -> Iterator[Backlog]:
+        """The gates that somebody waits at, of which the longest has done so first; eventually consistent. Lazy."""
+        ...
+
+    def backlog(self, limit: Limit) -> Backlog:
+        """A gate, as people see it."""
+        ...
+
+    def held(self, function_id: str) -> tuple[int, int]:
+        """How many events are held for a function that is paused, and messages of its runs."""
         ...
 
     def leave(self, gate: str, name: str) -> Gate:

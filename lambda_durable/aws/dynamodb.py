@@ -17,6 +17,7 @@ from ..store import Lane, StoredEvent
 from . import headers, items, keys
 from . import lanes as moves
 from .attributes import number, text
+from .backlogs import Backlogs
 from .collector_store import CollectorStore
 from .leases import LeaseStore
 from .lists import Lists
@@ -47,7 +48,7 @@ TO_BE_CHECKED = "attribute_exists(ks)"
 SOONER_GONE = "x < :x"
 
 
-class DynamoStore(Lists, WaitStore, LeaseStore, CollectorStore, PauseStore):
+class DynamoStore(Lists, WaitStore, LeaseStore, CollectorStore, PauseStore, Backlogs):
     """The `Store` port, on one table (table.py).
 
     Each method is one call of DynamoDB, but for pages (those of `load_run` and `load_scope` beyond 1 MB, and the

@@ -3,7 +3,9 @@
     q#<gate>    !                   n: how many are inside, w: how many wait; `+<name>` for each who is inside, until
                                     when (0: until it leaves); l: of how many slots, where those are leases; a: when
                                     the next is due at an even pace; r, u: the run that has the name, and until when;
-                                    k, g: for when the head of the line was woken, and by which message
+                                    k, g: for when the head of the line was woken, and by which message; once
+                                    somebody has waited: j: how many did, q: what people are told of it, kp, ks: key
+                                    in the index of checks, since then and until somebody looks and nobody waits
     q#<gate>    <order>#<run>       a place in the line: u the run, b the message that goes on with it; of a part of
                 #<part>             a run, p which one, and v the generation of the message; z: when that was sent
 
@@ -18,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from ..durations import to_millis
 from ..engine.gates import EMPTY, Gate, Limit, Line, Place, Waiting, next_due
 from ..engine.journal import Header, RunStatus
 from ..store import Join, Move, Pass, Quit
 from . import headers, keys
-from .attributes import integer, number, read_text, text
+from .attributes import integer, number, read_text, text, to_json
+from .table import LINE_SHARDS, lines_partition, shard_of
 from .table_calls import TableCalls, there_instead
 
 if TYPE_CHECKING:
@@ -265,6 +269,11 @@ class GateStore(TableCalls):
         else:
             condition = "a = :seen OR w > :zero"
             values[":seen"] = number(move.seen.due)
+        told, told_values = _told(limit)
+        listed = f"kp = :kp, ks = if_not_exists(ks, :ks), {told}"
+        values |= told_values
+        values[":kp"] = text(lines_partition(shard_of(limit.gate, LINE_SHARDS)))
+        values[":ks"] = number(to_millis(self._clock.now()))
         item = {"pk": pk, "sk": text(place_sort(place)), "u": text(place.run), "b": text(move.body)}
         if place.part:
             item |= {"p": text(place.part), "v": number(place.generation)}
@@ -273,7 +282,7 @@ class GateStore(TableCalls):
                 "Update": {
                     "TableName": self._table,
                     "Key": {"pk": pk, "sk": text(GATE)},
-                    "UpdateExpression": "ADD w :one",
+                    "UpdateExpression": f"SET {listed} ADD w :one, j :one",
                     "ConditionExpression": condition,
                     "ExpressionAttributeValues": values,
                 }
@@ -287,6 +296,14 @@ class GateStore(TableCalls):
                 }
             },
         ]
+
+
+def _told(limit: Limit) -> tuple[str, Item]:
+    """What people are told of a gate: whose it is, for which value of the key, and what it lets through."""
+    told = {"name": limit.gate, "function": limit.function, "slots": limit.slots, "interval": limit.interval}
+    if limit.label is not None:
+        told["label"] = limit.label
+    return "q = :q", {":q": to_json(told)}
 
 
 def entering(limit: Limit, name: str, until: int) -> tuple[str, str, dict[str, str], Item]:

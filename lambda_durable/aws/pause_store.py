@@ -1,7 +1,7 @@
 """Pauses on DynamoDB, and the messages that are kept meanwhile.
 
 k#pauses                !                      `+<function>` for each that ever had one, the newest as JSON
-z#<shard>#<function>    <pause>#<key>          b a message that is kept while the function is paused
+z#<shard>#<function>    <pause>#<key>          b a message that is kept while the function is paused, k its kind
 <run id>/:held          <pause>#<key>          and while the run is
 """
 
@@ -79,7 +79,7 @@ class PauseStore(TableCalls):
         return headers.header(found) if found else None
 
     def park(self, hold: Hold, key: str, body: str) -> None:
-        item = {**_key(hold, key), "b": text(body)}
+        item = {**_key(hold, key), "k": text(key[:1]), "b": text(body)}
         if hold.run:
             item["x"] = number(self._expiry_in(hold.run))
         self._put(item)

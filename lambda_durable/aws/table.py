@@ -23,6 +23,9 @@ partition). 20 would be the bare minimum; a list costs one Query for each."""
 EVENT_SHARDS = 4
 """Index keys of one event name, which so takes 4,000 a second."""
 
+LINE_SHARDS = 8
+"""Index keys of the gates that somebody waits at."""
+
 _LAST_MILLISECOND = 10**13 - 1  # in the year 2286
 
 
@@ -82,6 +85,10 @@ def events_partition(name: str, shard: int) -> str:
 
 def checks_partition(shard: int) -> str:
     return f"check#{shard}"
+
+
+def lines_partition(shard: int) -> str:
+    return f"lines#{shard}"
 
 
 def index_sort(created: int, run_id: str) -> str:

@@ -207,6 +207,67 @@ def signal(
     raise typer.Exit(0 if did else 1)
 
 
+Target = Annotated[
+    str, typer.Argument(metavar="FUNCTION_OR_RUN", help="The id of a run, or else of a function.")
+]
+
+
+@commands.command()
+def pause(
+    target: Target,
+    events: Annotated[
+        str, typer.Option(metavar="hold|skip", help="What becomes of a function's new events.")
+    ] = "hold",
+    runs: Annotated[
+        str, typer.Option(metavar="hold|cancel", help="What becomes of the runs that it has.")
+    ] = "hold",
+    app: App = None,
+    stack: Stack = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a function, or a run, of a deployed app begin nothing, until it is resumed.
+
+    Exit status: 0, 1 when it was paused already or is over, 2 when something is wrong with an option.
+    """
+    from .pauses import pause as begin
+
+    with _one_line("pause"):
+        did = begin(target, events=events, runs=runs, app=app, stack=stack, as_json=as_json)
+    raise typer.Exit(0 if did else 1)
+
+
+@commands.command()
+def resume(target: Target, app: App = None, stack: Stack = None, as_json: AsJson = False) -> None:
+    """Let a paused function, or run, go on: what was held begins, in its order.
+
+    Exit status: 0, 1 when it was not paused, 2 when something is wrong with an option.
+    """
+    from .pauses import resume as end
+
+    with _one_line("resume"):
+        did = end(target, app=app, stack=stack, as_json=as_json)
+    raise typer.Exit(0 if did else 1)
+
+
+@commands.command()
+def queues(
+    function: Annotated[
+        str | None, typer.Argument(metavar="[FUNCTION]", help="Only what waits at this one.")
+    ] = None,
+    app: App = None,
+    stack: Stack = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what waits: at paused functions, and at each limit, with the slots that are in use.
+
+    Exit status: 0, 1 when AWS did not answer, 2 when something is wrong with an option.
+    """
+    from .queues import list_queues
+
+    with _one_line("queues"):
+        list_queues(function, app=app, stack=stack, as_json=as_json)
+
+
 @commands.command()
 def doctor(
     run_id: Annotated[

@@ -15,10 +15,13 @@ class Limit:
     """A limit of a function, for one value of its key: which gate that is, and what it lets through.
 
     `drops`: the reason for which a run is skipped that may not pass; empty if it waits. With `evicts`, who comes
-    cancels who is inside, or came before.
+    cancels who is inside, or came before. People are told whose it is (`function`, empty for the whole app's), and for
+    which value of the key (`label`: its beginning, as JSON; None without a key).
     """
 
     gate: str
+    function: str = ""
+    label: str | None = None
     slots: int = 0
     interval: int = 0  # milliseconds from one to the next at an even pace
     tolerance: int = 0  # milliseconds by which one may be early

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -17,6 +18,12 @@ logger = logging.getLogger(__name__)
 DEBOUNCE, BATCH = "debounce/", "batch/"
 """What the names of collectors begin with."""
 
+LONGEST_LABEL = 100
+"""Characters of a key's value that people are shown."""
+
+FAILED = "!"
+"""Stands for the value of a key whose expression failed; no JSON."""
+
 _told: set[tuple[str, str]] = set()
 
 
@@ -30,23 +37,22 @@ def of_run(app_id: str, flow: FlowControl, event: Event[Any]) -> tuple[Limit, ..
     limits = []
     name = flow.function_id
     if (idempotency := flow.idempotency) is not None:
-        gate = _gate(f"idempotency/{name}", idempotency.expression, event, name)
-        limits.append(Limit(gate=gate, life=in_millis(idempotency.ttl), drops="idempotency"))
+        limit = _limit(f"idempotency/{name}", idempotency.expression, event, name)
+        limits.append(replace(limit, life=in_millis(idempotency.ttl), drops="idempotency"))
     if (rate := flow.rate_limit) is not None:
         interval = in_millis(rate.period) // rate.limit
-        gate = _gate(f"rate_limit/{name}", rate.expression, event, name)
-        limits.append(
-            Limit(gate=gate, interval=interval, tolerance=interval * (rate.limit - 1), drops="rate_limit")
-        )
+        limit = _limit(f"rate_limit/{name}", rate.expression, event, name)
+        early = interval * (rate.limit - 1)
+        limits.append(replace(limit, interval=interval, tolerance=early, drops="rate_limit"))
     if (single := flow.singleton) is not None:
-        gate = _gate(f"singleton/{name}", single.expression, event, name)
+        limit = _limit(f"singleton/{name}", single.expression, event, name)
         evicts = single.mode == "cancel"
-        limits.append(Limit(gate=gate, slots=1, drops="" if evicts else "singleton", evicts=evicts))
+        limits.append(replace(limit, slots=1, drops="" if evicts else "singleton", evicts=evicts))
     limits += concurrency(app_id, flow, event, "runs")
     if (throttle := flow.throttle) is not None:
         interval = in_millis(throttle.period) // throttle.limit
-        gate = _gate(f"throttle/{name}", throttle.expression, event, name)
-        limits.append(Limit(gate=gate, interval=interval, tolerance=interval * throttle.burst))
+        limit = _limit(f"throttle/{name}", throttle.expression, event, name)
+        limits.append(replace(limit, interval=interval, tolerance=interval * throttle.burst))
     return tuple(limits)
 
 
@@ -54,10 +60,7 @@ def concurrency(app_id: str, flow: FlowControl, event: Event[Any], counts: str) 
     """Its limits of what is at work at once: the narrower before the wider."""
     mine = [(place, each) for place, each in enumerate(flow.concurrency) if each.counts == counts]
     mine.sort(key=lambda one: (one[1].scope == "app", one[1].key is None))
-    return [
-        Limit(gate=_concurrency_gate(app_id, flow, place, each, event), slots=each.limit)
-        for place, each in mine
-    ]
+    return [replace(_concurrency(app_id, flow, place, each, event), slots=each.limit) for place, each in mine]
 
 
 def collector(flow: FlowControl, event: Event[Any]) -> str:
@@ -68,13 +71,12 @@ def collector(flow: FlowControl, event: Event[Any]) -> str:
     return _gate(f"{BATCH}{flow.function_id}", flow.batch.expression, event, flow.function_id)
 
 
-def _concurrency_gate(
-    app_id: str, flow: FlowControl, place: int, limit: Concurrency, event: Event[Any]
-) -> str:
+def _concurrency(app_id: str, flow: FlowControl, place: int, limit: Concurrency, event: Event[Any]) -> Limit:
     if limit.scope == "app":
-        return _gate(f"concurrency/{limit.counts}/app/{app_id}", limit.expression, event, flow.function_id)
+        prefix = f"concurrency/{limit.counts}/app/{app_id}"
+        return replace(_limit(prefix, limit.expression, event, flow.function_id), function="")
     prefix = f"concurrency/{limit.counts}/{flow.function_id}/{place}"
-    return _gate(prefix, limit.expression, event, flow.function_id)
+    return _limit(prefix, limit.expression, event, flow.function_id)
 
 
 def is_shared(gate: str) -> bool:
@@ -93,21 +95,37 @@ def order(flow: FlowControl, event: Event[Any], created: int) -> int:
         return created
 
 
+def _limit(prefix: str, key: Expression | None, event: Event[Any], function_id: str) -> Limit:
+    """A limit that lets all through, for the key's value."""
+    text = None if key is None else _key(key, event, function_id)
+    label = None if text is None else text[:LONGEST_LABEL] if text != FAILED else ""
+    return Limit(gate=_named(prefix, text), function=function_id, label=label)
+
+
 def _gate(prefix: str, key: Expression | None, event: Event[Any], function_id: str) -> str:
-    if key is None:
+    return _named(prefix, None if key is None else _key(key, event, function_id))
+
+
+def _named(prefix: str, text: str | None) -> str:
+    if text is None:
         return prefix
+    return f"{prefix}/{sha256(text.encode()).hexdigest()[:32] if text != FAILED else ''}"
+
+
+def _key(key: Expression, event: Event[Any], function_id: str) -> str:
+    """The value of a key, as JSON; empty where there is none."""
     try:
         value = key.evaluate(event)
         text = "" if value is MISSING else canonical(value)
     except (ExpressionError, TypeError, ValueError) as error:
         _tell(function_id, f"its {key.what} failed on an event, which is one of those without a key: {error}")
-        return f"{prefix}/"
+        return FAILED
     if value is MISSING:
         _tell(
             function_id,
             f"{key.what} {key.source!r}: an event has nothing there; it is one of those without a key",
         )
-    return f"{prefix}/{sha256(text.encode()).hexdigest()[:32]}"
+    return text
 
 
 def _tell(function_id: str, what: str) -> None:

@@ -25,9 +25,12 @@ from ..errors import ErrorInfo, MiddlewareError
 from ..function import App
 from ..ports import Blobs, World
 from ..seals import Seal
-from ..store import Store, StoredEvent, Waiter
+from ..store import Backlog, Join, Store, StoredEvent, Waiter
 
 DIGEST_KEY = "app/digest-key"
+
+LABELS = "app/gates"
+"""Whose the values of keys are that limits have."""
 
 
 def sealed(world: World, app: App | None) -> World:
@@ -99,6 +102,9 @@ class SealedStore:
                 return replace(value, match=match, condition=_unless_empty(close, value.condition))
             case FanPlan():
                 return replace(value, fingerprint=_unless_empty(close, value.fingerprint))
+            case Join() if value.limit.label and self._seal.encodes:
+                label = self._seal.close(value.limit.label, LABELS)
+                return replace(value, limit=replace(value.limit, label=label))
             case Waiter() if self._seal.encodes:
                 match = _unless_empty(self.digest, value.match)
                 return replace(value, match=match, condition=_unless_empty(close, value.condition))
@@ -120,6 +126,9 @@ class SealedStore:
                 return replace(value, match=match, condition=_unless_empty(open_, value.condition))
             case FanPlan():
                 return replace(value, fingerprint=_unless_empty(open_, value.fingerprint))
+            case Backlog() if value.limit.label:
+                label = self._seal.open(value.limit.label, LABELS)
+                return replace(value, limit=replace(value.limit, label=label))
             case Waiter():
                 return replace(value, condition=_unless_empty(open_, value.condition))
         return value

@@ -1,0 +1,77 @@
+"""`lambda-durable pause` and `lambda-durable resume`: a function, or a run, of a deployed app."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, cast
+
+from ..client import Client
+from ..errors import RunNotFoundError
+from ..pauses import Events, Runs
+from .deployed import deployed
+from .loading import load_app
+from .plain import write_json
+from .usage_error import UsageError
+
+
+def pause(target: str, *, events: str, runs: str, **where: Any) -> bool:
+    """Whether it did. Raises UsageError and FailedError."""
+
+    def a_run(client: Client) -> bool:
+        if (events, runs) != ("hold", "hold") and client.get(target):
+            raise UsageError(f"{target} is a run: --events and --runs are for functions")
+        return client.pause_run(target)
+
+    def a_function(client: Client) -> bool:
+        return client.pause(target, events=cast(Events, events), runs=cast(Runs, runs))
+
+    return _tell(target, a_run, a_function, "paused", "is paused already, or over", **where)
+
+
+def resume(target: str, **where: Any) -> bool:
+    """Whether it did. Raises UsageError and FailedError."""
+    return _tell(
+        target,
+        lambda client: client.resume_run(target),
+        lambda client: client.resume(target),
+        "resumed",
+        "was not paused",
+        **where,
+    )
+
+
+def _tell(
+    target: str,
+    a_run: Callable[[Client], bool],
+    a_function: Callable[[Client], bool],
+    done: str,
+    otherwise: str,
+    *,
+    app: str | None,
+    stack: str | None,
+    as_json: bool,
+) -> bool:
+    with deployed(stack, load_app(app) if app is not None else None) as client:
+        try:
+            did, what = a_run(client), "run"
+        except RunNotFoundError:
+            _check_function(client, target, known=app is not None)
+            did, what = a_function(client), "function"
+    if as_json:
+        write_json({done: did, what: target}, sys.stdout)
+    elif did:
+        sys.stdout.write(f"{done} {what} {target}\n")
+    if not did:
+        sys.stderr.write(f"lambda-durable: {what} {target} {otherwise}\n")
+    return did
+
+
+def _check_function(client: Client, target: str, *, known: bool) -> None:
+    """Refuses what is probably a slip: nothing says which functions a stack has, but those that have run."""
+    if known or any(queue.paused for queue in client.queues(target) if queue.kind == "function"):
+        return
+    if next(client.runs(target, limit=1), None) is None:
+        raise UsageError(
+            f"there is no run {target!r}, and no function {target!r} has ever run; if there is one, say --app APP"
+        )

@@ -1,0 +1,49 @@
+"""`lambda-durable queues`: what waits in a deployed app."""
+
+from __future__ import annotations
+
+import sys
+
+from ..queues import Queue
+from .deployed import deployed
+from .display import Display
+from .loading import load_app
+from .plain import write_json
+from .timeline import spell, stamp
+
+
+def list_queues(function: str | None, *, app: str | None, stack: str | None, as_json: bool) -> None:
+    """Print them. Raises UsageError and FailedError."""
+    with deployed(stack, load_app(app) if app is not None else None) as client:
+        found = client.queues(function)
+    if as_json:
+        write_json([queue.model_dump(mode="json") for queue in found], sys.stdout)
+        return
+    display = Display(sys.stdout)
+    for queue in found:
+        name = queue.kind if queue.counts is None else f"{queue.kind} of {queue.counts}"
+        style = "yellow" if queue.paused else ""
+        display.columns(
+            [(queue.function_id or "(the app)", 24, "bold"), (name, 22, style), (_told(queue), 0, "")]
+        )
+    if not found:
+        sys.stderr.write("lambda-durable queues: nothing waits, and nothing is paused\n")
+
+
+def _told(queue: Queue) -> str:
+    if queue.kind == "function":
+        held = f"paused, {queue.held_events:,} events held, " if queue.paused else ""
+        return f"{held}{queue.waiting:,} messages held, {queue.skipped:,} runs skipped lately"
+    told = []
+    if queue.key is not None:
+        told.append(f"key {queue.key or '(none)'}")
+    if queue.limit is not None:
+        told.append(f"{queue.in_use:,} of {queue.limit:,} in use")
+    if queue.every is not None:
+        told.append(f"one each {spell(queue.every)}")
+    told.append(f"{queue.waiting:,} wait")
+    if queue.oldest is not None:
+        told.append(f"since {stamp(queue.oldest)}")
+    if queue.delayed:
+        told.append(f"{queue.delayed:,} had to")
+    return ", ".join(told)
