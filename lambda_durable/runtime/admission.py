@@ -29,6 +29,7 @@ from . import lines, payloads
 from .checks import INTERVAL
 from .lines import AT_ONCE
 from .messages import Continuation
+from .tallies import tally
 
 PATIENCE = 24 * 60 * 60 * 1000
 """Milliseconds after which somebody looks after a run that waits in a line."""
@@ -160,7 +161,11 @@ class Admission:
             moves.append(joins)
             after = Queueing(stage=reached, inside=inside, place=joins.place, by=tag)
             moved = replace(header, queueing=after, check_at=now + PATIENCE)
-        return moved if store.move(header, moved, moves, now=now) else None
+        if not store.move(header, moved, moves, now=now):
+            return None
+        if closed is not None:
+            tally("delayed", header.run_id, header.function_id, f"it waits at {limits[closed].gate}")
+        return moved
 
     def _is_its_turn(self, place: Place, limit: Limit, gate: Gate, now: int) -> bool:
         """Whether a gate is open for so many that it is for who has this place."""
@@ -181,7 +186,10 @@ class Admission:
         skipped = replace(
             header, status=RunStatus.SKIPPED, ended=now, ended_by=Author(1, tag), queueing=queueing
         )
-        return skipped if self._world.store.move(header, skipped, (), now=now) else None
+        if not self._world.store.move(header, skipped, (), now=now):
+            return None
+        tally("skipped", header.run_id, header.function_id, limit.drops)
+        return skipped
 
     # -- lines ---------------------------------------------------------------------------------------
 

@@ -52,6 +52,7 @@ from .messages import (
     tag,
 )
 from .run_ids import run_id
+from .tallies import tally
 from .versions import code_of
 from .wakes import SKEW, send_at
 
@@ -424,6 +425,7 @@ def _begin(
     if found is not None and found.author.tag != author.tag:
         return None
     if (found or header).status is RunStatus.SKIPPED:
+        tally("skipped", run, function_id, "its function is paused")
         return None
     _let_cancel(world, found or header, list(cancelling(function, found or header, event)))
     Hooks.of(app).run_started(found or header, event)
@@ -431,13 +433,6 @@ def _begin(
 
 
 def _skipped(header: Header, why: str) -> Header:
-    logger.info(
-        "function %r is %s: it skips event %r",
-        header.function_id,
-        why,
-        header.event_id,
-        extra={"function_id": header.function_id, "run_id": header.run_id},
-    )
     return replace(
         header,
         status=RunStatus.SKIPPED,

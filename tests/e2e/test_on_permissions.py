@@ -34,6 +34,7 @@ def findings(deploy, calls, project):
     second deploy with other crons, after which a pinned run goes on."""
     stack = deploy("busy", project / "template.yaml", base=project).deploy()
     stack.client.pause("once")
+    stack.client.pause("changed", runs="cancel")  # the worker looks for its runs
     stack.put_event("busy/began", {})
     stack.aws("sqs").send_message(QueueUrl=stack.outputs["QueueUrl"], MessageBody='{"kind": "poison"}')
     reconcile = {"FunctionName": stack.outputs["WorkerArn"], "Payload": b'{"lambda_durable": "reconcile"}'}

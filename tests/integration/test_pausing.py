@@ -339,9 +339,9 @@ def test_skipped_events_start_nothing_and_are_told(durable, app, caplog):
         ("skipped", "paused"),
         ("completed", None),
     ]
-    told = [record.getMessage() for record in caplog.records if "is paused" in record.getMessage()]
+    told = [record.getMessage() for record in caplog.records if "is skipped" in record.getMessage()]
     assert len(told) == 2
-    assert "function 'f'" in told[0]
+    assert told[0].endswith("of function 'f' is skipped: its function is paused")
 
 
 def test_a_pause_may_cancel_the_runs_that_there_are(durable, app):

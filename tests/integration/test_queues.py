@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+
 import pytest
 
 from lambda_durable import (
@@ -13,6 +16,7 @@ from lambda_durable import (
     Throttle,
     on_event,
 )
+from lambda_durable.cli.commands import commands
 from lambda_durable.client import Client
 
 
@@ -113,3 +117,73 @@ def test_a_paused_function_is_shown_with_what_it_holds(durable, app):
     rt.drain()
     assert functions(rt)["f"].held_events == 0
     assert stranger.queues() == []
+
+
+def test_runs_that_are_skipped_or_delayed_are_logged_and_counted(durable, app, caplog, capsys, monkeypatch):
+    caplog.set_level("INFO", logger="lambda_durable.runtime.tallies")
+
+    @app.function("f", on_event("job"), throttle=Throttle(1, "1h"), rate_limit=RateLimit(3, "1h"))
+    def f(ctx: Context[dict]) -> None:
+        pass
+
+    rt = durable(app)
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "worker")
+    rt.send(*(Event("job") for _ in range(4)))
+    rt.advance("1m")
+    said = [record.getMessage().rpartition(" is ")[2] for record in caplog.records]
+    assert sorted(said) == ["delayed: it waits at throttle/f"] * 2 + ["skipped: rate_limit"]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    counted = Counter(
+        name for line in lines for name in ("RunsSkipped", "RunsDelayed") if line.get(name) == [1.0]
+    )
+    assert counted == {"RunsSkipped": 1, "RunsDelayed": 2}
+    assert {line["function"] for line in lines} == {"f"}
+
+
+# the command line
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Runs a command on the local client, and gives its exit status, output and messages."""
+
+    def run(rt, *arguments):
+        monkeypatch.setattr("lambda_durable.cli.deployed.Client", lambda app, stack: rt.client)
+        with pytest.raises(SystemExit) as left:
+            commands(args=list(arguments))
+        told = capsys.readouterr()
+        return left.value.code, told.out, told.err
+
+    return run
+
+
+def test_pausing_and_listing_from_the_command_line(durable, app, command):
+    @app.function("f", on_event("job"), throttle=Throttle(1, "1h", key="data.who"))
+    def f(ctx: Context[dict]) -> None:
+        ctx.step.sleep("nap", "1m")
+
+    rt = durable(app)
+    assert command(rt, "pause", "f")[0] == 2  # it has never run, and nobody knows it
+    rt.send(Event("job", {"who": "a"}), Event("job", {"who": "a"}))
+    rt.advance("1s")
+    assert command(rt, "pause", "f") == (0, "paused function f\n", "")
+    code, out, err = command(rt, "pause", "f")
+    assert (code, out) == (1, "")
+    assert "paused already" in err
+    run = next(run.run_id for run in rt.runs() if run.status == "running")
+    assert command(rt, "pause", run, "--json") == (0, f'{{\n  "paused": true,\n  "run": "{run}"\n}}\n', "")
+    assert command(rt, "pause", run, "--events", "skip")[0] == 2
+    assert command(rt, "pause", "f", "--runs", "stop")[0] == 2
+
+    code, out, err = command(rt, "queues")
+    assert code == 0
+    assert "paused, 0 events held" in out
+    assert 'key "a", one each 1h' in out
+    listed = json.loads(command(rt, "queues", "--json")[1])
+    assert [(queue["kind"], queue["waiting"]) for queue in listed] == [("function", 0), ("throttle", 1)]
+
+    assert command(rt, "resume", "f")[0] == 0
+    assert command(rt, "resume", "f")[0] == 1
+    assert command(rt, "resume", run)[0] == 0
+    rt.drain()
+    assert {run.status for run in rt.runs()} == {"completed"}
