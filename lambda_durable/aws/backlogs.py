@@ -85,11 +85,11 @@ class Backlogs(GateStore):
             return None
         told = from_json(items[0], "q", {})
         limit = Limit(
-            gate=told.get("name", pk.partition("#")[2]),
-            function=told.get("function", ""),
-            label=told.get("label"),
-            slots=told.get("slots", 0),
-            interval=told.get("interval", 0),
+            gate=pk.partition("#")[2],
+            function=told.get("f", ""),
+            label=told.get("k"),
+            slots=told.get("n", 0),
+            interval=told.get("i", 0),
         )
         first = read_place(limit.gate, items[1]).order if len(items) > 1 else None
         return Backlog(limit, read_gate(items[0]), integer(items[0], "j") or 0, first)

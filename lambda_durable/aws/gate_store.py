@@ -300,10 +300,8 @@ class GateStore(TableCalls):
 
 def _told(limit: Limit) -> tuple[str, Item]:
     """What people are told of a gate: whose it is, for which value of the key, and what it lets through."""
-    told = {"name": limit.gate, "function": limit.function, "slots": limit.slots, "interval": limit.interval}
-    if limit.label is not None:
-        told["label"] = limit.label
-    return "q = :q", {":q": to_json(told)}
+    told = {"f": limit.function, "n": limit.slots, "i": limit.interval, "k": limit.label}
+    return "q = :q", {":q": to_json({name: value for name, value in told.items() if value or name == "k"})}
 
 
 def entering(limit: Limit, name: str, until: int) -> tuple[str, str, dict[str, str], Item]:

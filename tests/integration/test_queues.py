@@ -178,7 +178,7 @@ def test_pausing_and_listing_from_the_command_line(durable, app, command):
     code, out, err = command(rt, "queues")
     assert code == 0
     assert "paused, 0 events held" in out
-    assert 'key "a", one each 1h' in out
+    assert 'key "a", one each 1 h' in out
     listed = json.loads(command(rt, "queues", "--json")[1])
     assert [(queue["kind"], queue["waiting"]) for queue in listed] == [("function", 0), ("throttle", 1)]
 
