@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -78,11 +78,13 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A slot of each of some limits, by a name of its own: `until` then at most (milliseconds)."""
+    """A slot of each of some limits, by a name of its own: `until` then at most (milliseconds). At the gates of
+    `ahead`, it comes before those who wait."""
 
     name: str
     until: int
     limits: Sequence[Limit]
+    ahead: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,9 +276,9 @@ class Store(Collectors, Protocol):
         ...
 
     def lease(self, lease: Lease, place: Place | None) -> Mapping[str, Gate] | None:
-        """Take all slots of a lease, or none: each gate has one free, and nobody waits there but who has this `place`
-        in its line, and gives it up. None if so, and else the gates, as they are, of which one keeps it from that:
-        none of them if the place is gone."""
+        """Take all slots of a lease, or none: each gate has one free, and nobody waits whom the lease is not ahead
+        of, but who has this `place` in its line, and gives it up. None if so, and else the gates, as they are, that
+        keep it from that: none of them if the place is gone."""
         ...
 
     def wait_in_line(self, join: Join, *, leaving: Place | None) -> bool:

@@ -17,7 +17,7 @@ class LeaseStore(GateStore):
     """The part of the `Store` port by which steps take slots."""
 
     def lease(self, lease: Lease, place: Place | None) -> Mapping[str, Gate] | None:
-        if place is None and len(lease.limits) == 1:
+        if place is None and not lease.ahead and len(lease.limits) == 1:
             limit = lease.limits[0]
             change, condition, names, values = entering(limit, lease.name, lease.until)
             condition, values = f"{condition} AND {NOBODY_WAITS}", {**values, ":zero": number(0)}
@@ -29,7 +29,7 @@ class LeaseStore(GateStore):
         for limit in lease.limits:
             change, condition, names, values = entering(limit, lease.name, lease.until)
             here = place if place is not None and place.gate == limit.gate else None
-            if here is None:
+            if here is None and limit.gate not in lease.ahead:
                 condition, values = f"{condition} AND {NOBODY_WAITS}", {**values, ":zero": number(0)}
             some = self._gate_entries(limit.gate, change, condition, names, values, here)
             entries += some
@@ -56,7 +56,7 @@ class LeaseStore(GateStore):
         self._update(
             gate_key(place.gate),
             place_sort(place),
-            "SET b = :b, v = :v",
+            "SET b = :b, v = :v REMOVE z",
             {":b": text(join.body), ":v": number(place.generation)},
             condition="v < :v",
         )

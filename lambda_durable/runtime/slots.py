@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -56,25 +56,26 @@ class Slots:
         lease, visit.lease = visit.lease, None
         if visit.handed_over:
             return
-        if lease is not None:
-            if not (visit.running or visit.stuck):  # what still runs does so until the lease ends
-                self._give_back(lease, visit.tag)
-        elif message.order is not None and not visit.keeps_place:
-            self.quit(message, visit.tag)
+        names = set()
+        if lease is not None and not (
+            visit.running or visit.stuck
+        ):  # what still runs does so until the lease ends
+            names = self._give_back(lease)
+        if message.gate is not None and message.order is not None:
+            if lease is None and not visit.keeps_place:
+                self._world.store.quit(place_of(message, message.gate, message.order))
+            if lease is None or message.wake is not None:
+                names.add(message.gate)
+        for name in sorted(names):
+            self.serve(name, self.line(name), visit.tag, message.wake if name == message.gate else None)
 
     def give_back(self, visit: Visit) -> None:
         """An invocation has failed: whoever can have its slots need not wait for the end of the lease."""
         lease, visit.lease = visit.lease, None
         if lease is not None and not (visit.running or visit.stuck):
             with suppress(Exception):
-                self._give_back(lease, visit.tag)
-
-    def quit(self, message: Continuation, by: str) -> None:
-        """What waited at a place in a line does so no more."""
-        assert message.gate is not None
-        assert message.order is not None
-        self._world.store.quit(place_of(message, message.gate, message.order))
-        self.serve(message.gate, self.line(message.gate), by, message.wake)
+                for name in self._give_back(lease):
+                    self.serve(name, self.line(name), visit.tag)
 
     def serve(self, name: str, line: Line, by: str, came: int | None = None) -> None:
         """See to it that a line goes on. `came`: the time for which the message in hand was to do so."""
@@ -99,14 +100,10 @@ class Slots:
             line = store.line(name, AT_ONCE)
         return line
 
-    def _give_back(self, lease: Lease, by: str) -> None:
-        left = [
-            limit.gate
-            for limit in lease.limits
-            if self._world.store.leave(limit.gate, lease.name).waiting > 0
-        ]
-        for name in left:
-            self.serve(name, self.line(name), by)
+    def _give_back(self, lease: Lease) -> set[str]:
+        """Give slots up. The gates at which somebody waits."""
+        leave = self._world.store.leave
+        return {limit.gate for limit in lease.limits if leave(limit.gate, lease.name).waiting > 0}
 
     def _limits(self, header: Header, function: Function[Any, Any]) -> tuple[list[Limit], int]:
         event: Event[Any] = load_event(payloads.read(self._world.blobs, header.event))
@@ -132,7 +129,8 @@ class _Taking:
         until = to_millis(self.world.clock.now()) + round(self.chain.remaining() * 1000) + SKEW
         message = self.chain.message
         name = f"{_part(message)}.{message.generation}.{self._tag}.{uuid4().hex[:4]}"
-        lease = Lease(name, until, self.limits)
+        ahead: set[str] = set()
+        lease = Lease(name, until, self.limits, ahead)
         for _ in range(MOST_TRIES):
             place = self._place_in_hand()
             refused = store.lease(lease, place)
@@ -141,7 +139,7 @@ class _Taking:
                 if place is not None:
                     self.slots.serve(place.gate, self.slots.line(place.gate), self._tag, message.wake)
                 return
-            closed = self._first_closed(refused)
+            closed = self._first_closed(refused, place, ahead)
             if closed is not None and self._wait(closed, refused[closed.gate], place):
                 visit.keeps_place = True
                 raise Suspend
@@ -176,7 +174,6 @@ class _Taking:
             if not store.forget_wake(mine):
                 break
         self.chain.visit.keeps_place = True
-        self.slots.serve(limit.gate, line, self._tag, message.wake)
         raise Suspend
 
     def _is_first(self, mine: Place, limit: Limit, line: Line) -> bool:
@@ -193,17 +190,33 @@ class _Taking:
             name.startswith(mine) and not name.startswith(f"{mine}{self._tag}.") for name in gate.inside
         )
 
-    def _first_closed(self, refused: Mapping[str, Gate]) -> Limit | None:
-        """The first limit that lets nobody through. None: one has changed meanwhile."""
+    def _first_closed(
+        self, refused: Mapping[str, Gate], place: Place | None, ahead: set[str]
+    ) -> Limit | None:
+        """The first limit that lets nobody through. None: one has changed meanwhile, or who comes from a line is ahead
+        of those who wait at another gate that is open. Else two who wait at one for the other would do so for ever."""
         now = to_millis(self.world.clock.now())
         for limit in self.limits:
             gate = refused.get(limit.gate)
             if gate is not None and gates.expired(gate, now):
                 self.slots.line(limit.gate)
                 return None
-            if gate is not None and (gates.free(limit, gate, now) == 0 or gate.waiting > 0):
+            if gate is None:
+                continue
+            free = gates.free(limit, gate, now)
+            if free == 0 or (gate.waiting > 0 and not self._is_ahead(limit, free, place)):
                 return limit
+            if gate.waiting > 0:
+                ahead.add(limit.gate)
         return None
+
+    def _is_ahead(self, limit: Limit, free: int, place: Place | None) -> bool:
+        """Whether it would be the turn of who has a place at one gate, if it waited at another."""
+        if place is None or place.gate == limit.gate:
+            return False
+        others = [each.place for each in self.slots.line(limit.gate).heads]
+        mine = replace(place, gate=limit.gate)
+        return len([other for other in others if other < mine]) < free
 
     def _wait(self, limit: Limit, gate: Gate, place: Place | None) -> bool:
         """Get a place in the line of a gate that is closed; but first see to it that somebody looks after the line."""
@@ -212,11 +225,10 @@ class _Taking:
             return False
         message = chain.once_more(gate=limit.gate, order=self.order, idle=chain.message.idle)
         join = Join(place_of(message, limit.gate, self.order), limit, gate, message.body())
-        self.slots.watch(limit.gate, Line(gate, [Waiting(join.place, join.body)]), self._tag)
+        came = chain.message.wake if chain.message.gate == limit.gate else None
+        self.slots.watch(limit.gate, Line(gate, [Waiting(join.place, join.body)]), self._tag, came)
         if not self.world.store.wait_in_line(join, leaving=place):
             return False
-        if place is not None:
-            self.slots.serve(place.gate, self.slots.line(place.gate), self._tag, chain.message.wake)
         if chain.message.check:
             look_seldom(chain)
         return True

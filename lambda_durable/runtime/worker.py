@@ -205,7 +205,7 @@ class Worker:
             self._world.queue.dead_letter(delivery, reason)
             return
         if message.order is not None:
-            self._slots.quit(message, tag(delivery.message_id))
+            self._slots.settle(message, Visit(delivery, invocation))
         again = message.as_check(gate=None, order=None)
         if not message.revived:
             messages = [again.model_copy(update={"revived": 1})]

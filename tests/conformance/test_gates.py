@@ -192,3 +192,14 @@ def test_gates_have_any_name(store: Store, gate: str) -> None:
     assert list(refused) == [gate]
     assert wait(store, place("r" * 500, gate=gate), limit=limit)
     assert [each.place.run for each in store.line(gate, 1).heads] == ["r" * 500]
+
+
+def test_a_lease_comes_before_those_it_is_ahead_of(store: Store) -> None:
+    store.lease(lease("a", OTHER), None)
+    there = place("r", gate="other")
+    assert store.wait_in_line(Join(there, OTHER, EMPTY, "{}"), leaving=None)
+    store.leave("other", "a")
+    wanted = lease("b", TWO, OTHER)
+    assert store.lease(wanted, None) is not None
+    assert store.lease(replace(wanted, ahead={"other"}), None) is None
+    assert store.gate("other").waiting == 1

@@ -362,3 +362,23 @@ def test_the_reconciler_looks_ever_more_seldom_after_who_waits_for_a_slot(durabl
         rt.reconcile()
     completed(rt, 20)
     assert rt.invocations < 20 * 8  # two messages each, and some 5 to look after it and the line
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_two_who_wait_each_in_a_line_do_not_wait_for_each_other(seed):
+    app = Durable("shop", steps_per_invocation=1)
+    limits = [Concurrency(1, scope="app"), Concurrency(1, key="data.who")]
+    for id in ("f", "g"):
+
+        @app.function(id, on_event("job"), concurrency=limits)
+        def handler(ctx: Context[dict]) -> None:
+            for n in range(3):
+                ctx.step.run(f"work-{n}", work, ctx.event.data["who"])
+
+    rt = LocalRuntime(app, faults=Faults(duplicate=0.1, interleave=True), seed=seed, lambda_timeout="60s")
+    calls = Calls(rt, *(f"work-{n}" for n in range(3)))
+    rt.send(*(Event("job", {"who": who}, id=f"e{n}") for n, who in enumerate("aabb")))
+    rt.drain()
+    completed(rt, 8)
+    assert calls.at_once() == 1
+    assert rt.invocations < 24 * 12

@@ -65,6 +65,14 @@ def _in_two_writes(everything: Any) -> Any:
     return mutated
 
 
+def _once(wake_later: Any) -> Any:
+    def mutated(world: Any, line: Any, *args: Any, **options: Any) -> None:
+        if not line.gate.wake:
+            wake_later(world, line, *args, **options)
+
+    return mutated
+
+
 def _keeps_nothing(settle: Any) -> Any:
     def mutated(self: Any, message: Any, visit: Any) -> None:
         visit.keeps_place = False
@@ -101,9 +109,10 @@ CROWD_MUTANTS = [
         "who leaves a gate wakes nobody", ((lines, "wake", _instead(None)), (slots, "wake", _instead(None)))
     ),
     Mutant("nobody looks after a line when a lease ends", ((Slots, "watch", _instead(None)),)),
+    Mutant("who looked after a line sees to it that nobody does again", ((slots, "wake_later", _once),)),
+    Mutant("two who wait, each in a line, wait for each other", ((_Taking, "_is_ahead", _instead(False)),)),
     Mutant("a lease never ends by itself", ((gates, "expired", _instead([])),)),
     Mutant("who is woken too early loses the place", ((Slots, "settle", _keeps_nothing),)),
-    Mutant("who is not served keeps the place for good", ((Slots, "quit", _instead(None)),)),
     Mutant(
         "who comes passes those who wait",
         (
@@ -114,7 +123,7 @@ CROWD_MUTANTS = [
     Mutant("whoever is woken passes, first or not", ((_Taking, "_is_first", _instead(True)),)),
     Mutant("a gate is passed before the header says so", ((GateStore, "_all_or_nothing", _in_two_writes),)),
     Mutant("the end of a run frees no slot", ((Admission, "leave", _instead(None)),)),
-    Mutant("a queued run that is cancelled keeps its place", ((GateStore, "quit", _instead(None)),)),
+    Mutant("who waits no more keeps its place", ((GateStore, "quit", _instead(None)),)),
     Mutant("nobody is woken when a gate with a pace opens", ((lines, "wake_later", _instead(None)),)),
     Mutant("two pass a gate with a pace at once", ((GateStore, "_gate_entries", _at_any_pace),)),
     Mutant("two runs have one name", ((GateStore, "_gate_entries", _by_any_name),)),

@@ -188,7 +188,7 @@ class Watch:
     def passed(self, limit: Limit, place: Place | None) -> None:
         """Somebody has just passed a gate: from its line, or past nobody who waits."""
         assert self.runtime is not None
-        if limit.drops or (place is not None and not (limit.slots and self.in_turn)):
+        if limit.drops or not self.in_turn or (place is not None and not limit.slots):
             return
         last = f"{place.order:014d}#" if place is not None else "9"
         before = [
@@ -223,7 +223,7 @@ def play(crowd: Crowd, *, count: int = 5) -> list[str]:
     def lease(store: DynamoStore, wanted: Any, place: Any) -> Any:
         refused = leased(store, wanted, place)
         for limit in wanted.limits if refused is None else ():
-            watch.passed(limit, place if place is not None and place.gate == limit.gate else None)
+            watch.passed(limit, place)
         return refused
 
     with patch.object(DynamoStore, "move", move), patch.object(DynamoStore, "lease", lease):
