@@ -101,6 +101,7 @@ def test_a_step_s_stay_ends_with_its_process_and_that_of_a_run_does_not(tmp_path
     [
         ("!", {"n": "0", "w": "0"}, None),
         ("!", {"a": "5"}, None),
+        ("!", {"n": "0", "w": "0", "kp": "1"}, None),
         ("!", {"n": "1", "+lease": "9"}, None),
         ("!", {"n": "1", "+run": "0"}, "a gate that has ['+run']"),
         ("!", {"n": "1"}, "a gate that has ['n = 1']"),

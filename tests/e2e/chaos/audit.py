@@ -65,8 +65,8 @@ def left(item: Item, items: Mapping[tuple[str, str], Item]) -> str | None:
         return None if over and "x" in item else "a waiter"
     if pk.startswith("q#") and sk != "!":
         return "a place in a line"
-    if pk.startswith("q#") and (inside := _inside(item)):
-        return f"a gate that has {inside}"
+    if pk.startswith("q#"):  # listed until somebody looks who waits there
+        return f"a gate that has {inside}" if (inside := _inside(item)) else None
     if "kp" in item:
         return "a run that is still to be looked after"
     if sk.startswith(".") and "t" not in item and item.get("c", {}).get("S", "").count(":") == 2:
