@@ -15,8 +15,9 @@ LONGEST_TEXT = 16 * 1024
 class ErrorInfo(BaseModel):
     """An error as it is kept: in a journal, in a finished run, in an event.
 
-    `type` is `module.QualName`, bare for builtins. `reasons` are those of a transaction that was refused. `sealed`
-    is what an app's middleware made of the rest but for step and attempts; only the state has it.
+    `type` is `module.QualName`, bare for builtins; `raised_as` is the kind of StepError that it was raised as, where
+    that is another one: an InvokeError, say. `reasons` are those of a transaction that was refused. `sealed` is what an
+    app's middleware made of the rest but for step and attempts; only the state has it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -27,6 +28,7 @@ class ErrorInfo(BaseModel):
     step_id: str | None = None
     attempts: int | None = None
     reasons: list[dict[str, str]] | None = None
+    raised_as: str | None = Field(default=None, repr=False)
     sealed: str | None = Field(default=None, repr=False)
 
     @field_validator("message", "traceback")
@@ -42,6 +44,7 @@ class ErrorInfo(BaseModel):
     def of(cls, error: BaseException, *, attempts: int | None = None) -> ErrorInfo:
         """What is kept of an exception. A StepError stands for the error that it reports."""
         if isinstance(error, StepError):
+            kind = type_name(type(error))
             return cls(
                 type=error.error_type,
                 message=error.message,
@@ -49,6 +52,7 @@ class ErrorInfo(BaseModel):
                 step_id=error.step_id,
                 attempts=error.attempts or attempts,
                 reasons=[*error.reasons] if isinstance(error, TransactionError) else None,
+                raised_as=None if kind in (error.error_type, type_name(StepError)) else kind,
             )
         lines = _traceback.format_exception(error, limit=-20)
         return cls(
@@ -228,3 +232,7 @@ class RunTimeoutError(DurableError):
 
 class RunSkippedError(DurableError):
     """The run was never started: a rate limit, a singleton or an idempotency key dropped it."""
+
+
+class InvokeSkippedError(InvokeError, RunSkippedError):
+    """The run that a step invoked was never started."""

@@ -18,7 +18,7 @@ _KINDS: dict[str, type[StepError]] = {
 
 def step_error(info: ErrorInfo, step_id: str) -> StepError:
     """The error of a step that has failed for good."""
-    kind = _KINDS.get(info.type, StepError)
+    kind = _KINDS.get(info.raised_as or info.type, StepError)
     error = kind(
         info.message,
         step_id=info.step_id or step_id,

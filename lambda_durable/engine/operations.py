@@ -15,6 +15,8 @@ from ..errors import (
     DeterminismError,
     ErrorInfo,
     InvokeError,
+    InvokeSkippedError,
+    RunSkippedError,
     SerializationError,
     StepTimeoutError,
     type_name,
@@ -236,7 +238,8 @@ class Invoke(Wait):
         assert record.error is not None
         if record.error.type == type_name(StepTimeoutError):
             return step_error(record.error, self.path)
-        return InvokeError(
+        skipped = record.error.type == type_name(RunSkippedError)
+        return (InvokeSkippedError if skipped else InvokeError)(
             record.error.message,
             step_id=self.path,
             error_type=record.error.type,

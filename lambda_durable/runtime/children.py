@@ -8,7 +8,14 @@ from collections.abc import Iterable
 from ..durations import from_millis, to_millis
 from ..engine.journal import Author, Header, Kind, Parent, Partition, Payload, Record, RunStatus
 from ..engine.operations import Invoke
-from ..errors import ErrorInfo, InvokeError, PayloadTooLargeError, StepTimeoutError, type_name
+from ..errors import (
+    ErrorInfo,
+    InvokeError,
+    PayloadTooLargeError,
+    RunSkippedError,
+    StepTimeoutError,
+    type_name,
+)
 from ..event_json import dump_event
 from ..ports import Delivery, Outgoing, World
 from ..store import Waiter
@@ -81,7 +88,10 @@ def tell_parent(world: World, header: Header, tag: str) -> None:
         return
     what = f"run {header.run_id} of function {header.function_id!r}"
     error = header.error
-    if error is None:
+    if header.status is RunStatus.SKIPPED:
+        why = header.queueing.skipped if header.queueing is not None else ""
+        info = ErrorInfo(type=type_name(RunSkippedError), message=f"{what} was skipped: {why}")
+    elif error is None:
         info = ErrorInfo(type=type_name(InvokeError), message=f"{what} was {header.status}")
     else:
         info = error.model_copy(

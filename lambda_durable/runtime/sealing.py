@@ -95,7 +95,7 @@ class SealedStore:
                 return replace(value, text=close(value.text))
             case ErrorInfo() if self._seal.encodes:
                 told = value.model_dump_json(include={"message", "traceback", "reasons"})
-                kept = value.model_dump(include={"type", "step_id", "attempts"})
+                kept = value.model_dump(include={"type", "raised_as", "step_id", "attempts"})
                 return ErrorInfo(**kept, message="", sealed=close(told))
             case WaitPlan():
                 match = close(value.match) if value.match else value.match

@@ -13,6 +13,7 @@ from lambda_durable import (
     Durable,
     Event,
     Idempotency,
+    InvokeError,
     Priority,
     RateLimit,
     RunSkippedError,
@@ -332,3 +333,32 @@ def test_a_priority_that_fails_is_none(durable, caplog):
     rt.drain()
     assert order == [0, 5, 1, 2, 4, 3]
     assert len([record for record in caplog.records if "priority" in record.message]) >= 1
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_an_invoke_of_what_is_dropped_raises_that_as_a_kind_of_invoke_error(durable, app, grouped):
+    @app.function("child", singleton=Singleton())
+    def child(ctx: Context[int]) -> None:
+        ctx.step.sleep("nap", "1h")
+
+    @app.function("parent")
+    def parent(ctx: Context[None]) -> list[str]:
+        try:
+            if grouped:
+                ctx.step.group("g", lambda: ctx.step.invoke("call", child, 1))
+            else:
+                ctx.step.invoke("call", child, 1)
+        except InvokeError as error:
+            assert isinstance(error, RunSkippedError)
+            return [error.error_type, error.message]
+        return []
+
+    rt = durable(app)
+    rt.start(child, 0)
+    rt.advance("1s")
+    run = rt.start(parent)
+    rt.advance("1m")
+    kind, message = rt.get(run.run_id).output
+    assert kind == "lambda_durable.errors.RunSkippedError"
+    assert message.endswith("of function 'child' was skipped: singleton")
+    assert rt.runs("parent")
