@@ -124,7 +124,7 @@ class GateStore(TableCalls):
             there_instead(error)
 
     def quit(self, place: Place) -> None:
-        self._all_or_nothing([*self._give_up(place, or_older=True)])
+        self._leave_line(place, or_older=True)
 
     def set_wake(self, gate: str, seen: Gate, wake: int, by: str) -> bool:
         condition = "k = :seen" if seen.wake else "attribute_not_exists(k)"
@@ -225,6 +225,15 @@ class GateStore(TableCalls):
             }
         }
         return [update, self._without(place, or_older=or_older)]
+
+    def _leave_line(self, place: Place, *, or_older: bool = False) -> None:
+        """Give up a place, if there is one. Raises RuntimeError when others had the gate for too long."""
+        found = self._all_or_nothing(self._give_up(place, or_older=or_older))
+        if found is not None and all(each is None for each in found):
+            raise RuntimeError(
+                f"run {place.run} could not give up its place in the line of {place.gate}: too many transactions met "
+                "there; its message comes again, and tries once more"
+            )
 
     def _without(self, place: Place, *, or_older: bool = False) -> TransactWriteItemTypeDef:
         delete: Any = {

@@ -61,7 +61,7 @@ class LeaseStore(GateStore):
             condition="v < :v",
         )
         if leaving is not None:
-            self._all_or_nothing(self._give_up(leaving))
+            self._leave_line(leaving)
         return True
 
     def place(self, place: Place) -> Place | None:

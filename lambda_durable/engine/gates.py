@@ -85,11 +85,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queueing:
-    """How far a run has come on its way through the gates: it has passed those it is `inside`, the first `stage` of
-    its limits in all, and waits at `place`. Once it is `admitted` (milliseconds, by the message with that tag)
-    it has passed all; one that was skipped says why, and `duplicate_of` which run."""
+    """How far a run has come on its way through the gates: it has a slot of those it is `inside`, and waits at `place`;
+    `by` is the message that brought it there. Once it is `admitted` (milliseconds) it has passed all; one that was
+    skipped says why, and `duplicate_of` which run."""
 
-    stage: int = 0
     inside: tuple[str, ...] = ()
     place: Place | None = None
     admitted: int | None = None
@@ -116,12 +115,12 @@ def passes(limit: Limit, gate: Gate, run: str, now: int, *, in_line: bool) -> bo
 
 
 def first_closed(
-    limits: Sequence[Limit], gates: Sequence[Gate], run: str, now: int, *, stage: int, in_line: bool
+    limits: Sequence[Limit], gates: Sequence[Gate], run: str, now: int, *, in_line: bool
 ) -> int | None:
-    """The first of the limits, from `stage` on, that a run may not pass now. None: it may pass them all."""
-    for index in range(stage, len(limits)):
-        here = in_line and index == stage
-        if not passes(limits[index], gates[index], run, now, in_line=here):
+    """The first of the limits that a run may not pass now; it may be in the line of the first. None: it may pass them
+    all."""
+    for index, (limit, gate) in enumerate(zip(limits, gates, strict=True)):
+        if not passes(limit, gate, run, now, in_line=in_line and index == 0):
             return index
     return None
 

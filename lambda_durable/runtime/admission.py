@@ -10,6 +10,7 @@ itself: the head is woken for then, and the gate says for when, so that there is
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -71,6 +72,8 @@ class Admission:
         """A message for a run that waits no more: if it is what admitted it, and died since, what follows that is done
         again; if it was to wake the run, it wakes who is the head of the line by now."""
         if header.queueing is not None and (header.queueing.by == tag or message.gate):
+            if header.status.ended and header.queueing.place is not None:
+                self._world.store.quit(header.queueing.place)
             self._go_on(header, message, tag, None)
 
     def fail(self, header: Header, why: str, tag: str) -> Header:
@@ -130,36 +133,36 @@ class Admission:
     def _try(self, header: Header, tag: str) -> Header | None:
         """Bring a run as far as it gets. Its header then. None: that or a gate changed meanwhile."""
         store, now = self._world.store, to_millis(self._world.clock.now())
-        limits = self._limits(header)
-        seen = [store.gate(limit.gate) for limit in limits]
         before = header.queueing or Queueing()
-        place, stage = before.place, min(before.stage, len(limits))
-        if place is not None and place.gate not in [limit.gate for limit in limits[stage : stage + 1]]:
-            store.quit(place)  # a deploy has taken the limit away
+        limits = _left(self._limits(header), before)
+        seen = [store.gate(limit.gate) for limit in limits]
+        place = before.place
+        if place is not None and place.gate not in [limit.gate for limit in limits[:1]]:
+            store.quit(place)  # a deploy has taken the limit away, or put another before it
             place = None
-        in_line = place is not None and self._is_its_turn(place, limits[stage], seen[stage], now)
+        in_line = place is not None and self._is_its_turn(place, limits[0], seen[0], now)
         if place is not None and not in_line:
             if store.forget_wake(place):
                 return None
             # another delivery may have taken the slot that it sees taken, and died since
             found = store.get_header(header.run_id)
             return header if found is not None and found.queueing == header.queueing else None
-        closed = gates.first_closed(limits, seen, header.run_id, now, stage=stage, in_line=in_line)
+        closed = gates.first_closed(limits, seen, header.run_id, now, in_line=in_line)
         if closed is not None and limits[closed].drops:
             return self._skip(header, limits[closed], seen[closed], now, tag)
         reached = len(limits) if closed is None else closed
         moves: list[Move] = [
-            Pass(limits[index], seen[index], header.run_id, place if index == stage else None)
-            for index in range(stage, reached)
+            Pass(limits[index], seen[index], header.run_id, place if index == 0 else None)
+            for index in range(reached)
         ]
-        inside = before.inside + tuple(each.gate for each in limits[stage:reached] if each.slots)
+        inside = before.inside + tuple(each.gate for each in limits[:reached] if each.slots)
         if closed is None:
-            after = Queueing(stage=reached, inside=inside, admitted=now, by=tag)
+            after = Queueing(inside=inside, admitted=now, by=tag)
             moved = replace(header, status=RunStatus.RUNNING, queueing=after, check_at=now + INTERVAL)
         else:
             joins = self._join(header, limits[closed], seen[closed])
             moves.append(joins)
-            after = Queueing(stage=reached, inside=inside, place=joins.place, by=tag)
+            after = Queueing(inside=inside, place=joins.place, by=tag)
             moved = replace(header, queueing=after, check_at=now + PATIENCE)
         if not store.move(header, moved, moves, now=now):
             return None
@@ -213,11 +216,17 @@ class Admission:
 
     def _serve_all(self, header: Header, touched: set[str], tag: str, wake: int | None = None) -> None:
         place = header.queueing.place if header.queueing is not None and not header.status.ended else None
-        for limit in self._limits(header) if touched else ():
+        limits = self._limits(header) if touched else ()
+        for limit in limits:
             if limit.gate in touched and (limit.slots or not limit.drops):
                 if limit.evicts and place is not None and place.gate == limit.gate:
                     self._evict(limit.gate)
                 self._serve(limit, tag, wake)
+        for gate in touched - {limit.gate for limit in limits}:  # a deploy has taken the limit away
+            heads = self._world.store.line(gate, AT_ONCE).heads
+            lines.wake(self._world, heads)
+            if not heads:
+                self._world.store.remove_gate(gate)
 
     def _serve(self, limit: Limit, tag: str, wake: int | None = None) -> None:
         """See to it that the line of a gate goes on. `wake`: for when the message in hand was to do so."""
@@ -233,3 +242,9 @@ class Admission:
         elif limit.interval:
             at = gates.opens(limit, line.gate)
             lines.wake_later(self._world, line, limit.gate, at, tag, came=wake, any_time=False)
+
+
+def _left(limits: Sequence[Limit], way: Queueing) -> list[Limit]:
+    """The limits that a run has still to pass, by their names, for a deploy may have changed them since it came. Those
+    that drop are asked once: who has passed them is accepted."""
+    return [limit for limit in limits if limit.gate not in way.inside and not (way.by and limit.drops)]

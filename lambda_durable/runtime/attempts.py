@@ -166,6 +166,7 @@ class Attempts:
             return []
         now, running = clock.monotonic(), list(self.running.values())
         if now >= last_call:
+            self.chain.visit.left = True
             return [(each.op, self._cut_short(each.op, self._interrupted(each.op))) for each in running]
         return [(each.op, self._time_out(each.op)) for each in running if each.until <= now]
 
@@ -177,6 +178,7 @@ class Attempts:
     def abandon(self) -> None:
         """The code has ended without what still runs here. Leave a trace of it (a write each), since its
         effect may have happened. How one with an undo ends is written down when it does."""
+        self.chain.visit.left |= bool(self.running)
         for path, running in self.running.items():
             if running.op.record is None:
                 self.chain.register(self._blank(running.op, running.began))

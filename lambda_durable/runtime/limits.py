@@ -57,10 +57,16 @@ def of_run(app_id: str, flow: FlowControl, event: Event[Any]) -> tuple[Limit, ..
 
 
 def concurrency(app_id: str, flow: FlowControl, event: Event[Any], counts: str) -> list[Limit]:
-    """Its limits of what is at work at once: the narrower before the wider."""
+    """Its limits of what is at work at once: the narrower before the wider. Two that share one gate, since their keys
+    have one value, are the lower of them."""
     mine = [(place, each) for place, each in enumerate(flow.concurrency) if each.counts == counts]
     mine.sort(key=lambda one: (one[1].scope == "app", one[1].key is None))
-    return [replace(_concurrency(app_id, flow, place, each, event), slots=each.limit) for place, each in mine]
+    limits: dict[str, Limit] = {}
+    for place, each in mine:
+        limit = replace(_concurrency(app_id, flow, place, each, event), slots=each.limit)
+        if limit.gate not in limits or limit.slots < limits[limit.gate].slots:
+            limits[limit.gate] = limit
+    return list(limits.values())
 
 
 def collector(flow: FlowControl, event: Event[Any]) -> str:

@@ -23,6 +23,7 @@ from ..engine.interrupts import Suspend
 from ..engine.journal import Header
 from ..event_json import load_event
 from ..events import Event
+from ..flow_control import MOST_AT_ONCE
 from ..function import App, Function
 from ..ports import World
 from ..store import Join, Lease
@@ -57,9 +58,7 @@ class Slots:
         if visit.handed_over:
             return
         names = set()
-        if lease is not None and not (
-            visit.running or visit.stuck
-        ):  # what still runs does so until the lease ends
+        if lease is not None and not visit.leaves_running:  # what still runs does so until the lease ends
             names = self._give_back(lease)
         if message.gate is not None and message.order is not None:
             if lease is None and not visit.keeps_place:
@@ -67,20 +66,27 @@ class Slots:
             if lease is None or message.wake is not None:
                 names.add(message.gate)
         for name in sorted(names):
-            self.serve(name, self.line(name), visit.tag, message.wake if name == message.gate else None)
+            mine = name == message.gate
+            came, most = (message.wake, visit.most_slots) if mine else (None, MOST_AT_ONCE)
+            self.serve(name, self.line(name), visit.tag, came, most=most)
 
     def give_back(self, visit: Visit) -> None:
         """An invocation has failed: whoever can have its slots need not wait for the end of the lease."""
         lease, visit.lease = visit.lease, None
-        if lease is not None and not (visit.running or visit.stuck):
+        if lease is not None and not visit.leaves_running:
             with suppress(Exception):
                 for name in self._give_back(lease):
                     self.serve(name, self.line(name), visit.tag)
 
-    def serve(self, name: str, line: Line, by: str, came: int | None = None) -> None:
-        """See to it that a line goes on. `came`: the time for which the message in hand was to do so."""
+    def serve(
+        self, name: str, line: Line, by: str, came: int | None = None, *, most: int = MOST_AT_ONCE
+    ) -> None:
+        """See to it that a line goes on. `came`: the time for which the message in hand was to do so. `most`: the slots
+        that there are for who finds that it is not its turn. The gate may say more, since a deploy, or another function
+        that shares it, has another limit; and then who waits would wake itself for ever."""
         if line.gate.waiting > 0:
-            wake(self._world, line.ahead(min(line.gate.slots - len(line.gate.inside), AT_ONCE)))
+            free = min(line.gate.slots, most) - len(line.gate.inside)
+            wake(self._world, line.ahead(max(min(free, AT_ONCE), 0)))
             self.watch(name, line, by, came)
 
     def watch(self, name: str, line: Line, by: str, came: int | None = None) -> None:
@@ -174,6 +180,7 @@ class _Taking:
             if not store.forget_wake(mine):
                 break
         self.chain.visit.keeps_place = True
+        self.chain.visit.most_slots = limit.slots
         raise Suspend
 
     def _is_first(self, mine: Place, limit: Limit, line: Line) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..engine.operations import StepCall
+from ..flow_control import MOST_AT_ONCE
 from ..ports import Delivery, Invocation
 from ..store import Lease
 from .messages import Continuation, tag
@@ -36,14 +37,23 @@ class Visit:
     running: dict[str, Running] = field(default_factory=dict)
     longest_step: float = 0.0  # seconds that an attempt took
     stuck: bool = False  # an attempt whose time was up can't be stopped: nothing may begin beside it
+    left: bool = (
+        False  # the function of a step that was abandoned, or interrupted with the invocation, may still run
+    )
     stands_for: str | None = None  # the tag of the message that this one replaces
     has_stand_in: bool = False  # a message follows that replaces this one
     abandoned: dict[str, tuple[Attempts, Running]] = field(default_factory=dict)  # what may have to be undone
     strayed: dict[str, Continuation] = field(default_factory=dict)  # what it was about, and did not come to
     lease: Lease | None = None  # the slots that its steps' functions are called with
     keeps_place: bool = False  # in a line, where what goes on with the run lies
+    most_slots: int = MOST_AT_ONCE  # of the gate where it is not its turn
     handed_over: bool = False  # to another version, which does all that is to be done
     missed: bool = False  # the code did not come to a step that is to be undone: all was loaded once more
+
+    @property
+    def leaves_running(self) -> bool:
+        """Whether a step's function may run on when this is over: until the process ends."""
+        return bool(self.running) or self.stuck or self.left
 
     @property
     def tag(self) -> str:

@@ -156,7 +156,7 @@ def queued(store: Store) -> Header:
 
 def test_a_run_passes_its_gates_with_its_header_or_not_at_all(store: Store) -> None:
     before = queued(store)
-    after = replace(before, status=RunStatus.RUNNING, queueing=Queueing(stage=2, inside=("g",), admitted=NOW))
+    after = replace(before, status=RunStatus.RUNNING, queueing=Queueing(inside=("g",), admitted=NOW))
     moves = [Pass(TWO, EMPTY, RUN), Pass(PACE, EMPTY, RUN)]
     assert store.move(before, after, moves, now=NOW)
     assert not store.move(before, after, moves, now=NOW)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -362,3 +363,111 @@ def test_an_invoke_of_what_is_dropped_raises_that_as_a_kind_of_invoke_error(dura
     assert kind == "lambda_durable.errors.RunSkippedError"
     assert message.endswith("of function 'child' was skipped: singleton")
     assert rt.runs("parent")
+
+
+@pytest.mark.parametrize("counts", ["steps", "runs"])
+def test_two_limits_of_the_app_whose_keys_have_one_value_are_the_lower_of_them(durable, counts):
+    app = Durable("shop")
+    both = [Concurrency(limit, key, "app", counts) for limit, key in [(3, "data.to"), (1, "data.by")]]
+
+    @app.function("f", on_event("job"), concurrency=both)
+    def f(ctx: Context[dict]) -> None:
+        ctx.step.run("work", int)
+
+    rt = durable(app)
+    rt.stub("work", takes="10s")
+    jobs(rt, *[{"to": "x", "by": "x"}, {}] * 2)
+    rt.drain()
+    runs = whole(rt)
+    assert [run.status for run in runs] == ["completed"] * 4
+    if counts == "runs":
+        assert at_once([run for run in runs if run.event.data]) == 1
+    nothing_is_left(rt)
+
+
+def deployed(durable, before, after, *, pauses):
+    """The whole seconds at which nine runs began, of whom those that wait see a deploy."""
+
+    def app_of(limits):
+        app = Durable("shop")
+
+        @app.function("f", on_event("job"), **limits)
+        def f(ctx: Context[dict]) -> None:
+            ctx.step.sleep("nap", "10m")
+
+        return app
+
+    rt = durable(app_of(before))
+    jobs(rt, *({"n": n, "who": "a"} for n in range(9)))
+    rt.advance("3s")
+    if pauses:
+        rt.client.pause("f")
+        rt.advance("30s")
+    rt.deploy(app_of(after))
+    if pauses:
+        rt.client.resume("f")
+    rt.drain()
+    assert not rt.dead_letters
+    nothing_is_left(rt)
+    starts = sorted(run.started_at for run in whole(rt))
+    return [round((start - starts[0]).total_seconds()) for start in starts]
+
+
+TWO_AT_ONCE, TO_THE_KEY = Concurrency(2, counts="runs"), Concurrency(2, key="data.who", counts="runs")
+PACED = Throttle(6, "1m")
+
+
+@pytest.mark.parametrize("pauses", [False, True])
+@pytest.mark.parametrize(
+    "added", [{"idempotency": Idempotency("data.n")}, {"rate_limit": RateLimit(1, "1d")}]
+)
+def test_a_deploy_that_adds_a_limit_drops_nobody_who_waits_already(durable, added, pauses):
+    before = {"concurrency": TWO_AT_ONCE, "throttle": PACED}
+    starts = deployed(durable, before, before | added, pauses=pauses)
+    assert starts[2::2] == [600, 1200, 1800, 2400]
+
+
+@pytest.mark.parametrize("pauses", [False, True])
+def test_a_deploy_that_takes_a_limit_away_leaves_the_others_as_they_are(durable, pauses):
+    before = {"concurrency": Concurrency(20, counts="runs"), "throttle": PACED}
+    starts = deployed(durable, before, {"throttle": PACED}, pauses=pauses)
+    assert all(later - sooner >= 10 for sooner, later in pairwise(starts))
+
+
+@pytest.mark.parametrize("pauses", [False, True])
+@pytest.mark.parametrize(
+    ("after", "ends"),
+    [({}, 600), ({"concurrency": TO_THE_KEY}, 2400), ({"concurrency": [TO_THE_KEY, TWO_AT_ONCE]}, 2400)],
+)
+def test_who_waits_at_a_limit_that_a_deploy_takes_away_goes_on(durable, after, ends, pauses):
+    starts = deployed(durable, {"concurrency": TWO_AT_ONCE}, after, pauses=pauses)
+    assert starts[-1] == ends
+
+
+def test_a_place_that_could_not_be_given_up_is_given_up_later(durable, app, monkeypatch):
+    @app.function("f", on_event("job"), concurrency=Concurrency(1, counts="runs"))
+    def f(ctx: Context[dict]) -> None:
+        ctx.step.sleep("nap", "10m")
+
+    rt = durable(app)
+    runs = []
+    for _ in range(3):
+        runs.append(rt.start(f, {}))
+        rt.advance("1s")
+    client, refused = rt.aws("dynamodb"), []
+    made = client._make_api_call
+
+    def crowded(operation, params):
+        if operation == "TransactWriteItems" and len(refused) < 5:
+            refused.append(params)
+            reasons = [{"Code": "TransactionConflict"}, {"Code": "None"}]
+            answer = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+            raise client.exceptions.TransactionCanceledException(answer, operation)
+        return made(operation, params)
+
+    monkeypatch.setattr(client, "_make_api_call", crowded)
+    assert rt.client.cancel(runs[1].run_id)
+    rt.advance("25m")
+    assert [rt.get(run.run_id).status for run in runs] == ["completed", "cancelled", "completed"]
+    assert len(refused) == 5
+    nothing_is_left(rt)

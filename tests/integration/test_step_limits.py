@@ -382,3 +382,26 @@ def test_two_who_wait_each_in_a_line_do_not_wait_for_each_other(seed):
     completed(rt, 8)
     assert calls.at_once() == 1
     assert rt.invocations < 24 * 12
+
+
+def test_who_waits_for_a_limit_that_a_deploy_has_lowered_does_not_wake_itself_for_ever(durable):
+    def app_of(limit):
+        app = Durable("shop")
+
+        @app.function("f", on_event("job"), concurrency=Concurrency(limit))
+        def f(ctx: Context[int]) -> None:
+            ctx.step.run("work", work, ctx.event.data)
+
+        return app
+
+    rt = durable(app_of(5))
+    rt.stub("work", int, takes="50s")
+    for n in range(8):
+        jobs(rt, n)
+        rt.advance("3s")
+    rt.deploy(app_of(2))
+    for _ in range(60):
+        rt.advance("1s")
+        assert rt.invocations < 60
+    rt.drain()
+    completed(rt, 8)
