@@ -222,7 +222,7 @@ class Admission:
                 if limit.evicts and place is not None and place.gate == limit.gate:
                     self._evict(limit.gate)
                 self._serve(limit, tag, wake)
-        for gate in touched - {limit.gate for limit in limits}:  # a deploy has taken the limit away
+        for gate in sorted(touched - {limit.gate for limit in limits}):  # a deploy has taken the limit away
             heads = self._world.store.line(gate, AT_ONCE).heads
             lines.wake(self._world, heads)
             if not heads:

@@ -11,7 +11,7 @@ from ..durations import in_millis
 from ..engine.gates import Limit
 from ..events import Event
 from ..expressions import MISSING, Expression, ExpressionError, canonical
-from ..flow_control import Concurrency, FlowControl
+from ..flow_control import Concurrency, FlowControl, RateLimit, Throttle
 
 logger = logging.getLogger(__name__)
 
@@ -20,9 +20,6 @@ DEBOUNCE, BATCH = "debounce/", "batch/"
 
 LONGEST_LABEL = 100
 """Characters of a key's value that people are shown."""
-
-FAILED = "!"
-"""Stands for the value of a key whose expression failed; no JSON."""
 
 _told: set[tuple[str, str]] = set()
 
@@ -40,7 +37,7 @@ def of_run(app_id: str, flow: FlowControl, event: Event[Any]) -> tuple[Limit, ..
         limit = _limit(f"idempotency/{name}", idempotency.expression, event, name)
         limits.append(replace(limit, life=in_millis(idempotency.ttl), drops="idempotency"))
     if (rate := flow.rate_limit) is not None:
-        interval = in_millis(rate.period) // rate.limit
+        interval = _interval(rate)
         limit = _limit(f"rate_limit/{name}", rate.expression, event, name)
         early = interval * (rate.limit - 1)
         limits.append(replace(limit, interval=interval, tolerance=early, drops="rate_limit"))
@@ -50,7 +47,7 @@ def of_run(app_id: str, flow: FlowControl, event: Event[Any]) -> tuple[Limit, ..
         limits.append(replace(limit, slots=1, drops="" if evicts else "singleton", evicts=evicts))
     limits += concurrency(app_id, flow, event, "runs")
     if (throttle := flow.throttle) is not None:
-        interval = in_millis(throttle.period) // throttle.limit
+        interval = _interval(throttle)
         limit = _limit(f"throttle/{name}", throttle.expression, event, name)
         limits.append(replace(limit, interval=interval, tolerance=interval * throttle.burst))
     return tuple(limits)
@@ -81,8 +78,16 @@ def _concurrency(app_id: str, flow: FlowControl, place: int, limit: Concurrency,
     if limit.scope == "app":
         prefix = f"concurrency/{limit.counts}/app/{app_id}"
         return replace(_limit(prefix, limit.expression, event, flow.function_id), function="")
-    prefix = f"concurrency/{limit.counts}/{flow.function_id}/{place}"
+    prefix = f"concurrency/{limit.counts}/function/{flow.function_id}"
+    if limit.key is not None:  # a name that does not change when the limits are written in another order
+        key = limit.key if isinstance(limit.key, str) else str(place)
+        prefix = f"{prefix}/{sha256(key.encode()).hexdigest()[:8]}"
     return _limit(prefix, limit.expression, event, flow.function_id)
+
+
+def _interval(pace: RateLimit | Throttle) -> int:
+    """Milliseconds from one start to the next, never less than it says."""
+    return -(-in_millis(pace.period) // pace.limit)
 
 
 def is_shared(gate: str) -> bool:
@@ -104,7 +109,7 @@ def order(flow: FlowControl, event: Event[Any], created: int) -> int:
 def _limit(prefix: str, key: Expression | None, event: Event[Any], function_id: str) -> Limit:
     """A limit that lets all through, for the key's value."""
     text = None if key is None else _key(key, event, function_id)
-    label = None if text is None else text[:LONGEST_LABEL] if text != FAILED else ""
+    label = None if text is None else text[:LONGEST_LABEL]
     return Limit(gate=_named(prefix, text), function=function_id, label=label)
 
 
@@ -115,7 +120,7 @@ def _gate(prefix: str, key: Expression | None, event: Event[Any], function_id: s
 def _named(prefix: str, text: str | None) -> str:
     if text is None:
         return prefix
-    return f"{prefix}/{sha256(text.encode()).hexdigest()[:32] if text != FAILED else ''}"
+    return f"{prefix}/{sha256(text.encode()).hexdigest()[:32]}"
 
 
 def _key(key: Expression, event: Event[Any], function_id: str) -> str:
@@ -125,7 +130,7 @@ def _key(key: Expression, event: Event[Any], function_id: str) -> str:
         text = "" if value is MISSING else canonical(value)
     except (ExpressionError, TypeError, ValueError) as error:
         _tell(function_id, f"its {key.what} failed on an event, which is one of those without a key: {error}")
-        return FAILED
+        return ""
     if value is MISSING:
         _tell(
             function_id,

@@ -471,3 +471,52 @@ def test_a_place_that_could_not_be_given_up_is_given_up_later(durable, app, monk
     assert [rt.get(run.run_id).status for run in runs] == ["completed", "cancelled", "completed"]
     assert len(refused) == 5
     nothing_is_left(rt)
+
+
+def test_a_pace_that_is_no_whole_number_of_milliseconds_is_never_faster(durable):
+    app = Durable("shop")
+
+    @app.function("f", on_event("job"), throttle=Throttle(7, "1s"))
+    def f(ctx: Context[dict]) -> None: ...
+
+    rt = durable(app)
+    jobs(rt, *({"n": n} for n in range(50)))
+    rt.drain()
+    starts = sorted(run.started_at for run in whole(rt))
+    assert starts[-1] - starts[0] >= timedelta(seconds=49 / 7)
+
+
+def test_an_event_without_the_key_and_one_on_which_it_fails_share_their_limit(durable):
+    app = Durable("shop")
+    for id, key in ("missing", "data.missing"), ("fails", "event.data.n / 0 == 1"):
+
+        @app.function(id, on_event("job"), concurrency=Concurrency(1, key=key, scope="app", counts="runs"))
+        def f(ctx: Context[dict]) -> None:
+            ctx.step.sleep("nap", "1m")
+
+    rt = durable(app)
+    jobs(rt, {"n": 1}, {"n": 2})
+    rt.drain()
+    assert at_once(whole(rt)) == 1
+
+
+@pytest.mark.parametrize("counts", ["steps", "runs"])
+def test_limits_that_a_deploy_writes_in_another_order_are_the_same(durable, counts):
+    def app_of(*limits):
+        app = Durable("shop")
+
+        @app.function("f", on_event("job"), concurrency=limits)
+        def f(ctx: Context[dict]) -> None:
+            ctx.step.run("work", int)
+
+        return app
+
+    one, other = Concurrency(1, key="data.a", counts=counts), Concurrency(9, key="data.b", counts=counts)
+    rt = durable(app_of(one, other))
+    rt.stub("work", takes="10s")
+    jobs(rt, *({"a": "x", "b": n} for n in range(3)))
+    rt.advance("5s")
+    rt.deploy(app_of(other, one))
+    jobs(rt, *({"a": "x", "b": n} for n in range(3)))
+    rt.drain()
+    assert at_once([run.steps["work"] for run in whole(rt)]) == 1

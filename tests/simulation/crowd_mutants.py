@@ -83,7 +83,9 @@ def _keeps_nothing(settle: Any) -> Any:
 
 def _at_any_pace(gate_entries: Any) -> Any:
     def mutated(store: Any, gate: str, change: str, condition: str, *rest: Any) -> Any:
-        paced = condition.replace("a = :seen", f"({ALWAYS} OR a = :seen)")
+        paced = condition.replace("a = :seen", f"({ALWAYS} OR a = :seen)").replace(
+            "attribute_not_exists(a)", ALWAYS
+        )
         return gate_entries(store, gate, change, paced, *rest)
 
     return mutated
@@ -127,9 +129,4 @@ CROWD_MUTANTS = [
     Mutant("nobody is woken when a gate with a pace opens", ((lines, "wake_later", _instead(None)),)),
     Mutant("two pass a gate with a pace at once", ((GateStore, "_gate_entries", _at_any_pace),)),
     Mutant("two runs have one name", ((GateStore, "_gate_entries", _by_any_name),)),
-    Mutant("nobody is evicted", ((Admission, "_evict", _instead(None)),)),
-    Mutant(
-        "what is admitted is not gone on with when its message comes again",
-        ((Admission, "follow_up", _instead(None)),),
-    ),
 ]
