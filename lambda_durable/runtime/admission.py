@@ -71,7 +71,7 @@ class Admission:
     def follow_up(self, header: Header, message: Continuation, tag: str) -> None:
         """A message for a run that waits no more: if it is what admitted it, and died since, what follows that is done
         again; if it was to wake the run, it wakes who is the head of the line by now."""
-        if header.queueing is not None and (header.queueing.by == tag or message.gate):
+        if header.queueing is not None and (header.queueing.by == tag or message.line):
             if header.status.ended and header.queueing.place is not None:
                 self._world.store.quit(header.queueing.place)
             self._go_on(header, message, tag, None)
@@ -96,7 +96,7 @@ class Admission:
             if not self._world.store.move(header, after, [Quit(place)], now=now):
                 raise Reload
             header = after
-        left = {gate for gate in (message.gate, place.gate if place is not None else None) if gate}
+        left = {gate for gate in (message.line, place.gate if place is not None else None) if gate}
         if with_its_function:
             left = set(filter(flow.is_shared, left))
         self._serve_all(header, left, tag, message.wake)
@@ -209,7 +209,7 @@ class Admission:
     def _go_on(self, header: Header, message: Continuation, tag: str, came_from: Place | None) -> None:
         """See to the lines that a run has come by, or that its message was to go on with."""
         queueing = header.queueing or Queueing()
-        touched = {each for each in (message.gate, came_from.gate if came_from else None) if each}
+        touched = {each for each in (message.line, came_from.gate if came_from else None) if each}
         if queueing.place is not None:
             touched.add(queueing.place.gate)
         self._serve_all(header, touched, tag, message.wake)

@@ -94,6 +94,11 @@ class Continuation(BaseModel):
         return self.forced or (self.due is not None and self.due.path == FINISH)
 
     @property
+    def line(self) -> str | None:
+        """The gate in whose line the run waits, and not a step of it."""
+        return self.gate if self.order is None else None
+
+    @property
     def scope(self) -> str:
         """The scope whose chain it drives."""
         return self.chain[-1].scope if self.chain else ""

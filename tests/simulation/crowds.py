@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from random import Random
 from typing import Any
 from unittest.mock import patch
@@ -318,7 +319,7 @@ def _paces(crowd: Crowd, watch: Watch) -> Iterator[str]:
     """Starts are apart by what the limit says."""
     starts = sorted(watch.starts)
     if crowd.kind == "a throttle":
-        for first, second in zip(starts, starts[1:], strict=False):
+        for first, second in pairwise(starts):
             if second - first < timedelta(seconds=10) - _skew(crowd):
                 yield f"no_limit_is_exceeded: two starts from {first} to {second}"
     if crowd.kind == "a rate limit":
