@@ -19,6 +19,7 @@ from lambda_durable.runtime.executor import NoExecutor
 from lambda_durable.runtime.messages import Continuation, Due
 from lambda_durable.testing import LocalRuntime
 from lambda_durable.testing.fakes import SentMessage, VirtualClock
+from tests.simulation.mutants import MUTANTS
 
 
 @dataclass
@@ -199,3 +200,10 @@ def test_a_wake_that_may_have_gone_on_before_does_not_leave_its_run_to_who_ended
     rt._queue.copy(SentMessage(wake.body(), "wake", received - 1, record.began))
     rt.drain()
     assert rt.get(run.run_id).status == status
+
+
+def test_the_case_before_finds_the_bug_that_hardly_any_seed_does():
+    (mutant,) = (each for each in MUTANTS if each.kept == "test_copies_that_die.py")
+    case = test_a_wake_that_may_have_gone_on_before_does_not_leave_its_run_to_who_ended_the_wait
+    with mutant.planted(), pytest.raises(AssertionError):
+        case(2, "completed")
