@@ -138,7 +138,7 @@ def _where(error: BaseException) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((ours, "<frozen"))
+        if not frame.filename.startswith((ours, "<"))  # "<frozen ...>", "<string>": made, and not written
     ]
     place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
     hint = ""

@@ -425,3 +425,14 @@ def test_without_an_event_or_a_schedule_it_says_what_to_name(folder):
     result = run("little.py")
     assert result.exit_code == 2
     assert "-e EVENT.json" in result.stderr
+
+
+def test_an_option_that_makes_no_sense_is_told_with_the_line_that_has_it(tmp_path):
+    app = tmp_path / "app.py"
+    app.write_text(
+        "from lambda_durable import Durable\n\napp = Durable('a')\n\n\n"
+        "@app.function('f', priority=5)\ndef f(ctx): ...\n"
+    )
+    done = CliRunner().invoke(commands, ["run", str(app)])
+    assert done.exit_code != 0
+    assert f"priority= of function 'f' takes a Priority, and this is 5 ({app}, line 6)" in done.stderr
