@@ -102,7 +102,7 @@ def test_a_schedule_needs_the_role_that_is_passed_and_what_the_scheduler_sends()
     "call",
     [
         ("dynamodb", "Scan", {"TableName": "Table"}),
-        ("dynamodb", "Query", {"TableName": "Table", "IndexName": "runs"}),
+        ("dynamodb", "Query", {"TableName": "Table", "IndexName": "another"}),
         ("sqs", "SendMessage", {"QueueUrl": "http://localhost/000000000000/IngressQueue"}),
         ("s3", "PutObject", {"Bucket": "other", "Key": "k"}),
         ("scheduler", "DeleteSchedule", {"GroupName": "default", "Name": "x"}),
