@@ -29,7 +29,7 @@ from .pauses import Events, Hold, Pause, Runs
 from .ports import Outgoing, World
 from .queues import Queue
 from .runs import Run, RunSummary, Status
-from .runtime import backlogs, callbacks, ingress, payloads, signals
+from .runtime import backlogs, callbacks, payloads, signals, starting
 from .runtime.executor import NoExecutor
 from .runtime.large_events import wrap
 from .runtime.messages import Continuation, Paused, Resume, tag
@@ -102,9 +102,9 @@ class Client:
         now = self._world.clock.now()
         run = _check_run_id(run_id) if run_id is not None else make_run_id(to_millis(now), Event("x").id)
         plain = plain_data(data)
-        message = ingress.start_message(self._world, id, run, plain, now, limit=self._limit)
+        message = starting.start_message(self._world, id, run, plain, now, limit=self._limit)
         self._world.queue.send([Outgoing(message.body())])
-        event = ingress.invoked_event(plain, run, now)
+        event = starting.invoked_event(plain, run, now)
         return Run(run_id=run, function_id=id, status="queued", event=event, created_at=now)
 
     def get(self, run_id: str) -> Run[Any]:

@@ -20,7 +20,7 @@ from ..events import MalformedEventError, from_eventbridge
 from ..findings import Finding, Level
 from ..ports import Outgoing, World
 from ..runtime import payloads
-from ..runtime.ingress import DEDUPE, start_of
+from ..runtime.ingress import DEDUPE
 from ..runtime.messages import (
     Arrival,
     Continuation,
@@ -36,6 +36,7 @@ from ..runtime.messages import (
 )
 from ..runtime.reconciler import check
 from ..runtime.run_ids import run_id
+from ..runtime.starting import start_of
 from ..store import StoredEvent
 from .diagnosis import UNREADABLE, is_there
 

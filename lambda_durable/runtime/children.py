@@ -19,7 +19,7 @@ from ..errors import (
 from ..event_json import dump_event
 from ..ports import Delivery, Outgoing, World
 from ..store import Waiter
-from . import ingress
+from . import starting
 from .chain import Chain
 from .messages import Continuation, Start, tag
 from .resolution import end, ended
@@ -46,7 +46,7 @@ def begin(chain: Chain, op: Invoke, record: Record) -> ErrorInfo | None:
         )
     assert record.waits is not None
     try:
-        message = ingress.start_message(
+        message = starting.start_message(
             chain.world,
             op.function_id,
             record.waits.names[0],
@@ -178,7 +178,7 @@ def _never_begin(
         run_id=run,
         function_id=function_id,
         status=RunStatus.CANCELLED if error is None else RunStatus.FAILED,
-        event=Payload(text=dump_event(ingress.invoked_event({}, run, from_millis(now)))),
+        event=Payload(text=dump_event(starting.invoked_event({}, run, from_millis(now)))),
         author=author,
         created=now,
         ended=now,

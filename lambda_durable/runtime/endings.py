@@ -16,7 +16,7 @@ from ..event_json import load_event
 from ..function import App, failure_data
 from ..pauses import Hold
 from ..ports import Outgoing, World
-from . import children, ingress, payloads
+from . import children, payloads, starting
 from .admission import Admission
 from .arrivals import cancelling
 from .chain import Chain
@@ -106,13 +106,13 @@ class Endings:
         assert header.ended is not None
         assert header.error is not None
         event = payloads.read(self._world.blobs, header.event)
-        message = ingress.start_message(
+        message = starting.start_message(
             self._world,
             function.failure_handler.id,
             run_id(header.ended, header.run_id, "on_failure"),
             failure_data(event, header.error, header.run_id, header.function_id),
             from_millis(header.ended),
-            limit=self._app.max_output + ingress.ROOM_FOR_FAILURE,
+            limit=self._app.max_output + starting.ROOM_FOR_FAILURE,
             pin=pin(self._world, header),
         )
         self._world.queue.send([Outgoing(message.body())])

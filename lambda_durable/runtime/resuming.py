@@ -14,7 +14,7 @@ from ..durations import to_millis
 from ..function import App
 from ..pauses import Hold
 from ..ports import Delivery, Invocation, Outgoing, World
-from . import ingress
+from .held_events import let_go
 from .holding import EVENT
 from .messages import Continuation, Held, Paused, PoisonError, Resume
 from .wakes import lifetime, send_at
@@ -48,7 +48,7 @@ def resume(
 
 def _begin(world: World, app: App, delivery: Delivery, key: str, body: str, newest: int) -> int:
     try:
-        return ingress.let_go(world, app, Held.model_validate_json(body), newest, delivery)
+        return let_go(world, app, Held.model_validate_json(body), newest, delivery)
     except PoisonError as error:  # those behind it are to begin all the same
         world.queue.dead_letter(Delivery(body, key), str(error))
         return newest

@@ -15,10 +15,11 @@ from ..engine.journal_ids import run_of
 from ..errors import ConfigurationError, ErrorInfo, RunTimeoutError
 from ..function import App, Function
 from ..ports import Delivery, Invocation, Outgoing, VersionGoneError, World
-from . import checks, children, ingress, staleness
+from . import checks, children, ingress, staleness, starting
 from .admission import Admission
 from .chain import Chain
 from .endings import Endings, too_late
+from .gathering import gather
 from .hooks import Hooks
 from .interrupts import ComesAgain, GoOn
 from .letting_go import forget_late
@@ -94,7 +95,7 @@ class Worker:
             elif isinstance(message, Postponed):
                 ingress.postponed(self._world, self._app, message, delivery)
             elif isinstance(message, Gather):
-                ingress.gather(self._world, self._app, message, delivery)
+                gather(self._world, self._app, message, delivery)
             else:
                 ingress.event(self._world, self._app, message, delivery, _until(invocation))
         except PoisonError as error:
@@ -125,7 +126,7 @@ class Worker:
         if message.invoker is not None and not children.may_begin(self._world, message, delivery):
             return
         try:
-            ingress.start(self._world, self._app, message, delivery)
+            starting.start(self._world, self._app, message, delivery)
         except PoisonError as error:
             children.refuse(self._world, message, delivery, str(error))
             raise

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from lambda_durable.aws.collector_store import CollectorStore
-from lambda_durable.runtime import ingress, run_ids
+from lambda_durable.runtime import gathering, run_ids
 from lambda_durable.runtime.collecting import Collecting
 from tests.simulation.mutants import Mutant, _instead, _update_without_condition
 
@@ -44,8 +44,8 @@ COLLECTING_MUTANTS = [
         "a wake that comes early does not go back": ((Collecting, "_go_back", _instead(None)),),
         "nobody sees to a wake": ((Collecting, "_see_to_wake", _instead(None)),),
         "a burst or batch begins another run each time": (
-            (ingress, "run_of", lambda _: lambda message: run_ids.run_id(message.opened, uuid4().hex)),
+            (gathering, "run_of", lambda _: lambda message: run_ids.run_id(message.opened, uuid4().hex)),
         ),
-        "a redelivered wake leaves no stand-in": ((ingress, "leave_a_stand_in", _instead(None)),),
+        "a redelivered wake leaves no stand-in": ((gathering, "leave_a_stand_in", _instead(None)),),
     }.items()
 ]

@@ -18,11 +18,11 @@ from lambda_durable.aws.wait_store import WaitStore
 from lambda_durable.config import Retry
 from lambda_durable.engine.journal import Kind, Payload, State
 from lambda_durable.runtime import (
+    beginnings,
     branches,
     chain,
     effects,
     endings,
-    ingress,
     resolution,
     run_ids,
     staleness,
@@ -367,7 +367,7 @@ MUTANTS = [
     ),
     Mutant(
         "nobody waits for the end of a run's time",
-        ((ingress, "_send_due", _instead(None)),),
+        ((beginnings, "_send_due", _instead(None)),),
         profile="deadlines",
     ),
     Mutant(

@@ -1,0 +1,162 @@
+"""How a run begins: its header is written, and then its first message is sent.
+
+Who wrote the header sends the message, again if the message that had it written comes again. So a run is begun once,
+whatever came twice, and there is always somebody who sends what is missing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..config import Timeouts
+from ..durations import in_millis, to_millis
+from ..engine.gates import Queueing
+from ..engine.journal import Author, Header, Parent, RunStatus
+from ..errors import EventDataError
+from ..event_json import dump_event
+from ..events import Event
+from ..function import App, Function
+from ..ports import Outgoing, World
+from ..store import Waiter
+from . import payloads
+from .arrivals import cancelling
+from .checks import INTERVAL
+from .holding import paused
+from .hooks import Hooks
+from .messages import FINISH, START, START_BY, Continuation, Due
+from .tallies import tally
+from .versions import code_of
+from .wakes import send_at
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run that is to begin, and what it is made of.
+
+    `author` is the message that begins it. `text` are the events of a batch (JSON), of which `event` is the first. It
+    `starts` later than now, if that is said (milliseconds). `parent` has invoked it. A `pinned` one stays on the code
+    on which it begins, whatever its function says.
+    """
+
+    run_id: str
+    function_id: str
+    event: Event[Any]
+    author: Author
+    text: str | None = None
+    starts: int | None = None
+    parent: Parent | None = None
+    pinned: bool = False
+
+
+def begin(world: World, app: App, new: NewRun, *, after: int = 0) -> Header | None:
+    """Write a run's header. None if its first message is not ours to send. One that begins `after` another is not
+    older (milliseconds)."""
+    return _write(world, app, new, _header(world, app, new, after))
+
+
+def skip(world: World, app: App, new: NewRun, why: str) -> None:
+    """Write that a run was not to begin."""
+    header = _header(world, app, new)
+    skipped = replace(
+        header,
+        status=RunStatus.SKIPPED,
+        queueing=Queueing(skipped=why),
+        ended=header.created,
+        ended_by=header.author,
+        check_at=None,
+    )
+    _write(world, app, new, skipped)
+
+
+def set_off(world: World, headers: Iterable[Header | None]) -> None:
+    """Send the first messages of runs, and those that come when one takes too long."""
+    now = to_millis(world.clock.now())
+    at_once = []
+    for header in filter(None, headers):
+        if header.finish_by is not None:
+            _send_due(world, header.run_id, FINISH, header.finish_by, now)
+        if header.start_by is not None and header.status is RunStatus.QUEUED:
+            _send_due(world, header.run_id, START_BY, header.start_by, now)
+        if header.starts is not None:
+            _send_due(world, header.run_id, START, header.starts, now)
+        else:
+            at_once.append(Outgoing(Continuation(run=header.run_id, generation=1).body()))
+    world.queue.send(at_once)
+
+
+def _header(world: World, app: App, new: NewRun, after: int = 0) -> Header:
+    text = new.text if new.text is not None else dump_event(new.event)
+    now = max(to_millis(world.clock.now()), after + 1)
+    begin = max(now, new.starts or 0)
+    function = app.functions.get(new.function_id)
+    code = code_of(world, function)
+    timeouts = function.timeouts if function is not None else Timeouts()
+    waits = function is not None and (function.flow.of_runs or paused(world, function.id) is not None)
+    return Header(
+        run_id=new.run_id,
+        function_id=new.function_id,
+        status=RunStatus.QUEUED if waits else RunStatus.RUNNING,
+        event=payloads.store(world.blobs, new.run_id, text, inline=payloads.INLINE_EVENT),
+        author=new.author,
+        created=now,
+        labels=_labels(function, new.event),
+        event_id=new.event.id,
+        parent=new.parent,
+        starts=new.starts,
+        start_by=begin + in_millis(timeouts.start) if timeouts.start is not None else None,
+        finish_by=begin + in_millis(timeouts.finish) if timeouts.finish is not None else None,
+        check_at=begin + INTERVAL,
+        code=code,
+        queueing=Queueing() if waits else None,
+        pinned=bool(code.release) and (new.pinned or (function is not None and function.pin)),
+    )
+
+
+def _write(world: World, app: App, new: NewRun, header: Header) -> Header | None:
+    """The header that is there then, if the message that wrote it is the one in hand, and the run goes on."""
+    found = world.store.create_run(header)
+    if found is not None and found.author.tag != new.author.tag:
+        return None
+    present = found or header
+    if present.status is RunStatus.SKIPPED:
+        tally("skipped", new.run_id, new.function_id, "its function is paused")
+        return None
+    function = app.functions.get(new.function_id)
+    _let_cancel(world, present, list(cancelling(function, present, new.event)))
+    Hooks.of(app).run_started(present, new.event)
+    return present
+
+
+def _let_cancel(world: World, header: Header, waiters: Sequence[Waiter]) -> None:
+    """Let a run be found by the events that cancel it; who ends it meanwhile removes what is there by then."""
+    ended = header.status.ended
+    if waiters and not ended:
+        for waiter in waiters:
+            world.store.add_waiter(waiter)
+        now = world.store.get_header(header.run_id)
+        ended = now is not None and now.status.ended
+    if ended:
+        for waiter in waiters:
+            world.store.remove_waiter(waiter)
+
+
+def _send_due(world: World, run: str, path: str, at: int, now: int) -> None:
+    message = Continuation(run=run, generation=1 if path == START else 0, due=Due(path=path, at=at))
+    send_at(world, message.body(), at, now=now, name=f"{run}/{path}")
+
+
+def _labels(function: Function[Any, Any] | None, event: Event[Any]) -> tuple[str, ...]:
+    if function is None:
+        return ()
+    try:
+        return function.labels(event)
+    except EventDataError:
+        return ()  # the run will say so
+    except Exception as error:
+        logger.warning("labels= of function %r failed: %s", function.id, type(error).__name__)
+        return ()
