@@ -22,14 +22,14 @@ from .errors import (
     RunSkippedError,
     RunTimeoutError,
 )
-from .event_json import is_plain
+from .event_json import dump_event, is_plain, load_events
 from .events import Event, to_eventbridge_entry
 from .function import App, Function
 from .pauses import Events, Hold, Pause, Runs
 from .ports import Outgoing, World
 from .queues import Queue
 from .runs import Run, RunSummary, Status
-from .runtime import backlogs, callbacks, payloads, signals, starting
+from .runtime import backlogs, callbacks, payloads, rerunning, signals, starting
 from .runtime.executor import NoExecutor
 from .runtime.large_events import wrap
 from .runtime.messages import Continuation, Paused, Resume, tag
@@ -106,6 +106,51 @@ class Client:
         self._world.queue.send([Outgoing(message.body())])
         event = starting.invoked_event(plain, run, now)
         return Run(run_id=run, function_id=id, status="queued", event=event, created_at=now)
+
+    def rerun(
+        self, run_id: str, *, from_step: str | None = None, data: Any = None, new_run_id: str | None = None
+    ) -> Run[Any]:
+        """Repeat a run on the present code: a new run with the same event, or with other `data` in it. With
+        `from_step`, what had ended before that step did is kept, and that step and what came after it is done anew;
+        what was undone is so too. The run may still be going on. Flow control is as for `start`, but that of an
+        idempotency key. With a `new_run_id` of your own, doing it again starts nothing twice.
+
+        Raises RunNotFoundError, and ConfigurationError for a step that the run does not have."""
+        header = self._header(run_id, "repeat")
+        id = self._function_id(header.function_id, "rerun")
+        now = self._world.clock.now()
+        new = (
+            _check_run_id(new_run_id)
+            if new_run_id is not None
+            else make_run_id(to_millis(now), Event("x").id)
+        )
+        step = rerunning.step_of(self._world, header, from_step) if from_step is not None else ""
+        edited = self._edited(header, data) if data is not None else None
+        message = rerunning.message(self._world, header, new, step=step, text=edited)
+        self._world.queue.send([Outgoing(message.body())])
+        return Run(
+            run_id=new,
+            function_id=id,
+            status="queued",
+            created_at=now,
+            rerun_of=run_id,
+            rerun_from=step or None,
+        )
+
+    def _edited(self, header: Header, data: Any) -> str:
+        """The event of a run with other data (JSON)."""
+        if self._app is None:
+            self._check_plain(header.run_id)
+        text = payloads.read(self._world.blobs, header.event)
+        first, *more = load_events(text, f"the event of run {header.run_id!r}")
+        if more:
+            raise ConfigurationError(
+                f"run {header.run_id} has a batch of {len(more) + 1} events: rerun(data=) is for a run of one; "
+                "send or start what is to be done instead"
+            )
+        edited = dump_event(replace(first, data=plain_data(data)))
+        payloads.check_size(edited, self._limit, f"the data of function {header.function_id!r}")
+        return edited
 
     def get(self, run_id: str) -> Run[Any]:
         """A run with all its steps. Raises RunNotFoundError."""

@@ -34,7 +34,7 @@ class WaitingFor(_Frozen):
 
 class StepRecord(_Frozen):
     """One step of a run. `output` is plain JSON values. `unused` says that the code which completed the run no
-    longer called it: it was renamed or removed by a deploy."""
+    longer called it: it was renamed or removed by a deploy. `kept` is one of the run that this one repeats."""
 
     id: str
     kind: str
@@ -47,6 +47,7 @@ class StepRecord(_Frozen):
     wake_at: datetime | None = None
     waiting_for: WaitingFor | None = None
     unused: bool = False
+    kept: bool = False
 
 
 class FailedAttempt(_Frozen):
@@ -61,7 +62,8 @@ class Run(_Frozen, Generic[Result]):
     """A run and its steps, as they were when it was read. `retrying` while the handler itself, not a step, is
     to be tried again. `event` is the first of the `events` of a batch. `continuations`: how often it has continued as
     new; events and steps are those of since. `version` (what its function calls it) and `lambda_version` are of the
-    code that it began on, and stays on if it is `pinned`.
+    code that it began on, and stays on if it is `pinned`. `rerun_of` is the run that it repeats, `rerun_from` the step
+    from which it does, and `reruns` are the ids of those that repeat it.
     """
 
     run_id: str
@@ -83,6 +85,9 @@ class Run(_Frozen, Generic[Result]):
     version: str | None = None
     lambda_version: str | None = None
     pinned: bool = False
+    rerun_of: str | None = None
+    rerun_from: str | None = None
+    reruns: tuple[str, ...] = ()
     steps: dict[str, StepRecord] = {}
 
 

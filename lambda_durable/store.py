@@ -11,6 +11,7 @@ from .engine.gates import Gate, Limit, Line, Place
 from .engine.journal import Author, Failure, Header, LogEntry, Partition, Payload, Record
 from .errors import ErrorInfo
 from .pauses import Hold, Pause
+from .reruns import Reruns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +119,7 @@ class Backlog:
 Move = Pass | Join | Quit
 
 
-class Store(Collectors, Protocol):
+class Store(Collectors, Reruns, Protocol):
     """The state. Reads are strongly consistent unless they say otherwise; each write is atomic.
 
     Where it is about what a journal holds, `run_id` is the journal's id (journal_ids.py).

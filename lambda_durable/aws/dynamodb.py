@@ -22,6 +22,7 @@ from .collector_store import CollectorStore
 from .leases import LeaseStore
 from .lists import Lists
 from .pause_store import PauseStore
+from .rerun_store import RerunStore
 from .wait_store import WaitStore
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ TO_BE_CHECKED = "attribute_exists(ks)"
 SOONER_GONE = "x < :x"
 
 
-class DynamoStore(Lists, WaitStore, LeaseStore, CollectorStore, PauseStore, Backlogs):
+class DynamoStore(Lists, WaitStore, LeaseStore, CollectorStore, PauseStore, RerunStore, Backlogs):
     """The `Store` port, on one table (table.py).
 
     Each method is one call of DynamoDB, but for pages (those of `load_run` and `load_scope` beyond 1 MB, and the

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..engine.code import UNKNOWN, Code
 from ..engine.gates import Place, Queueing
-from ..engine.journal import Author, Header, Parent, Payload, Renewal, RunStatus
+from ..engine.journal import Author, Header, Origin, Parent, Payload, Renewal, RunStatus
 from . import keys
 from .attributes import (
     error_json,
@@ -65,7 +65,7 @@ def header_item(header: Header, expiry: int) -> Item:
         item["L"] = texts(header.labels)
     if header.renewal is not None:
         item |= renewal(header.renewal)
-    return item | code(header) | queueing(header)
+    return item | code(header) | queueing(header) | origin(header)
 
 
 def ending(header: Header) -> Item:
@@ -100,6 +100,15 @@ def queueing(header: Header) -> Item:
     if header.queueing is None:
         return {}
     return {"Q": to_json({name: value for name, value in asdict(header.queueing).items() if value})}
+
+
+def origin(header: Header) -> Item:
+    """The attribute of a header that says what it is a rerun of."""
+    return {"a": to_json(asdict(header.origin))} if header.origin is not None else {}
+
+
+def _origin(kept: dict[str, Any] | None) -> Origin | None:
+    return Origin(**{field.name: kept[field.name] for field in fields(Origin)}) if kept else None
 
 
 def _queueing(item: Item) -> Queueing | None:
@@ -168,6 +177,8 @@ def header(item: Item) -> Header:
         pinned="p" in item,
         queueing=_queueing(item),
         pauses=integer(item, "B") or 0,
+        origin=_origin(from_json(item, "a", None)),
+        reruns=tuple(sorted(item["R"]["SS"])) if "R" in item else (),
         expires=expiry * 1000 if (expiry := integer(item, "x")) is not None else None,
     )
 

@@ -14,13 +14,14 @@ and then:
               c claim: "attempt:deadline:tag"   W what a wait is for
               h attempts of a poll's checks that are over   y has an undo: "undo", with "if_unknown" where that
               is for an attempt that died, too, and "unknown" where one did   r code, where it is not the run's
+              g rank in its millisecond
     header    f function   s status   i event's id   v, V event, the key of its object   c created   w starts,
               if later   t ended   z who ended it   o, O, e as in a record   L labels   gp, gs key in the index
               of runs   Y, y to start, finish by   U unused steps   P who invoked it   H has something
               to undo   E what it ends as after that   kp, ks key in the index
               of checks, until it has ended   J number of its journal, j who began that, when, and events taken
               K code, "label@Lambda version"   p stays on it   B how often it was paused, negative when it
-              goes on
+              goes on   a what it is a rerun of   R its reruns
     log       o order   d dispatched
     failure   n attempts   j outcomes seen   e error   w wakes at
     event     ep, es key in the index of events   n name   t time   a seen   f functions, c those of them that
@@ -119,6 +120,8 @@ def record_item(run_id: str, record: Record, expiry: int) -> Item:
         item["r"] = text(str(record.code))
     if record.undo is not None:
         item["y"] = _undo_text(record.undo)
+    if record.rank:
+        item["g"] = number(record.rank)
     return item
 
 
@@ -156,6 +159,7 @@ def record(item: Item, scope: str) -> Record:
         checked=integer(item, "h") or 0,
         code=Code.parse(item["r"]["S"]) if "r" in item else None,
         undo=_undo(item["y"]["S"]) if "y" in item else None,
+        rank=integer(item, "g") or 0,
     )
 
 

@@ -155,12 +155,25 @@ class Undoable:
     unknown: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The run that a run is a rerun of. With a `step`, it begins with what had ended before that in `journal`; until
+    that is `kept` it does nothing. `seed` is what random numbers followed from there."""
+
+    run_id: str
+    journal: str = ""
+    step: str = ""
+    seed: str = ""
+    kept: bool = True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """What the journal holds under one path. Final once `ended` is set, and then it never changes.
 
     `checked` counts those of a poll's attempts that belong to checks which are over. Those that have an `undo`
-    end at different times, so that they have an order. `code` is what wrote it, where that is not the run's own.
+    end at different times, so that they have an order; others have a `rank` in the millisecond that they share with
+    what their writer knew. `code` is what wrote it, where that is not the run's own.
     """
 
     path: str
@@ -179,6 +192,12 @@ class Record:
     checked: int = 0
     undo: Undoable | None = None
     code: Code | None = None
+    rank: int = 0
+
+    @property
+    def time(self) -> int:
+        """When it was written (milliseconds). Who ends a wait from outside has a clock of its own."""
+        return max(self.began, self.ended or 0)
 
     @property
     def final(self) -> bool:
@@ -248,7 +267,8 @@ class Header:
     is still driven. `undoes` says that a step with an undo has begun; `ends_as` is how a run that is compensating
     ends. `code` is what its journal began on, and what it stays on if it is `pinned`. `queueing`: how
     it passes, or passed, what limits the starts of its function. `pauses` is how often it was paused, negative when it
-    goes on. `expires` is what the state says of when it is deleted.
+    goes on. `origin` is what it is a rerun of, and `reruns` are those of it. `expires` is what the state says of when
+    it is deleted.
     """
 
     run_id: str
@@ -276,12 +296,20 @@ class Header:
     pinned: bool = False
     queueing: Queueing | None = None
     pauses: int = 0
+    origin: Origin | None = None
+    reruns: tuple[str, ...] = field(default=(), compare=False)
     expires: int | None = field(default=None, compare=False)
 
     @property
     def journal_id(self) -> str:
         """That of its present journal."""
         return journal_id(self.run_id, self.renewal.number if self.renewal is not None else 0)
+
+    @property
+    def seed(self) -> str:
+        """What random numbers follow from: the same for a rerun that keeps what followed from them."""
+        first = self.renewal is None and self.origin is not None
+        return (self.origin.seed if first and self.origin is not None else "") or self.journal_id
 
     @property
     def begun(self) -> int:

@@ -55,10 +55,13 @@ def undo(path: str) -> str:
 
 def shown(path: str) -> str:
     """The name that a path goes by: what undoes `g/x` is `undo/g/x`."""
-    if not path.startswith(f"{UNDO}/"):
-        return path
+    return f"undo/{undone(path)}" if path.startswith(f"{UNDO}/") else path
+
+
+def undone(path: str) -> str:
+    """The path of the step that is undone at a path."""
     escaped = path.removeprefix(f"{UNDO}/")
-    return "undo/" + re.sub("%(..)", lambda found: chr(int(found[1], 16)), escaped)
+    return re.sub("%(..)", lambda found: chr(int(found[1], 16)), escaped)
 
 
 def parent(path: str) -> str:

@@ -83,9 +83,11 @@ class Replay(ABC):
         focus: str,
         began_on: Code = UNKNOWN,
         code: Code = UNKNOWN,
+        seed: str = "",
     ) -> None:
         self.run_id = run_id
         self.journal_id = journal_id
+        self.seed = seed or journal_id  # of the random numbers that its code draws
         self.began_on = began_on  # where a record does not say otherwise
         self.code = code
         self.journal = journal

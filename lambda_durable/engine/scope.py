@@ -28,7 +28,7 @@ class Scope:
         self.replay = replay
         self.path = path
         self.now = now
-        self.random = random.Random(f"{replay.journal_id}/{path}")
+        self.random = random.Random(f"{replay.seed}/{path}")
         self.pending: dict[str, Operation] = {}
         self.undecided: list[str] = []
         self._counts: dict[str, int] = {}

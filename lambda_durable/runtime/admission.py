@@ -19,7 +19,7 @@ from ..engine import gates
 from ..engine.gates import Gate, Limit, Place, Queueing
 from ..engine.interrupts import Reload
 from ..engine.journal import Author, Header, RunStatus
-from ..errors import ErrorInfo, RunTimeoutError
+from ..errors import ErrorInfo
 from ..event_json import load_event
 from ..events import Event
 from ..function import App
@@ -76,10 +76,9 @@ class Admission:
                 self._world.store.quit(header.queueing.place)
             self._go_on(header, message, tag, None)
 
-    def fail(self, header: Header, why: str, tag: str) -> Header:
-        """End a run that has been queued for too long; its header as it is now."""
+    def fail(self, header: Header, error: ErrorInfo, tag: str) -> Header:
+        """End a run that is queued, and is never to begin; its header as it is now."""
         now = to_millis(self._world.clock.now())
-        error = ErrorInfo.of(RunTimeoutError(why))
         ended = replace(header, status=RunStatus.FAILED, ended=now, ended_by=Author(1, tag), error=error)
         if self._world.store.move(header, ended, (), now=now):
             return ended
@@ -125,7 +124,10 @@ class Admission:
         function = self._app.functions.get(header.function_id)
         if function is None:
             return ()
-        return flow.of_run(self._app.id, function.flow, self._event(header))
+        limits = flow.of_run(self._app.id, function.flow, self._event(header))
+        if header.origin is None:
+            return limits
+        return tuple(limit for limit in limits if not limit.life)  # a rerun is meant to be a duplicate
 
     def _event(self, header: Header) -> Event[Any]:
         return load_event(payloads.read(self._world.blobs, header.event))

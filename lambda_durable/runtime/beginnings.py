@@ -14,7 +14,7 @@ from typing import Any
 from ..config import Timeouts
 from ..durations import in_millis, to_millis
 from ..engine.gates import Queueing
-from ..engine.journal import Author, Header, Parent, RunStatus
+from ..engine.journal import Author, Header, Origin, Parent, RunStatus
 from ..errors import EventDataError
 from ..event_json import dump_event
 from ..events import Event
@@ -39,8 +39,8 @@ class NewRun:
     """A run that is to begin, and what it is made of.
 
     `author` is the message that begins it. `text` are the events of a batch (JSON), of which `event` is the first. It
-    `starts` later than now, if that is said (milliseconds). `parent` has invoked it. A `pinned` one stays on the code
-    on which it begins, whatever its function says.
+    `starts` later than now, if that is said (milliseconds). `parent` has invoked it; `origin` is what it repeats. A
+    `pinned` one stays on the code on which it begins, whatever its function says.
     """
 
     run_id: str
@@ -50,6 +50,7 @@ class NewRun:
     text: str | None = None
     starts: int | None = None
     parent: Parent | None = None
+    origin: Origin | None = None
     pinned: bool = False
 
 
@@ -107,6 +108,7 @@ def _header(world: World, app: App, new: NewRun, after: int = 0) -> Header:
         labels=_labels(function, new.event),
         event_id=new.event.id,
         parent=new.parent,
+        origin=new.origin,
         starts=new.starts,
         start_by=begin + in_millis(timeouts.start) if timeouts.start is not None else None,
         finish_by=begin + in_millis(timeouts.finish) if timeouts.finish is not None else None,

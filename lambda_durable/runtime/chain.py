@@ -52,6 +52,7 @@ class Chain:
     items_loaded: int = 0
     loaded: set[str] = field(default_factory=set)
     _newest: int = 0
+    _rank: int = -1  # that of the last record in the newest millisecond
     _latest: int = 0
     _mine: int = -1  # the newest generation in which this message wrote something that stands
     _theirs: Author = NOBODY
@@ -168,11 +169,12 @@ class Chain:
         self.items_loaded += len(partition.records)
         ours = paths.within(partition.scope, self.scope)
         for record in partition.records.values():
-            self._newest = max(self._newest, record.began, record.ended or 0)
+            self._see(record)
             if ours and not self._handed_out(record.path):
                 self._meet(record.author)
         for entry in partition.log:
-            self._newest = max(self._newest, entry.time)
+            if entry.time > self._newest:
+                self._newest, self._rank = entry.time, -1
             if ours:
                 self._meet(entry.author)
         if partition.failure is not None and ours:
@@ -198,9 +200,19 @@ class Chain:
         self.generation = max(self.generation, author.generation)  # it had taken the lead before
 
     def stamped(self, record: Record) -> Record:
-        """A record that says which code wrote it, where that is not what the run's journal began on."""
+        """A record that says which code wrote it, where that is not what the run's journal began on; and what it
+        comes after in its millisecond."""
         code = self.code if self.code != self.header.code else None
-        return record if record.code == code else replace(record, code=code)
+        rank = self._rank + 1 if record.time == self._newest else 0
+        same = record.code == code and record.rank == rank
+        return record if same else replace(record, code=code, rank=rank)
+
+    def _see(self, record: Record) -> None:
+        """Note that nothing is older than a record."""
+        if record.time > self._newest:
+            self._newest, self._rank = record.time, record.rank
+        elif record.time == self._newest:
+            self._rank = max(self._rank, record.rank)
 
     # -- writing -------------------------------------------------------------------------------------
 
@@ -260,7 +272,7 @@ class Chain:
         scope = paths.parent(record.path)
         partition = self.journal.partitions.setdefault(scope, Partition(scope))
         partition.records[record.path] = record
-        self._newest = max(self._newest, record.began, record.ended or 0)
+        self._see(record)
         self._latest = max(self._latest, record.author.generation)
 
     def lead(

@@ -128,9 +128,19 @@ class Invoker(BaseModel):
     depth: Annotated[int, Field(ge=1)]
 
 
+class Rerun(BaseModel):
+    """The run that is repeated; with a `step`, from that on, as its `journal` has what came before."""
+
+    model_config = ConfigDict(frozen=True)
+    run: Annotated[str, Field(min_length=1, max_length=512, pattern="^[^#]*$")]
+    journal: str = ""
+    step: str = ""
+
+
 class Start(BaseModel):
-    """Start a function directly. `event` is the Event as JSON, or `key` the object that holds it. `pin` is the
-    version of the worker that its run is to begin and stay on."""
+    """Start a function directly. `event` is the Event as JSON, or `key` the object that holds it; that of a `rerun` is
+    the run's that it repeats, unless it has one of its own. `pin` is the version of the worker that its run is to begin
+    and stay on. It is to start `at` that time at the earliest (milliseconds)."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     kind: Literal["start"] = "start"
@@ -140,6 +150,8 @@ class Start(BaseModel):
     key: Annotated[str, Field(pattern=r"^inbox/[0-9a-f]{64}$")] | None = None
     invoker: Invoker | None = None
     pin: str | None = None
+    rerun: Rerun | None = None
+    at: int | None = None
 
     def body(self) -> str:
         return self.model_dump_json(exclude_none=True)

@@ -67,6 +67,7 @@ class Replaying:
             focus=turn.focus,
             began_on=header.code,
             code=chain.code,
+            seed=header.seed,
         )
         replay.event = load_event(text)  # one of its own: a model may share what it was made of
         self._replay(replay, events, turn)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from ..engine.journal import Author, Parent
+from ..engine.journal import Author, Header, Origin, Parent
 from ..errors import DamagedItemError, PayloadTooLargeError
 from ..event_json import dump_event, load_event
 from ..events import Event
@@ -15,7 +15,7 @@ from ..seals import UnsealedError
 from . import payloads
 from .beginnings import NewRun, begin, set_off
 from .large_events import LARGEST
-from .messages import Invoker, PoisonError, Start, tag
+from .messages import Invoker, PoisonError, Rerun, Start, tag
 
 ROOM_FOR_FAILURE = 64 * 1024
 """Bytes that a Failure has beside the failed run's event."""
@@ -70,7 +70,9 @@ def given(world: World, message: Start) -> str:
     if message.event is not None:
         return world.seal.open(message.event, message.run)
     if message.key is None:
-        raise PoisonError("the message starts a function, and has no event")
+        if message.rerun is None:
+            raise PoisonError("the message starts a function, and has no event")
+        return payloads.read(world.blobs, _repeated(world, message.rerun).event)
     try:
         return world.blobs.get(message.key)
     except KeyError:
@@ -80,7 +82,8 @@ def given(world: World, message: Start) -> str:
 def start(world: World, app: App, message: Start, delivery: Delivery) -> None:
     """Begin the run that a message starts. Raises PoisonError."""
     try:
-        event = load_event(given(world, message))
+        text = given(world, message)
+        event = load_event(text)
     except UnsealedError as error:
         raise PoisonError(
             f"the message starts a function, and {error}; was its client given the app?"
@@ -94,10 +97,30 @@ def start(world: World, app: App, message: Start, delivery: Delivery) -> None:
         function_id=message.function,
         event=event,
         author=Author(0, tag(delivery.message_id)),
+        text=text if message.rerun is not None else None,
         parent=Parent(by.run, by.path, by.resume, by.depth) if by is not None else None,
+        origin=_origin(world, message.rerun) if message.rerun is not None else None,
         pinned=message.pin is not None,
     )
-    set_off(world, [begin(world, app, new)])
+    begun = begin(world, app, new)
+    if begun is not None and begun.origin is not None:
+        world.store.link_rerun(begun.origin.run_id, begun.run_id)
+    set_off(world, [begun])
+
+
+def _origin(world: World, rerun: Rerun) -> Origin:
+    if not rerun.step:
+        return Origin(rerun.run)
+    repeated = _repeated(world, rerun)
+    seed = repeated.seed if repeated.journal_id == rerun.journal else rerun.journal
+    return Origin(rerun.run, rerun.journal, rerun.step, seed, kept=False)
+
+
+def _repeated(world: World, rerun: Rerun) -> Header:
+    header = world.store.get_header(rerun.run)
+    if header is None:
+        raise PoisonError(f"run {rerun.run}, which was to be repeated, has expired")
+    return header
 
 
 def kept(event: Event[Any], limit: int) -> str:

@@ -102,6 +102,7 @@ class Undoing:
         replay = SyncReplay(
             run_id=chain.header.run_id,
             journal_id=chain.journal_id,
+            seed=chain.header.seed,
             journal=chain.journal,
             driver=turn,
             started=chain.header.begun,
@@ -231,6 +232,7 @@ class Undoing:
         survey = (AsyncSurvey if function.is_async else SyncSurvey)(
             run_id=chain.header.run_id,
             journal_id=chain.journal_id,
+            seed=chain.header.seed,
             journal=(surveyor := Surveyor.of(chain.journal, wanted, now=chain.now, read=chain.read)).journal,
             driver=surveyor,
             started=chain.header.begun,

@@ -20,6 +20,7 @@ from ..serialization import to_plain
 from . import payloads
 from .callbacks import token
 from .holding import paused
+from .keeping import NOBODY
 
 
 def run_of(world: World, header: Header, top: Partition, function: Function[Any, Any] | None) -> Run[Any]:
@@ -51,6 +52,9 @@ def run_of(world: World, header: Header, top: Partition, function: Function[Any,
         version=header.code.label or None,
         lambda_version=header.code.release or None,
         pinned=header.pinned,
+        rerun_of=header.origin.run_id if header.origin is not None else None,
+        rerun_from=(header.origin.step or None) if header.origin is not None else None,
+        reruns=header.reruns,
         steps=_all_steps(world, header, top),
     )
 
@@ -198,6 +202,7 @@ def _step(world: World, header: Header, record: Record, newest: int = 0) -> Step
         wake_at=_time(record.wake_at),
         waiting_for=waiting,
         unused=record.path in header.unused,
+        kept=record.author == NOBODY and status in ("completed", "failed"),
     )
 
 

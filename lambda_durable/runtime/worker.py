@@ -12,7 +12,7 @@ from ..engine import paths
 from ..engine.interrupts import Broken, Reload, Stale, Suspend
 from ..engine.journal import Header, Journal, Partition, RunStatus
 from ..engine.journal_ids import run_of
-from ..errors import ConfigurationError, ErrorInfo, RunTimeoutError
+from ..errors import ConfigurationError, DurableError, ErrorInfo, RunTimeoutError
 from ..function import App, Function
 from ..ports import Delivery, Invocation, Outgoing, VersionGoneError, World
 from . import checks, children, ingress, staleness, starting
@@ -113,6 +113,10 @@ class Worker:
         return age < lifetime(invocation)
 
     def _start(self, message: Start, delivery: Delivery, invocation: Invocation) -> None:
+        now = to_millis(self._world.clock.now())
+        if message.at is not None and message.at > now:
+            send_at(self._world, message.body(), message.at, now=now, name=f"{message.run}/at")
+            return
         if message.pin is not None and message.pin != self._world.versions.present:
             try:
                 self._world.versions.hand_over(message.pin, delivery, invocation)
@@ -271,12 +275,12 @@ class Worker:
             self._ends.end(chain, RunStatus.CANCELLED)
             return None
         compensates = header.status is RunStatus.COMPENSATING
-        if not compensates and (why := too_late(chain)) is not None:
+        if not compensates and (error := self._never_goes_on(chain)) is not None:
             if header.status is RunStatus.QUEUED:
-                ended = self._admission.fail(header, why, visit.tag)
+                ended = self._admission.fail(header, ErrorInfo.of(error), visit.tag)
                 self._ends.follow_up(ended, top, visit.tag)
                 return None
-            self._ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(RunTimeoutError(why)))
+            self._ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(error))
             return None
         target = staleness.target(chain)
         if message.forced:
@@ -296,6 +300,16 @@ class Worker:
         return (
             chain if chain.header.status is not RunStatus.QUEUED and not chain.header.status.ended else None
         )
+
+    def _never_goes_on(self, chain: Chain) -> DurableError | None:
+        """Why a run is to end here. One that begins with what another one has gets that first."""
+        if (why := too_late(chain)) is not None:
+            return RunTimeoutError(why)
+        if chain.header.origin is not None and not chain.header.origin.kept:
+            from .rerunning import keep
+
+            return keep(chain)
+        return None
 
     def _chain(self, visit: Visit, header: Header, journal: Journal, message: Continuation) -> Chain:
         code = code_of(self._world, self._app.functions.get(header.function_id))

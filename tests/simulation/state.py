@@ -61,8 +61,8 @@ def _header_changed(pk: str, before: Any, after: Image) -> Iterator[tuple[str, s
 
 
 def _lasting(item: Image) -> Any:
-    """An item, but for when it expires."""
-    return item and {name: value for name, value in item.items() if name != "x"}
+    """An item, but for when it expires, and what repeats its run."""
+    return item and {name: value for name, value in item.items() if name not in ("x", "R")}
 
 
 def _number(item: Any, name: str) -> int:

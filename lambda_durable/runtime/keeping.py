@@ -1,0 +1,149 @@
+"""What a rerun keeps of the run that it repeats from a step on.
+
+Kept is what had ended before that step did, in the order of commits: whatever follows from its outcome ended later. A
+branch beside the one that the step lies in depends on nothing in it, so there all that has ended is kept. What was
+undone is as if it had not happened: it is done anew, and so is what came after it. Groups and fan-outs around what is
+done anew have begun, and are not over.
+
+Records are copied as they are, but for who wrote them: nobody in the new run answers for them. What was handed out is
+handed out anew. Of the order in which the handler saw outcomes, all is kept up to the first that is done anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ..engine import paths
+from ..engine.journal import Author, Kind, LogEntry, Partition, Record, State
+
+NOBODY = Author(0, "")
+
+Load = Callable[[str], Partition]
+Moment = tuple[int, int, int, int]
+"""When something ended, and what it came after in that millisecond."""
+
+NEVER: Moment = (1 << 62, 0, 0, 0)
+
+IN_AN_ENTRY = 1000
+"""Paths in an entry of a log. DynamoDB: an item has 400 KB; a path is some dozen bytes, and rarely a few hundred."""
+
+
+def moment(record: Record | None) -> Moment:
+    """When a step ended, if it has. A sleep is over by the clock, and before all that ended in that millisecond."""
+    if record is None:
+        return NEVER
+    if record.kind is Kind.SLEEP and not record.final:
+        return (record.wake_at or record.began, -1, 0, 0)
+    if not record.final or record.state is State.CANCELLED:
+        return NEVER
+    return record.time, record.rank, record.began, record.author.generation
+
+
+@dataclass(slots=True)
+class Keeping:
+    """What is kept of a journal whose scopes `load` brings, where all of `anew` happens once more, that ended then."""
+
+    load: Load
+    anew: Mapping[str, Moment]
+    _kept: set[str] = field(default_factory=set)
+    _orders: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    _times: dict[str, int] = field(default_factory=dict)
+
+    def records(self) -> Iterator[tuple[str, list[Record]]]:
+        """The scopes, and what is kept in each. Lazy; a read for each scope."""
+        for scope, records in self._scope("", NEVER):
+            self._kept.update(record.path for record in records)
+            yield scope, records
+
+    def logs(self) -> Iterator[tuple[str, LogEntry]]:
+        """In which order outcomes were seen that are kept, by the scope of a log; once all records have come."""
+        for scope, orders in self._orders.items():
+            some = [(inner, part) for inner, seen in orders.items() for part in self._known(seen)]
+            for position, (inner, part) in enumerate(some):
+                order = {inner: part}
+                yield (
+                    scope,
+                    LogEntry(position=position, author=NOBODY, time=self._times[scope], order=order),
+                )
+
+    def _known(self, seen: Sequence[str]) -> Iterator[list[str]]:
+        end = next(
+            (at for at, path in enumerate(seen) if path.removeprefix(":") not in self._kept), len(seen)
+        )
+        for start in range(0, end, IN_AN_ENTRY):
+            yield list(seen[start : min(start + IN_AN_ENTRY, end)])
+
+    # -- scopes --------------------------------------------------------------------------------------
+
+    def _scope(self, scope: str, until: Moment) -> Iterator[tuple[str, list[Record]]]:
+        """What is kept of the steps of a handler, a group or a branch, and of what lies in them: what ended before
+        `until`, and before all that happens once more among them."""
+        partition = self._load(scope)
+        mine = {path: at for path, at in self.anew.items() if path != scope and paths.within(path, scope)}
+        kept: list[Record] = []
+        for record in partition.records.values():
+            if record.path in mine:
+                continue
+            beside = [at for path, at in mine.items() if not paths.within(path, record.path)]
+            yield from self._record(record, min([until, *beside]), kept)
+        yield scope, kept
+
+    def _branches(self, fan: Record, until: Moment) -> Iterator[tuple[str, list[Record]]]:
+        """What is kept of a fan-out. Its branches do not depend on one another."""
+        assert fan.plan is not None
+        partition = self._load(fan.path)
+        kept: list[Record] = []
+        for key in fan.plan.keys:
+            path = paths.branch(fan.path, key)
+            record = partition.records.get(path)
+            if path in self.anew:
+                continue
+            if record is not None:
+                yield from self._record(record, until, kept)
+            elif fan.kind is not Kind.MAP:
+                yield from self._scope(path, until)
+        yield fan.path, kept
+
+    def _record(
+        self, record: Record, until: Moment, kept: list[Record]
+    ) -> Iterator[tuple[str, list[Record]]]:
+        """Add what is kept of a step to those of its scope; what lies in it comes by itself."""
+        over = not self._encloses(record.path) and moment(record) < until
+        if over:
+            kept.append(replace(record, author=NOBODY, claim=None))
+        if not record.kind.has_scope or (record.kind is Kind.WAIT_FOR_CALLBACK and not over):
+            return  # nobody can hand a token back twice: who waits for one begins anew
+        some = False
+        for scope, records in self._inside(record, NEVER if over else until):
+            some = some or bool(records)
+            yield scope, records
+        if not over and (some or self._encloses(record.path)) and not paths.is_branch(record.path):
+            kept.append(_begun(record))
+
+    def _inside(self, record: Record, until: Moment) -> Iterator[tuple[str, list[Record]]]:
+        return self._branches(record, until) if record.kind.fans_out else self._scope(record.path, until)
+
+    def _encloses(self, path: str) -> bool:
+        return any(paths.within(each, path) for each in self.anew)
+
+    def _load(self, scope: str) -> Partition:
+        partition = self.load(scope)
+        orders = self._orders.setdefault(scope, {})
+        for entry in partition.log:
+            for inner, seen in entry.order.items():
+                orders.setdefault(inner, []).extend(seen)
+            self._times[scope] = max(self._times.get(scope, 0), entry.time)
+        return partition
+
+
+def _begun(record: Record) -> Record:
+    """A group or fan-out that is in progress, in the invocation of who waits for it."""
+    return Record(
+        path=record.path,
+        kind=record.kind,
+        state=State.RUNNING,
+        author=NOBODY,
+        began=record.began,
+        plan=replace(record.plan, lanes=0) if record.plan is not None else None,
+    )
