@@ -405,6 +405,18 @@ def init(
 
 
 @commands.command()
+def skip(as_json: AsJson = False) -> None:
+    """Skip, on the cloud of `lambda-durable dev`, to when the next run wakes, retries or times out.
+
+    Exit status: 0, 1 when nothing waits for a time or something is still at work, 2 away from dev's cloud.
+    """
+    from .skip import skip_time
+
+    with _one_line("skip"):
+        skip_time(as_json=as_json)
+
+
+@commands.command()
 def dev(
     app: Annotated[
         str, typer.Argument(metavar="APP", help="path/to/app.py, path/to/app.py:name or package.module:name")
@@ -423,6 +435,13 @@ def dev(
         typer.Option(metavar="URL", help="Hand each invocation to a `sam local start-lambda`, at this URL."),
     ] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=100, help="Invocations at once.")] = 4,
+    debug: Annotated[
+        bool,
+        typer.Option(
+            "--debug",
+            help="breakpoint() opens a debugger here; one invocation at a time, with an hour for it.",
+        ),
+    ] = False,
 ) -> None:
     """Run an app on a cloud of its own, on this machine, in real time, with its code as it is on disk.
 
@@ -433,4 +452,6 @@ def dev(
             from .dev import develop
         except ModuleNotFoundError as error:
             raise UsageError(f"{error.name} is missing: pip install 'lambda-durable[local]'") from None
-        develop(app, host=host, port=port, state=state, executor=executor, concurrency=concurrency)
+        develop(
+            app, host=host, port=port, state=state, executor=executor, concurrency=concurrency, debug=debug
+        )

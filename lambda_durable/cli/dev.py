@@ -7,15 +7,18 @@ import os
 import shlex
 import signal
 import sys
+import termios
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..local.ahead import VARIABLE as AHEAD
 from ..local.cloud import CloudError, LocalCloud
 from ..local.invoking import InvocationError, Invoker, NotLoadedError, Processes, Remote
 from ..local.pump import Pump
-from ..local.stack import create_stack, variables
+from ..local.stack import LAMBDA_TIMEOUT, create_stack, settings_of, variables
 from ..local.watching import Watch
 from .dev_worker import REGISTER
 from .loading import folder_of
@@ -27,6 +30,9 @@ LOOK = 0.3
 _IN_THE_WAY = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "LAMBDA_DURABLE_STACK")
 """What a shell may have set, and goes before what is exported."""
 
+DEBUG_TIMEOUT = 3600.0
+"""Seconds that an invocation may take when a person looks into it."""
+
 
 def develop(
     reference: str,
@@ -36,38 +42,67 @@ def develop(
     state: Path | None,
     executor: str | None,
     concurrency: int,
+    debug: bool = False,
 ) -> None:
-    """Run until it is interrupted. Raises UsageError and FailedError."""
+    """Run until it is interrupted. With `debug`, one invocation at a time has this terminal, and an hour. Raises
+    UsageError and FailedError."""
     folder = folder_of(reference)
     if executor is not None and not executor.startswith(("http://", "https://")):
         raise UsageError(f"--executor is a URL, such as http://127.0.0.1:3001, and this is {executor!r}")
+    if executor is not None and debug:
+        raise UsageError("--debug is for workers of dev's own: debug those of --executor where they run")
     stopped = _on_signals()
     try:
-        with LocalCloud(host=host, port=port, state=state) as cloud:
+        with LocalCloud(host=host, port=port, state=state) as cloud, _terminal_as_it_was():
             _forget_other_clouds(cloud)
-            _Development(reference, folder, cloud, executor, concurrency).run(stopped)
+            _Development(reference, folder, cloud, executor, concurrency, debug).run(stopped)
     except CloudError as error:
         raise FailedError(str(error)) from None
 
 
 class _Development:
     def __init__(
-        self, reference: str, folder: Path, cloud: LocalCloud, executor: str | None, concurrency: int
+        self,
+        reference: str,
+        folder: Path,
+        cloud: LocalCloud,
+        executor: str | None,
+        concurrency: int,
+        debug: bool,
     ) -> None:
         self._cloud = cloud
         self._watch = Watch(folder)
-        settings = create_stack(cloud.endpoint)
+        self._settings = settings = settings_of(cloud.endpoint)
+        timeout = DEBUG_TIMEOUT if debug else LAMBDA_TIMEOUT
         self._variables = {**cloud.environ(), **variables(settings)}
-        command = [sys.executable, "-m", "lambda_durable.cli.dev_worker", reference]
-        self._processes = Processes(command, {**_own_environment(), **self._variables})
-        self._executor = executor
+        if executor is None:  # another's workers go by the host's clock
+            self._variables[AHEAD] = str(cloud.ahead.path)
+        self._processes = Processes(
+            [
+                sys.executable,
+                "-m",
+                "lambda_durable.cli.dev_worker",
+                reference,
+                *(["--debug"] if debug else []),
+            ],
+            {**_own_environment(), **self._variables},
+            timeout=timeout,
+            terminal=debug,
+        )
         invoker: Invoker = self._processes if executor is None else Remote(executor)
         self._pump = Pump(
-            cloud.endpoint, settings, invoker, concurrency=concurrency, on_failure=lambda why: _say(why)
+            cloud.endpoint,
+            settings,
+            invoker,
+            concurrency=1 if debug else concurrency,
+            on_failure=_say,
+            timeout=timeout,
         )
 
     def run(self, stopped: threading.Event) -> None:
         try:
+            self._processes.prepare()
+            create_stack(self._cloud.endpoint)
             loaded = self._load()
             self._welcome()
             self._pump.start()
@@ -121,7 +156,7 @@ class _Development:
     def _write_for_sam(self) -> Path:
         """The worker's variables, as `sam local` takes them; from a container this machine has another name."""
         inside = f"http://host.docker.internal:{self._cloud.port}"
-        ours = {name: value for name, value in self._variables.items() if name.startswith("LAMBDA_DURABLE_")}
+        ours = variables(self._settings)
         path = self._cloud.log.with_name("env.json")
         path.write_text(json.dumps({"Parameters": {**ours, "AWS_ENDPOINT_URL": inside}}, indent=2))
         return path
@@ -137,6 +172,19 @@ def _forget_other_clouds(cloud: LocalCloud) -> None:
 def _own_environment() -> Mapping[str, str]:
     """What the app's workers inherit of ours: all but settings for another cloud."""
     return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+
+
+@contextmanager
+def _terminal_as_it_was() -> Iterator[None]:
+    """A debugger that is killed at its prompt leaves a terminal that shows nothing of what is typed."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    before = termios.tcgetattr(sys.stdin)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
 
 
 def _on_signals() -> threading.Event:

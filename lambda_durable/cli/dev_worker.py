@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from ..local.ahead import VARIABLE, Ahead
 from ..local.serving import serve
 from .loading import load_app
 
@@ -14,7 +18,11 @@ REGISTER = {"lambda_durable": "register"}
 """Asks a worker to make the app's schedules those of its code, as a deployment does."""
 
 
-def main(reference: str) -> None:
+def main(reference: str, *options: str) -> None:
+    if "--debug" in options:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started us ends us
+    elif "PYTHONBREAKPOINT" not in os.environ:
+        sys.breakpointhook = _pass_over
     # A terminal may hear what a log that is paid for does not: an event that nobody wanted, say.
     log = logging.getLogger("lambda_durable")
     log.setLevel(logging.INFO)
@@ -23,10 +31,19 @@ def main(reference: str) -> None:
     serve(lambda: _handler(reference))
 
 
+def _pass_over(*_: object, **__: object) -> None:
+    caller = sys._getframe(1)
+    where = f"{caller.f_code.co_filename}:{caller.f_lineno}"
+    sys.stderr.write(f"lambda-durable dev: passed over breakpoint() at {where}: say dev --debug\n")
+
+
 def _handler(reference: str) -> Callable[[Any, Any], Any]:
+    ahead = Ahead(Path(os.environ[VARIABLE])) if VARIABLE in os.environ else None
     app = load_app(reference)
 
     def handle(event: Any, context: Any) -> Any:
+        if ahead is not None:
+            ahead.follow()
         if event != REGISTER:
             return app.handler(event, context)
         from ..aws.settings import Settings
@@ -45,4 +62,4 @@ def _handler(reference: str) -> Callable[[Any, Any], Any]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -19,6 +19,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
+from .ahead import VARIABLE, Ahead
+
 REGION = "us-east-1"
 
 _LAUNCH = Path(__file__).with_name("launch.py")
@@ -88,6 +90,11 @@ class LocalCloud:
         if self._scratch is None:
             raise CloudError("the local cloud was not started")
         return (self._state or self._scratch) / "ministack.log"
+
+    @property
+    def ahead(self) -> Ahead:
+        """How far its clock is ahead."""
+        return Ahead(self.log.with_name("ahead"))
 
     def environ(self) -> dict[str, str]:
         """The environment in which the AWS command line, sam and boto3 talk to it, and to nothing else."""
@@ -187,6 +194,7 @@ class LocalCloud:
             "TMPDIR": str(scratch),
             "AWS_EC2_METADATA_DISABLED": "true",
             "PYTHONUNBUFFERED": "1",
+            VARIABLE: str(self.ahead.path),
             **self._environment,
         }
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import select
+import socket
 import subprocess
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
-from typing import IO, Any, Protocol, cast
+from typing import Any, Protocol
 from uuid import uuid4
 
+from .serving import CHANNEL
 from .stack import LAMBDA_TIMEOUT
 
 _SECONDS_TO_LOAD = 60
+
+_STANDARD_ERROR = 2
+"""Where what the user's code prints is shown: standard output is for what was asked for."""
 
 
 class InvocationError(Exception):
@@ -36,22 +41,39 @@ class Invoker(Protocol):
 class Processes:
     """Worker processes, each with one invocation at a time, begun when all others are busy and kept for the next.
 
-    `command` is run in `environment`; it speaks what `serving.serve` does.
+    `command` is run in `environment`; it speaks what `serving.serve` does. An invocation that takes longer than
+    `timeout` seconds is killed. With `terminal`, a worker may ask this process's user something, as a debugger does.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        timeout: float = LAMBDA_TIMEOUT,
+        terminal: bool = False,
+    ) -> None:
         self._command = list(command)
         self._environment = dict(environment)
+        self._timeout = timeout
+        self._terminal = terminal
         self._lock = threading.Lock()
         self._idle: list[_Process] = []
         self._all: set[_Process] = set()
         self._generation = 0
         self._closed = False
 
+    def prepare(self) -> None:
+        """Begin a worker, which loads while its first invocation is still to come."""
+        process = self._begin()
+        with self._lock:
+            self._idle.append(process)
+
     def invoke(self, event: dict[str, Any]) -> Any:
         process = self._take()
         try:
-            result = process.call(event)
+            process.await_ready()
+            result = process.call(event, self._timeout)
         except BaseException:
             self._drop(process)
             raise
@@ -83,14 +105,13 @@ class Processes:
                 raise InvocationError("the workers are stopped")
             if self._idle:
                 return self._idle.pop()
-            process = _Process(self._command, self._environment, self._generation)
+        return self._begin()
+
+    def _begin(self) -> _Process:
+        with self._lock:
+            process = _Process(self._command, self._environment, self._generation, self._terminal)
             self._all.add(process)
-        try:
-            process.await_ready()
-        except BaseException:
-            self._drop(process)
-            raise
-        return process
+            return process
 
     def _drop(self, process: _Process) -> None:
         with self._lock:
@@ -99,43 +120,54 @@ class Processes:
 
 
 class _Process:
-    def __init__(self, command: list[str], environment: dict[str, str], generation: int) -> None:
+    def __init__(
+        self, command: list[str], environment: dict[str, str], generation: int, terminal: bool
+    ) -> None:
         self.generation = generation
-        self._process = subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for who started us: an invocation may end first
-        )
+        self._ready = False
+        self._channel, theirs = socket.socketpair()
+        self._answers = self._channel.makefile("rb")
+        with theirs:
+            self._process = subprocess.Popen(
+                command,
+                env={**environment, CHANNEL: str(theirs.fileno())},
+                pass_fds=[theirs.fileno()],
+                stdin=None if terminal else subprocess.DEVNULL,
+                stdout=_STANDARD_ERROR,
+                # Ctrl-C is for who started us: an invocation may end first. But only our session has the terminal.
+                start_new_session=not terminal,
+            )
 
     def await_ready(self) -> None:
+        if self._ready:
+            return
         answer = self._answer(_SECONDS_TO_LOAD)
         if "error" in answer:
             raise NotLoadedError(answer["error"])
+        self._ready = True
 
-    def call(self, event: dict[str, Any]) -> dict[str, Any]:
-        request = {"id": str(uuid4()), "event": event, "timeout": LAMBDA_TIMEOUT}
-        pipe = cast("IO[bytes]", self._process.stdin)
+    def call(self, event: dict[str, Any], timeout: float) -> dict[str, Any]:
+        request = {"id": str(uuid4()), "event": event, "timeout": timeout}
         try:
-            pipe.write(json.dumps(request).encode() + b"\n")
-            pipe.flush()
+            self._channel.sendall(json.dumps(request).encode() + b"\n")
         except OSError:
             raise InvocationError("the worker is gone") from None
-        return self._answer(LAMBDA_TIMEOUT)
+        return self._answer(timeout)
 
     def end(self) -> None:
         self._process.kill()
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            cast("IO[bytes]", pipe).close()
+        self._answers.close()
+        self._channel.close()
 
     def _answer(self, timeout: float) -> dict[str, Any]:
-        pipe = cast("IO[bytes]", self._process.stdout)
-        ready, _, _ = select.select([pipe], [], [], timeout)
+        ready, _, _ = select.select([self._channel], [], [], timeout)
         if not ready:
             raise InvocationError(f"the worker did not end within {timeout:.0f} s, and was killed")
-        line = pipe.readline()
+        try:
+            line = self._answers.readline()
+        except ConnectionError:
+            line = b""
         if not line:
             raise InvocationError(f"the worker exited, with status {self._process.wait()}")
         answer: dict[str, Any] = json.loads(line)

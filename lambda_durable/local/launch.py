@@ -1,14 +1,17 @@
 """Runs ministack, and puts right what it does otherwise than AWS where a stack would notice.
 
-A script of its own: the interpreter that has ministack need not have this package. What a later ministack
-has mended or moved is left as it is.
+A script of its own: the interpreter that has ministack need not have this package, and gets what it needs of it from
+the file beside. What a later ministack has mended or moved is left as it is.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
@@ -53,16 +56,37 @@ def _due(expression: str, now: float) -> str:
     return f"{datetime.fromtimestamp(now // 60 * 60, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
+def _clock_that_goes_ahead(application: Callable[..., Any]) -> Callable[..., Any]:
+    """Who skips time says so in a file: looked at before each request, as workers do before each invocation."""
+    spec = importlib.util.spec_from_file_location("ahead", Path(__file__).with_name("ahead.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not (path := os.environ.get(module.VARIABLE)):
+        return application
+    ahead = module.Ahead(Path(path))
+    ahead.follow()
+
+    async def answer(*request: Any) -> None:
+        ahead.follow()
+        await application(*request)
+
+    return answer
+
+
 def main() -> None:
     from ministack import app
     from ministack.core import lambda_runtime
-    from ministack.services import eventbridge, lambda_svc
+    from ministack.services import eventbridge, lambda_svc, scheduler
 
     # An empty AWS_ENDPOINT_URL of a function is none to an SDK, so it must not hide ministack's own.
     if (reserved := getattr(lambda_runtime, "_RESERVED_RUNTIME_ENV_VARS", None)) is not None:
         lambda_runtime._RESERVED_RUNTIME_ENV_VARS = {*reserved, "AWS_ENDPOINT_URL"}
     _wrap(lambda_svc, "_iter_all_esms", _numbers_of_mappings)
     _wrap(eventbridge, "_invoke_target", _scheduled_time)
+    _wrap(app, "app", _clock_that_goes_ahead)
+    scheduler._SCHEDULE_TICK_INTERVAL = 1  # seconds, of ten: a person waits for it
     app.main()
 
 

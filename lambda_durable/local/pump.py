@@ -11,15 +11,18 @@ from typing import Any
 
 from ..aws.settings import Settings
 from .invoking import InvocationError, Invoker
-from .stack import LAMBDA_TIMEOUT, VISIBILITY, client
+from .stack import LAMBDA_TIMEOUT, VISIBILITY, Clients
 
 RECONCILE = 300.0
 """Seconds, as in the template."""
 
+_BETWEEN_LOOKS = 0.1
+
 _AFTER_FAILURE = 1.0
 
-_HIDDEN = LAMBDA_TIMEOUT + 120
-"""Seconds: longer than an invocation takes and the start of its process, or its message came again meanwhile."""
+_TO_BEGIN = 120
+"""Seconds for the start of a process: a message is hidden for so much longer than its invocation may take, or it came
+again meanwhile."""
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +30,8 @@ logger = logging.getLogger(__name__)
 class Pump:
     """Takes messages from the app's queues, and hands each to `invoker` with at most `concurrency` at once.
 
-    What was done is deleted; what failed comes back after `VISIBILITY`. `on_failure` is told why an
-    invocation failed.
+    What was done is deleted; what failed comes back after `VISIBILITY`. An invocation may take `timeout`
+    seconds. `on_failure` is told why one failed.
     """
 
     def __init__(
@@ -39,10 +42,12 @@ class Pump:
         *,
         concurrency: int,
         on_failure: Callable[[str], None],
+        timeout: float = LAMBDA_TIMEOUT,
     ) -> None:
-        self._sqs = client(endpoint, "sqs")
+        self._sqs = Clients(endpoint)("sqs")
         self._invoker = invoker
         self._on_failure = on_failure
+        self._hidden = round(timeout) + _TO_BEGIN
         self._room = threading.Semaphore(concurrency)
         self._pool = ThreadPoolExecutor(concurrency + 1, thread_name_prefix="invocation")
         self._stopped = threading.Event()
@@ -83,7 +88,11 @@ class Pump:
             finally:
                 if message is None:
                     self._room.release()
-            if message is not None:
+            if message is None:
+                self._stopped.wait(
+                    _BETWEEN_LOOKS
+                )  # without the room, which another queue's messages may need
+            else:
                 self._submit(url, arn, message)
 
     def _submit(self, url: str, arn: str, message: dict[str, Any]) -> None:
@@ -99,17 +108,14 @@ class Pump:
                 MaxNumberOfMessages=1,
                 WaitTimeSeconds=0,
                 MessageSystemAttributeNames=["All"],
-                VisibilityTimeout=_HIDDEN,
+                VisibilityTimeout=self._hidden,
             )
         except Exception as error:
             if not self._stopped.wait(_AFTER_FAILURE):
                 logger.debug("no messages can be received: %s", error)
             return None
         messages: list[dict[str, Any]] = answer.get("Messages", [])
-        if not messages:
-            self._stopped.wait(0.1)
-            return None
-        return messages[0]
+        return messages[0] if messages else None
 
     def _work(self, url: str, arn: str, message: dict[str, Any]) -> None:
         try:
@@ -152,4 +158,5 @@ class Pump:
         while not self._stopped.wait(max(0.0, due - time.monotonic())):
             due += RECONCILE
             if self._going.is_set():
-                self._invoke({"lambda_durable": "reconcile"})
+                with self._room:
+                    self._invoke({"lambda_durable": "reconcile"})

@@ -1,14 +1,18 @@
-"""What a worker process does: takes events on a pipe, one at a time, and answers, as a Lambda's runtime does."""
+"""What a worker process does: takes events, one at a time, and answers, as a Lambda's runtime does."""
 
 from __future__ import annotations
 
 import json
 import os
-import sys
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+CHANNEL = "LAMBDA_DURABLE_CHANNEL"
+"""Names the file descriptor of the socket on which events come, a line of JSON each. Not standard input, which is for
+a debugger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,28 +29,23 @@ class LambdaContext:
 
 
 def serve(load: Callable[[], Callable[[Any, Any], Any]]) -> None:
-    """Load the handler, and answer requests until there are no more. The first answer says whether it loaded.
+    """Load the handler, and answer requests until there are no more. The first answer says whether it loaded."""
+    with socket.socket(fileno=int(os.environ.pop(CHANNEL))) as channel, channel.makefile("rb") as requests:
+        channel.set_inheritable(False)
 
-    Standard output is for answers; what the user's code prints there goes to standard error.
-    """
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    sys.stdout = sys.stderr
+        def answer(**said: Any) -> None:
+            channel.sendall(json.dumps(said).encode() + b"\n")
 
-    def answer(**said: Any) -> None:
-        answers.write(json.dumps(said) + "\n")
-        answers.flush()
-
-    try:
-        handler = load()
-    except Exception as error:
-        answer(error=str(error) or type(error).__name__)
-        return
-    answer(ready=True)
-    for line in sys.stdin:
-        request = json.loads(line)
-        context = LambdaContext(request["id"], time.monotonic() + request["timeout"])
         try:
-            answer(result=handler(request["event"], context))
+            handler = load()
         except Exception as error:
-            answer(error=f"{type(error).__name__}: {error}")
+            answer(error=str(error) or type(error).__name__)
+            return
+        answer(ready=True)
+        for line in requests:
+            request = json.loads(line)
+            context = LambdaContext(request["id"], time.monotonic() + request["timeout"])
+            try:
+                answer(result=handler(request["event"], context))
+            except Exception as error:
+                answer(error=f"{type(error).__name__}: {error}")

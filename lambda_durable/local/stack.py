@@ -15,6 +15,10 @@ from .cloud import REGION
 
 NAME = "lambda-durable-dev"
 
+CONTINUATIONS, INGRESS, FAILED, DEAD_LETTERS = (
+    f"{NAME}-{queue}" for queue in ("continuations", "ingress", "failed", "dead-letters")
+)
+
 LAMBDA_TIMEOUT = 60
 """Seconds that an invocation may take, as the template says where nobody says otherwise."""
 
@@ -24,7 +28,7 @@ person waits for it, and a worker that was killed is known to be dead."""
 
 MOST_RECEIVES = 20
 
-_ROLE = "arn:aws:iam::000000000000:role/lambda-durable-dev"  # ministack checks none
+_ACCOUNT = "000000000000"
 _THERE = (
     "ResourceInUseException",
     "BucketAlreadyOwnedByYou",
@@ -33,30 +37,31 @@ _THERE = (
 )
 
 
-def create_stack(endpoint: str) -> Settings:
-    """Make what is not there yet; its settings."""
-    made = _Maker(endpoint)
-    dead_letter_url, dead_letter_arn = made.queue("dead-letters", {})
-    _, failed_arn = made.queue("failed", _redrive(dead_letter_arn))
-    queue_url, queue_arn = made.queue("continuations", _redrive(failed_arn))
-    _, ingress_arn = made.queue("ingress", _redrive(dead_letter_arn))
-    made.table()
-    made.bucket()
-    made.bus(ingress_arn)
-    made.schedule_group()
+def settings_of(endpoint: str) -> Settings:
+    """What the stack on a cloud is called, whether it was made yet or not."""
     return Settings(
         table=NAME,
         bucket=NAME,
-        queue_url=queue_url,
+        queue_url=_url(endpoint, CONTINUATIONS),
         bus=NAME,
-        queue_arn=queue_arn,
-        ingress_queue_arn=ingress_arn,
-        failed_queue_arn=failed_arn,
-        dead_letter_url=dead_letter_url,
-        dead_letter_arn=dead_letter_arn,
+        queue_arn=_arn(CONTINUATIONS),
+        ingress_queue_arn=_arn(INGRESS),
+        failed_queue_arn=_arn(FAILED),
+        dead_letter_url=_url(endpoint, DEAD_LETTERS),
+        dead_letter_arn=_arn(DEAD_LETTERS),
         schedule_group=NAME,
-        scheduler_role_arn=_ROLE,
+        scheduler_role_arn=f"arn:aws:iam::{_ACCOUNT}:role/{NAME}",  # ministack checks none
     )
+
+
+def create_stack(endpoint: str) -> None:
+    """Make what is not there yet."""
+    clients = Clients(endpoint)
+    _make_queues(clients("sqs"))
+    _make_table(clients("dynamodb"))
+    _make_bus(clients("events"))
+    _make(lambda: clients("s3").create_bucket(Bucket=NAME))
+    _make(lambda: clients("scheduler").create_schedule_group(Name=NAME))
 
 
 def variables(settings: Settings) -> dict[str, str]:
@@ -68,51 +73,54 @@ def variables(settings: Settings) -> dict[str, str]:
     }
 
 
-def client(endpoint: str, service: str) -> Any:
-    """A boto3 client on the local cloud, whatever this machine's own AWS configuration is."""
-    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
-    create: Any = session.client
-    config = Config(retries={"total_max_attempts": 2}, read_timeout=30, s3={"addressing_style": "path"})
-    return create(service, endpoint_url=endpoint, config=config)
+class Clients:
+    """boto3 clients on the local cloud, whatever this machine's own AWS configuration is."""
 
-
-class _Maker:
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
-        self._sqs = client(endpoint, "sqs")
+        self._session = boto3.Session(
+            aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION
+        )
 
-    def queue(self, name: str, attributes: dict[str, str]) -> tuple[str, str]:
-        url = self._sqs.create_queue(
-            QueueName=f"{NAME}-{name}", Attributes={"VisibilityTimeout": str(VISIBILITY), **attributes}
-        )["QueueUrl"]
-        found = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-        return url, found["Attributes"]["QueueArn"]
-
-    def table(self) -> None:
-        dynamodb = client(self._endpoint, "dynamodb")
-        _make(lambda: dynamodb.create_table(**table_definition(NAME)))
-        life = {"Enabled": True, "AttributeName": EXPIRY}
-        dynamodb.update_time_to_live(TableName=NAME, TimeToLiveSpecification=life)
-
-    def bucket(self) -> None:
-        s3 = client(self._endpoint, "s3")
-        _make(lambda: s3.create_bucket(Bucket=NAME))
-
-    def bus(self, target: str) -> None:
-        events = client(self._endpoint, "events")
-        _make(lambda: events.create_event_bus(Name=NAME))
-        account = target.split(":")[4]
-        events.put_rule(Name=NAME, EventBusName=NAME, EventPattern=json.dumps({"account": [account]}))
-        events.put_targets(Rule=NAME, EventBusName=NAME, Targets=[{"Id": "ingress", "Arn": target}])
-
-    def schedule_group(self) -> None:
-        scheduler = client(self._endpoint, "scheduler")
-        _make(lambda: scheduler.create_schedule_group(Name=NAME))
+    def __call__(self, service: str) -> Any:
+        create: Any = self._session.client
+        config = Config(retries={"total_max_attempts": 2}, read_timeout=30, s3={"addressing_style": "path"})
+        return create(service, endpoint_url=self._endpoint, config=config)
 
 
-def _redrive(arn: str) -> dict[str, str]:
-    policy = {"deadLetterTargetArn": arn, "maxReceiveCount": MOST_RECEIVES}
-    return {"RedrivePolicy": json.dumps(policy)}
+def _make_queues(sqs: Any) -> None:
+    for name, letters in (
+        (DEAD_LETTERS, None),
+        (FAILED, DEAD_LETTERS),
+        (CONTINUATIONS, FAILED),
+        (INGRESS, DEAD_LETTERS),
+    ):
+        redrive = {} if letters is None else {"RedrivePolicy": _redrive(_arn(letters))}
+        sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": str(VISIBILITY), **redrive})
+
+
+def _make_table(dynamodb: Any) -> None:
+    _make(lambda: dynamodb.create_table(**table_definition(NAME)))
+    life = {"Enabled": True, "AttributeName": EXPIRY}
+    dynamodb.update_time_to_live(TableName=NAME, TimeToLiveSpecification=life)
+
+
+def _make_bus(events: Any) -> None:
+    _make(lambda: events.create_event_bus(Name=NAME))
+    events.put_rule(Name=NAME, EventBusName=NAME, EventPattern=json.dumps({"account": [_ACCOUNT]}))
+    events.put_targets(Rule=NAME, EventBusName=NAME, Targets=[{"Id": "ingress", "Arn": _arn(INGRESS)}])
+
+
+def _url(endpoint: str, queue: str) -> str:
+    return f"{endpoint}/{_ACCOUNT}/{queue}"
+
+
+def _arn(queue: str) -> str:
+    return f"arn:aws:sqs:{REGION}:{_ACCOUNT}:{queue}"
+
+
+def _redrive(arn: str) -> str:
+    return json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": MOST_RECEIVES})
 
 
 def _make(call: Any) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
+import select
 import signal
 import socket
 import subprocess
 import sys
 import time
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -54,6 +57,24 @@ def stumble(ctx: Context[dict]) -> None:
 
 @app.function("daily", cron("0 9 * * *"))
 def daily(ctx: Context) -> None: ...
+"""
+
+SLEEPER = """
+from datetime import datetime
+from lambda_durable import Context, Durable, on_event
+
+app = Durable("little")
+handler = app.handler
+
+def look(hand: str) -> str:
+    breakpoint()
+    return hand + " " + datetime.now().isoformat()
+
+@app.function("sleeper", on_event("night/came"))
+def sleeper(ctx: Context[dict]) -> str:
+    ctx.step.sleep("nap", "10m")
+    ctx.step.sleep("night", "30d")
+    return ctx.step.run("look", look, "it is")
 """
 
 
@@ -297,6 +318,88 @@ def test_its_state_is_there_again_the_next_time(start, tmp_path):
     assert dev.stop() == 0
 
     assert start("--state", str(tmp_path / "state")).json("show", run_id)["output"] == "hello Ada"
+
+
+def test_sleeps_are_skipped_and_stay_so(start, tmp_path):
+    dev = start("--state", str(tmp_path / "state"), app=SLEEPER)
+    nothing = dev.command("skip")
+    assert (nothing.returncode, nothing.stderr) == (1, "lambda-durable skip: nothing waits for a time\n")
+
+    began = datetime.now()
+    dev.send("night/came", {})
+    run_id = dev.first_run("sleeper")
+    dev.wait(lambda: "nap" in dev.json("show", run_id)["steps"])
+    assert 500 < dev.json("skip")["skipped_seconds"] <= 601
+    dev.wait(lambda: "night" in dev.json("show", run_id)["steps"])
+    assert dev.command("skip").stdout.startswith("skipped 29 days 23 h: it is ")
+    dev.first_run("sleeper", status="completed")
+    woke = datetime.fromisoformat(dev.json("show", run_id)["output"].removeprefix("it is "))
+    assert timedelta(days=30, minutes=10) <= woke - began < timedelta(days=30, minutes=15)
+    assert "passed over breakpoint() at " in dev.said.read_text()
+    dev.stop()
+
+    dev = start("--state", str(tmp_path / "state"), app=SLEEPER)
+    dev.send("night/came", {})
+    begun = dev.wait(lambda: dev.json("runs", "sleeper", "--status", "running"))[0]["created_at"]
+    assert datetime.fromisoformat(begun).replace(tzinfo=None) > began + timedelta(days=30)
+
+
+def test_time_is_skipped_on_its_cloud_alone(monkeypatch):
+    monkeypatch.setenv("LAMBDA_DURABLE_TABLE", "lambda-durable")
+    done = subprocess.run([*PROGRAM, "skip"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "no time can be skipped but dev's own" in done.stderr
+
+
+def test_a_debugger_opens_in_the_terminal(tmp_path):
+    (tmp_path / "little.py").write_text(SLEEPER.replace('"10m"', '"1s"').replace('"30d"', '"1s"'))
+    terminal, theirs = pty.openpty()
+    shown = ""
+
+    def until(text, seconds=60):
+        nonlocal shown
+        deadline = time.monotonic() + seconds
+        while text not in shown:
+            assert time.monotonic() < deadline, shown
+            if select.select([terminal], [], [], 0.2)[0]:
+                shown += os.read(terminal, 4096).decode()
+
+    dev = subprocess.Popen(
+        [sys.executable, "-m", "lambda_durable", "dev", "little.py", "--debug"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    try:
+        until("Ctrl-C")
+        exports = re.search(r"^export (.*?)\r?$", shown, re.MULTILINE)[1]
+        beside = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            **dict(pair.split("=", 1) for pair in exports.split()),
+        }
+        subprocess.run([*PROGRAM, "send", "--name", "night/came"], env=beside, check=True, timeout=60)
+        until("(Pdb) ")
+        os.write(terminal, b"hand = 'my watch says'\nc\n")
+
+        def ended():
+            found = [*PROGRAM, "runs", "sleeper", "--status", "completed", "--json"]
+            return json.loads(subprocess.check_output(found, env=beside, timeout=60))
+
+        deadline = time.monotonic() + 60
+        while not (runs := ended()):
+            assert time.monotonic() < deadline, shown
+        show = [*PROGRAM, "show", runs[0]["run_id"], "--json"]
+        assert json.loads(subprocess.check_output(show, env=beside, timeout=60))["output"].startswith(
+            "my watch says 20"
+        )
+    finally:
+        dev.send_signal(signal.SIGINT)
+        assert dev.wait(30) == 0
+        os.close(terminal)
+        os.close(theirs)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])

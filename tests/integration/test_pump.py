@@ -41,11 +41,12 @@ def pumped(monkeypatch):
 
     def run(handler):
         with LocalCloud() as cloud:
-            settings = stack.create_stack(cloud.endpoint)
+            stack.create_stack(cloud.endpoint)
+            settings = stack.settings_of(cloud.endpoint)
             pumping = pump.Pump(cloud.endpoint, settings, handler, concurrency=4, on_failure=lambda why: None)
             pumping.start()
             try:
-                stack.client(cloud.endpoint, "sqs").send_message(
+                stack.Clients(cloud.endpoint)("sqs").send_message(
                     QueueUrl=settings.queue_url, MessageBody="go on"
                 )
                 assert handler.ended.wait(30)
