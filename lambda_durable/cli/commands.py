@@ -300,6 +300,38 @@ def doctor(
     raise typer.Exit(0 if well else 1)
 
 
+@commands.command()
+def check(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PATH]...", help="Files and folders of Python; this folder unless given."),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(metavar="RULE", help="Leave a rule out; may be given again.")
+    ] = None,
+    notes: Annotated[bool, typer.Option("--notes", help="Also list what could not be looked into.")] = False,
+    rules: Annotated[bool, typer.Option("--rules", help="List the rules, and look at nothing.")] = False,
+    sarif: Annotated[
+        bool, typer.Option("--sarif", help="Print SARIF 2.1.0, for a code scanning service.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check the code of handlers for what a replay would not repeat, without importing it.
+
+    Exit status: 0 when nothing is found, 1 when something is, 2 when a file is no Python or an option is wrong.
+    """
+    from .check import check_code, list_rules
+
+    with _one_line("check"):
+        if rules:
+            list_rules(as_json=as_json)
+            return
+        clean = check_code(
+            paths or [Path()], ignore=ignore or [], notes=notes, as_json=as_json, as_sarif=sarif
+        )
+    raise typer.Exit(0 if clean else 1)
+
+
 callbacks = typer.Typer(
     help="Hand the token of a callback back to a deployed app: `show` prints it.", no_args_is_help=True
 )

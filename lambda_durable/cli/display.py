@@ -67,6 +67,14 @@ class Display:
         row.rstrip()
         self._print(row)
 
+    def words(self, words: Iterable[tuple[str, str]]) -> None:
+        """One line: texts and their styles, a blank between them."""
+        line = Text()
+        for text, style in words:
+            line.append(f"{text} ", style)
+        line.rstrip()
+        self._print(line)
+
     def value(self, value: Any) -> None:
         shown = json.dumps(value, ensure_ascii=False, indent=2)
         self._print(Text("\n".join(f"  {line}" for line in shown.split("\n"))), lines=True)

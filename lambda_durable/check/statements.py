@@ -1,0 +1,489 @@
+"""Statements: what is bound, which branches there are, and what is caught."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+
+from .calls import RETURNED
+from .others import DECORATOR
+from .project import Project
+from .sources import Source
+from .stepping import Stepping
+from .values import (
+    NOTHING,
+    AppMethod,
+    Class,
+    Container,
+    Decorator,
+    DurableStep,
+    Env,
+    External,
+    Function,
+    Handler,
+    Instance,
+    ProjectModule,
+    Value,
+    join,
+    of_kind,
+)
+
+_EVERYTHING = {"builtins.BaseException", "builtins.BaseExceptionGroup"}
+_LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+
+
+class Statements(Stepping):
+    """Executes statements, without running anything."""
+
+    def __init__(self, project: Project) -> None:
+        super().__init__(project)
+        self.handlers: dict[ast.AST, Handler] = {}  # those that were found, by their code
+
+    def execute(self, body: Sequence[ast.stmt], env: Env) -> bool:
+        """Whether the code after these is never reached. Where an arm of an `if` leaves, what follows is its other
+        arm."""
+        for place, statement in enumerate(body):
+            self.count()
+            if self._execute(statement, env):
+                return True
+            if isinstance(statement, ast.If) and (arm := _arm_that_stays(statement)) is not None:
+                with self.behind(statement, arm):
+                    return self.execute(body[place + 1 :], env)
+        return False
+
+    def _execute(self, node: ast.stmt, env: Env) -> bool:
+        method = getattr(self, f"_{type(node).__name__}", None)
+        if method is not None:
+            return bool(method(node, env))
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.expr):
+                self.read(child, env)
+        return False
+
+    # Binding
+
+    def _Expr(self, node: ast.Expr, env: Env) -> None:
+        if isinstance(node.value, ast.Call):
+            node.value.discarded = True  # type: ignore[attr-defined]
+        if isinstance(node.value, ast.Await) and isinstance(node.value.value, ast.Call):
+            value = self.evaluate(node.value.value, env)
+            self.drop(value)
+            self.wait_for(value)
+            return
+        self.drop(self.evaluate(node.value, env))
+
+    def _Assign(self, node: ast.Assign, env: Env) -> None:
+        value = self.evaluate(node.value, env)
+        for target in node.targets:
+            self.bind(target, value, env)
+
+    def _AnnAssign(self, node: ast.AnnAssign, env: Env) -> None:
+        if node.value is not None:
+            self.bind(node.target, self.evaluate(node.value, env), env)
+
+    def _AugAssign(self, node: ast.AugAssign, env: Env) -> None:
+        before = self.evaluate_quietly(node.target, env)
+        value = self.evaluate(node.value, env)
+        if isinstance(node.target, ast.Name):
+            for kind in before.kinds:
+                if isinstance(kind, Container):
+                    kind.content = join([kind.content, self.content(value)])
+                    self.changed(node.target, of_kind(kind), node, env)
+            self.bind(node.target, join([before, value.alone()]), env)
+        else:
+            self.bind(node.target, join([before, value]), env)
+
+    def bind(self, target: ast.expr, value: Value, env: Env) -> None:
+        match target:
+            case ast.Name(id):
+                self._bind_name(target, id, value, env)
+            case ast.Tuple(elts) | ast.List(elts):
+                for each, part in zip(elts, self._unpacked(value, elts), strict=True):
+                    self.bind(each, part, env)
+            case ast.Starred(inner):
+                self.bind(inner, self.container([value]), env)
+            case ast.Attribute(owner, name):
+                self._bind_attribute(target, self.evaluate(owner, env), name, value, env)
+            case ast.Subscript(owner, index):
+                base = self.evaluate(owner, env)
+                self.read(index, env)
+                for kind in base.kinds:
+                    if isinstance(kind, Container):
+                        kind.content = join([kind.content, value])
+                if not any(isinstance(kind, External) and kind.name == "os.environ" for kind in base.kinds):
+                    self.changed(owner, base, target, env)
+
+    def _unpacked(self, value: Value, targets: Sequence[ast.expr]) -> list[Value]:
+        known = [kind.parts for kind in value.kinds if isinstance(kind, Container) and kind.parts]
+        starred = any(isinstance(each, ast.Starred) for each in targets)
+        if known and not starred and all(len(parts) == len(targets) for parts in known):
+            return [join(several) for several in zip(*known, strict=True)]
+        return [self.content(value)] * len(targets)
+
+    def _bind_attribute(self, target: ast.Attribute, base: Value, name: str, value: Value, env: Env) -> None:
+        for kind in base.kinds:
+            if isinstance(kind, Instance):
+                known = kind.attributes.get(name)
+                kind.attributes[name] = value if known is None else join([known, value])
+        self.changed(target.value, base, target, env)
+
+    def _bind_name(self, node: ast.AST, name: str, value: Value, env: Env) -> None:
+        if name not in env.elsewhere:
+            env.names[name] = value
+            return
+        owner = (env.outer.owner(name) if env.outer is not None else None) or env.module
+        owner.names[name] = join([owner.names.get(name, NOTHING), value])
+        if name in self.guarded:
+            return  # made where it was not there yet: another process makes its own
+        at_import = owner.is_module
+        outer = self.boundary is not None and not self.boundary.holds(owner.home)
+        if outer or (self.boundary is None and at_import):
+            self.wrote((owner, name), env.source, node, f"`{name}`", at_import=at_import)
+
+    def _Global(self, node: ast.Global, env: Env) -> None:
+        env.elsewhere.update(node.names)
+
+    _Nonlocal = _Global
+
+    def _Import(self, node: ast.Import, env: Env) -> None:
+        for alias in node.names:
+            whole = alias.name if alias.asname else alias.name.partition(".")[0]
+            env.names[alias.asname or whole] = self._imported(whole, 0, env)
+            if not alias.asname:
+                self._imported(alias.name, 0, env)
+
+    def _ImportFrom(self, node: ast.ImportFrom, env: Env) -> None:
+        module = self._imported(node.module or "", node.level, env)
+        for alias in node.names:
+            if alias.name == "*":
+                self._import_all(module, node.module or "", env)
+                continue
+            value = self.attribute(module, alias.name, node, env)
+            if not value.kinds and not value.origins and not module.of(ProjectModule):
+                value = of_kind(External(f"{node.module or ''}.{alias.name}"))
+            env.names[alias.asname or alias.name] = value
+
+    def _import_all(self, module: Value, name: str, env: Env) -> None:
+        for kind in module.kinds:
+            if isinstance(kind, ProjectModule):
+                shared = {key: value for key, value in kind.env.names.items() if not key.startswith("_")}
+                env.names.update(shared)
+                env.module.stars.extend(kind.env.stars)
+            else:
+                env.module.stars.append(name)
+
+    def _imported(self, name: str, level: int, env: Env) -> Value:
+        source = self.project.find(name, level=level, importer=env.source)
+        if source is not None:
+            return of_kind(ProjectModule(self.module(source)))
+        return of_kind(External(name))
+
+    def module(self, source: object) -> Env:
+        """What the names of a module are, once it has been imported."""
+        assert isinstance(source, Source)
+        if source not in self.modules:
+            env = self.modules[source] = Env(source)
+            with self.importing():
+                self.execute(source.tree.body, env)
+        return self.modules[source]
+
+    # Definitions
+
+    def _FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef, env: Env) -> None:
+        value = of_kind(Function(node, env, self.defaults(node.args, env)))
+        for expression in reversed(node.decorator_list):
+            decorator = self.evaluate(expression, env)
+            changed = self._decorated(decorator, value, expression, env)
+            if changed.kinds:
+                value = changed
+        env.names[node.name] = value
+
+    _AsyncFunctionDef = _FunctionDef
+
+    def _decorated(self, decorator: Value, value: Value, node: ast.expr, env: Env) -> Value:
+        found = []
+        for kind in decorator.kinds:
+            match kind:
+                case Decorator():
+                    found.append(self.decorate(kind, value, node, env))
+                case AppMethod(name):
+                    found.append(self.decorate(Decorator(name), value, node, env))
+                case Function():
+                    found.append(self.follow(kind, [value], {}))
+                case External(name) if name == DECORATOR:
+                    found.append(value)
+        return join(found)
+
+    def decorate(self, decorator: Decorator, function: Value, node: ast.AST, env: Env) -> Value:  # noqa: ARG002
+        found = []
+        for kind in function.kinds:
+            if not isinstance(kind, Function):
+                continue
+            if decorator.name == "step":
+                found.append(of_kind(DurableStep(kind, decorator.id or kind.name)))
+            else:
+                handler = Handler(kind, decorator.id or kind.name)
+                self.handlers.setdefault(kind.node, handler)
+                found.append(of_kind(handler))
+        return join(found)
+
+    def _ClassDef(self, node: ast.ClassDef, env: Env) -> None:
+        body = Env(env.source, env, is_class=True, home=self.boundary)
+        self.execute(node.body, body)
+        env.names[node.name] = of_kind(Class(node, env, body))
+
+    def _Return(self, node: ast.Return, env: Env) -> bool:
+        value = self.evaluate(node.value, env)
+        if len(self.stack) <= 1:
+            self.look(value)
+        env.names[RETURNED] = join([env.names.get(RETURNED, NOTHING), value])
+        return True
+
+    def _Raise(self, node: ast.Raise, env: Env) -> bool:
+        if node.exc is not None:
+            self.read(node.exc, env)
+        return True
+
+    def _Continue(self, node: ast.Continue, env: Env) -> bool:  # noqa: ARG002
+        return True
+
+    def _Break(self, node: ast.Break, env: Env) -> bool:  # noqa: ARG002
+        return True
+
+    def _Delete(self, node: ast.Delete, env: Env) -> None:
+        for target in node.targets:
+            if isinstance(target, (ast.Subscript, ast.Attribute)):
+                self.changed(target.value, self.evaluate(target.value, env), target, env)
+
+    # Branches
+
+    def _If(self, node: ast.If, env: Env) -> bool:
+        condition, events = self.read(node.test, env), self.events
+        kept, self.guarded = self.guarded, self.guarded | _not_there_yet(node.test)
+        arms = [node.body, node.orelse]
+        over = self._arms(node, arms[:1], env, rest=arms[1:], restore=kept)
+        self.guarded = kept
+        left = any(_leaves(arm) for arm in arms)
+        self.branch_depends(node.test, condition, events, env, left=left)
+        return over
+
+    def _arms(
+        self,
+        node: ast.AST,
+        first: list[list[ast.stmt]],
+        env: Env,
+        *,
+        rest: list[list[ast.stmt]],
+        restore: frozenset[str] | None = None,
+    ) -> bool:
+        """Each arm begins with the names as they are now; afterwards they are what they are in any that comes to
+        its end. Whether none does."""
+        before, after = dict(env.names), []
+        all_over = True
+        returned: list[Value] = []
+        for place, arm in enumerate([*first, *rest]):
+            if place >= len(first) and restore is not None:
+                self.guarded = restore
+            env.names = dict(before)
+            with self.behind(node, place):
+                over = self.execute(arm, env)
+            returned.append(env.names.get(RETURNED, NOTHING))
+            if not over:
+                after.append(env.names)
+            all_over = all_over and over
+        env.names = _merged(after) if after else env.names
+        if (joined := join(returned)) is not NOTHING:
+            env.names[RETURNED] = joined
+        return all_over
+
+    def branch_depends(self, node: ast.AST, condition: Value, events: int, env: Env, *, left: bool) -> None:
+        """Tell of a condition that differs on every replay, if steps depend on it."""
+        if not self.in_handler or not (left or self.events > events):
+            return
+        for origin in condition.origins:
+            name = origin.name if origin.name.startswith("ctx") else f"{origin.name}()"
+            self.report("unstable-branch", env.source, node, f"which steps run depends on {name}")
+
+    def _While(self, node: ast.While, env: Env) -> bool:
+        events, before = self.events, dict(env.names)
+        condition = NOTHING
+        for _ in range(2):
+            condition = join([condition, self.read(node.test, env)])
+            with self.looping():
+                self.execute(node.body, env)
+            env.names = _merged([before, env.names])
+        self.branch_depends(node.test, condition, events, env, left=False)
+        self.execute(node.orelse, env)
+        always = isinstance(node.test, ast.Constant) and bool(node.test.value)
+        return always and not any(isinstance(each, ast.Break) for each in ast.walk(node))
+
+    def _For(self, node: ast.For | ast.AsyncFor, env: Env) -> None:
+        source = self.read(node.iter, env)
+        item, token = self.item_of(source, node)
+        events, before = self.events, dict(env.names)
+        for _ in range(2):
+            with self.looping(token):
+                self.bind(node.target, item, env)
+                self.execute(node.body, env)
+            env.names = _merged([before, env.names])
+        self.branch_depends(node.iter, source.alone(), events, env, left=False)
+        self.execute(node.orelse, env)
+
+    _AsyncFor = _For
+
+    def _Match(self, node: ast.Match, env: Env) -> bool:
+        subject, events = self.read(node.subject, env), self.events
+        arms = []
+        for case in node.cases:
+            for pattern in ast.walk(case.pattern):
+                name = getattr(pattern, "name", None) or getattr(pattern, "rest", None)
+                if isinstance(name, str):
+                    env.names[name] = join([subject, self.content(subject)])
+            if case.guard is not None:
+                self.read(case.guard, env)
+            arms.append(case.body)
+        over = self._arms(node, arms, env, rest=[])
+        self.branch_depends(node.subject, subject, events, env, left=any(map(_leaves, arms)))
+        return over and any(
+            isinstance(case.pattern, ast.MatchAs) and case.pattern.pattern is None and case.guard is None
+            for case in node.cases
+        )
+
+    # What is caught
+
+    def _With(self, node: ast.With | ast.AsyncWith, env: Env) -> bool:
+        events = self.events
+        managers = []
+        for item in node.items:
+            manager = self.evaluate(item.context_expr, env)
+            managers.append((item, manager))
+            if item.optional_vars is not None:
+                entered = [of_kind(kind) for kind in manager.kinds if isinstance(kind, (External, Instance))]
+                self.bind(item.optional_vars, join([*entered, manager.alone()]), env)
+        over = self.execute(node.body, env)
+        for item, _ in managers:
+            call = item.context_expr
+            if self.events > events and isinstance(call, ast.Call) and self._suppresses_all(call, env):
+                self._tell_of_catching(call, "contextlib.suppress(BaseException)", env)
+                over = False
+        return over
+
+    _AsyncWith = _With
+
+    def _suppresses_all(self, call: ast.Call, env: Env) -> bool:
+        function = self.evaluate_quietly(call.func, env)
+        if External("contextlib.suppress") not in function.kinds:
+            return False
+        return any(self._is_everything(each, env) for each in call.args)
+
+    def _Try(self, node: ast.Try | ast.TryStar, env: Env) -> bool:
+        events, before = self.events, dict(env.names)
+        over = self.execute(node.body, env)
+        has_steps = self.events > events
+        if not over:
+            over = self.execute(node.orelse, env)
+        ends = [] if over else [env.names]
+        returned = [env.names.get(RETURNED, NOTHING)]
+        within = _merged([before, env.names])
+        for place, handler in enumerate(node.handlers):
+            env.names = dict(within)
+            if handler.type is not None:
+                self.evaluate(handler.type, env)
+            if handler.name:
+                env.names[handler.name] = NOTHING
+            if has_steps and self._catches_all(handler, env):
+                shown = f"except {ast.unparse(handler.type)}" if handler.type is not None else "a bare except"
+                self._tell_of_catching(handler, shown, env)
+            with self.behind(handler, place):
+                if not self.execute(handler.body, env):
+                    ends.append(env.names)
+            returned.append(env.names.get(RETURNED, NOTHING))
+        env.names = _merged(ends) if ends else dict(within)
+        if (joined := join(returned)) is not NOTHING:
+            env.names[RETURNED] = joined
+        if has_steps and (leaving := _leaving_finally(node.finalbody)) is not None:
+            shown = f"`{ast.unparse(leaving).partition(' ')[0]}` in a finally block"
+            self._tell_of_catching(leaving, shown, env)
+        return self.execute(node.finalbody, env) or not ends
+
+    _TryStar = _Try
+
+    def _catches_all(self, handler: ast.ExceptHandler, env: Env) -> bool:
+        if handler.type is not None and not self._is_everything(handler.type, env):
+            return False
+        return not _raises_again(handler)
+
+    def _is_everything(self, node: ast.expr, env: Env) -> bool:
+        if isinstance(node, ast.Tuple):
+            return any(self._is_everything(each, env) for each in node.elts)
+        value = self.evaluate_quietly(node, env)
+        return any(isinstance(kind, External) and kind.name in _EVERYTHING for kind in value.kinds)
+
+    def _tell_of_catching(self, node: ast.AST, shown: str, env: Env) -> None:
+        if self.in_handler:
+            self.report(
+                "catch-all", env.source, node, f"{shown} around steps catches what suspends the handler"
+            )
+
+
+def _merged(several: Sequence[dict[str, Value]]) -> dict[str, Value]:
+    if len(several) == 1:
+        return several[0]
+    names = dict.fromkeys(name for each in several for name in each)
+    return {name: join(each[name] for each in several if name in each) for name in names}
+
+
+def _leaves(body: Sequence[ast.stmt]) -> bool:
+    return bool(body) and isinstance(body[-1], _LEAVING)
+
+
+def _arm_that_stays(node: ast.If) -> int | None:
+    """The arm of an `if` after which the code goes on, if the other one leaves."""
+    if _leaves(node.body) and not _leaves(node.orelse):
+        return 1
+    if _leaves(node.orelse) and not _leaves(node.body):
+        return 0
+    return None
+
+
+def _not_there_yet(test: ast.expr) -> frozenset[str]:
+    """The names that a condition finds to be None or empty: `x is None`, `not x`."""
+    match test:
+        case ast.Compare(
+            left=ast.Name(id), ops=[ast.Is() | ast.Eq()], comparators=[ast.Constant(value=None)]
+        ):
+            return frozenset({id})
+        case ast.UnaryOp(op=ast.Not(), operand=ast.Name(id)):
+            return frozenset({id})
+        case ast.BoolOp(values=values):
+            return frozenset().union(*map(_not_there_yet, values))
+    return frozenset()
+
+
+def _raises_again(handler: ast.ExceptHandler) -> bool:
+    """Whether a bare `raise`, or one of what was caught, is in it."""
+    return any(
+        isinstance(node, ast.Raise)
+        and (node.exc is None or (isinstance(node.exc, ast.Name) and node.exc.id == handler.name))
+        for node in _own_nodes(handler.body)
+    )
+
+
+def _own_nodes(body: Sequence[ast.stmt]) -> list[ast.AST]:
+    """All nodes, but for those of functions that are defined there."""
+    found: list[ast.AST] = []
+    open_: list[ast.AST] = list(body)
+    while open_:
+        node = open_.pop()
+        found.append(node)
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            open_.extend(ast.iter_child_nodes(node))
+    return found
+
+
+def _leaving_finally(body: Sequence[ast.stmt]) -> ast.stmt | None:
+    """What in a `finally` block lets an exception go unseen."""
+    for node in _own_nodes(body):
+        if isinstance(node, ast.Return):
+            return node
+    return next((node for node in body if isinstance(node, (ast.Break, ast.Continue))), None)

@@ -1,0 +1,97 @@
+"""`lambda-durable check`: what of handlers' code a replay would not repeat."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from ..check import RULES, Finding, Report, check
+from ..check.sarif import sarif
+from .display import Display
+from .loading import similar
+from .plain import write_json
+from .usage_error import UsageError
+
+
+def check_code(
+    paths: Sequence[Path], *, ignore: Sequence[str], notes: bool, as_json: bool, as_sarif: bool
+) -> bool:
+    """Print what is found. Whether that is nothing. Raises UsageError."""
+    if as_json and as_sarif:
+        raise UsageError("--json and --sarif are two formats: take one")
+    if unknown := [rule for rule in ignore if rule not in RULES]:
+        raise UsageError(
+            f"--ignore: there is no rule {', '.join(unknown)}; those there are: {', '.join(RULES)}"
+        )
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"there is no {path}{similar(path)}")
+    report = check(paths, ignore=ignore)
+    if as_sarif:
+        write_json(sarif(report, version=metadata.version("lambda-durable")), sys.stdout)
+    elif as_json:
+        write_json(_plain(report), sys.stdout)
+    else:
+        _show([*report.findings, *(report.notes if notes else [])], Display(sys.stdout))
+    if report.unreadable:
+        raise UsageError("\n".join(report.unreadable))
+    if not report.files:
+        raise UsageError(f"there is no Python in {', '.join(map(str, paths))}")
+    if not as_json and not as_sarif:
+        sys.stderr.write(f"lambda-durable check: {_summary(report, notes=notes)}\n")
+    return not report.findings
+
+
+def list_rules(*, as_json: bool) -> None:
+    """Print the rules."""
+    if as_json:
+        write_json([asdict(rule) for rule in RULES.values()], sys.stdout)
+        return
+    display = Display(sys.stdout)
+    for rule in RULES.values():
+        display.words([(rule.id, "bold"), (rule.title, "")])
+        display.fields([("why", rule.why), ("way out", rule.way_out)])
+
+
+def _show(findings: Iterable[Finding], display: Display) -> None:
+    """One line each; the way out where a rule is broken for the first time."""
+    told = set()
+    for finding in sorted(findings, key=lambda each: (each.path, each.line, each.column)):
+        place = f"{finding.path}:{finding.line}:{finding.column}:"
+        style = "yellow" if RULES[finding.rule].note else "bold red"
+        display.words([(place, "bold"), (finding.rule, style), (finding.told, "")])
+        if finding.rule not in told:
+            told.add(finding.rule)
+            display.words([("    way out:", "dim"), (RULES[finding.rule].way_out, "")])
+
+
+def _plain(report: Report) -> dict[str, Any]:
+    return {
+        "findings": [_plain_finding(finding) for finding in report.findings],
+        "notes": [_plain_finding(finding) for finding in report.notes],
+        "unreadable": report.unreadable,
+        "files": report.files,
+        "handlers": report.handlers,
+    }
+
+
+def _plain_finding(finding: Finding) -> dict[str, Any]:
+    rule = RULES[finding.rule]
+    return {**asdict(finding), "why": rule.why, "way_out": rule.way_out}
+
+
+def _summary(report: Report, *, notes: bool) -> str:
+    looked = f"{_count(report.handlers, 'handler')} in {_count(report.files, 'file')}"
+    found = f"{_count(len(report.findings), 'finding')}" if report.findings else "nothing found"
+    if not report.notes:
+        return f"{found} ({looked})"
+    told = "" if notes else "; --notes lists them"
+    return f"{found} ({looked}), {_count(len(report.notes), 'note')} on what could not be looked into{told}"
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
