@@ -75,7 +75,10 @@ class Skipper:
         """When one-time schedules are due."""
         for page in self._scheduler.get_paginator("list_schedules").paginate(GroupName=NAME):
             for listed in page["Schedules"]:
-                schedule = self._scheduler.get_schedule(GroupName=NAME, Name=listed["Name"])
+                try:
+                    schedule = self._scheduler.get_schedule(GroupName=NAME, Name=listed["Name"])
+                except self._scheduler.exceptions.ResourceNotFoundException:  # it has just fired
+                    continue
                 if once := re.fullmatch(r"at\((.+)\)", schedule["ScheduleExpression"]):
                     yield datetime.fromisoformat(once[1]).replace(tzinfo=UTC)
 
