@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from .engine.collectors import Collector, Member, Seat
-from .engine.journal import Payload
 
 
 class Collectors(Protocol):
@@ -14,9 +13,9 @@ class Collectors(Protocol):
 
     def collector(self, name: str) -> Collector: ...
 
-    def collect_last(self, name: str, order: str, event: Payload, *, opened: int, until: int) -> Collector:
-        """Make an event the last of its burst, unless one that is not before it was ever the last: then nothing
-        changes. If no burst goes on, it opens one. The collector as it is now."""
+    def collect_last(self, name: str, burst: Collector, *, until: int) -> Collector:
+        """Make the event of a burst the last of the one that goes on, unless one that is not before it was ever the
+        last: then nothing changes. If none goes on, this one does. The collector as it is now."""
         ...
 
     def end_burst(self, name: str, seen: Collector, *, next: int = 0) -> bool:

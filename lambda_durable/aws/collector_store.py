@@ -1,8 +1,9 @@
 """Collectors on DynamoDB: the last events of bursts, and batches with the events at their seats.
 
     d#<name>            !          o: when what goes on was opened, l: the order of the last event, v, V: the event with
-                                   which a burst's run starts; n, z: seats and bytes that a batch has given out, c: it
-                                   gives out no more; w: for when a wake is on its way
+                                   which a burst's run starts, j: when that one joined, if it had been held; n, z:
+                                   seats and bytes that a batch has given out, c: it gives out no more; w: for when a
+                                   wake is on its way
     d#<name>#<opened>   <seat>     an event of a batch: l its order, v, V the event (neither: the seat was taken away)
     d#<name>#<opened>   !          n: how many seats a batch had that is over; 0 once it has its run
     m#<digest>          !          the seat that an event was given: o, n
@@ -17,7 +18,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ..engine.collectors import EMPTY, Collector, Member, Seat
-from ..engine.journal import Payload
 from . import keys
 from .attributes import integer, names_damage, number, put_payload, read_payload, read_text, text
 from .table_calls import TableCalls
@@ -51,15 +51,18 @@ class CollectorStore(TableCalls):
 
     # Bursts
 
-    def collect_last(self, name: str, order: str, event: Payload, *, opened: int, until: int) -> Collector:
-        item: Item = {"l": text(order), "x": number(self._expiry(until))}
-        put_payload(item, event, "v", "V")
-        values = {f":{each}": value for each, value in item.items()} | {":o": number(opened)}
+    def collect_last(self, name: str, burst: Collector, *, until: int) -> Collector:
+        item: Item = {"l": text(burst.last), "x": number(self._expiry(until))}
+        put_payload(item, burst.event, "v", "V")
+        if burst.joined:
+            item["j"] = number(burst.joined)
+        values = {f":{each}": value for each, value in item.items()} | {":o": number(burst.opened)}
         changes = ", ".join(f"{each} = :{each}" for each in item)
+        others = ", ".join(each for each in ("v", "V", "j") if each not in item)
         _, found = self._update(
             partition(name),
             STATE,
-            f"SET o = if_not_exists(o, :o), {changes} REMOVE {'V' if 'v' in item else 'v'}",
+            f"SET o = if_not_exists(o, :o), {changes} REMOVE {others}",
             values,
             condition="attribute_not_exists(l) OR l < :l",
             returning="ALL_NEW",
@@ -67,7 +70,7 @@ class CollectorStore(TableCalls):
         return _collector(found)
 
     def end_burst(self, name: str, seen: Collector, *, next: int = 0) -> bool:
-        change, values = "SET x = :x REMOVE o, w, v, V", {":x": number(self._soon())}
+        change, values = "SET x = :x REMOVE o, w, v, V, j", {":x": number(self._soon())}
         if next:
             change, values = "SET o = :o REMOVE w", {":o": number(next)}
         values |= {":seen": number(seen.opened), ":last": text(seen.last)}
@@ -167,6 +170,7 @@ def _collector(item: Item) -> Collector:
         opened=integer(item, "o") or 0,
         last=read_text(item, "l"),
         event=read_payload(item, "v", "V"),
+        joined=integer(item, "j") or 0,
         seats=integer(item, "n") or 0,
         size=integer(item, "z") or 0,
         closed="c" in item,

@@ -18,14 +18,16 @@ class Collector:
     """A collector as it is.
 
     `opened` (milliseconds) is the burst that goes on, or the batch that was opened last; 0 if there is none. `last` is
-    the place in the order of the last event ever, and `event` the one with which a burst's run is to start. `seats` and
-    `size` (bytes of JSON) are what a batch has given out; one that is `closed` gives out no more. `wake` is for when
-    a message that goes on with it is known to be on its way.
+    the place in the order of the last event ever, and `event` the one with which a burst's run is to start; `joined` is
+    when that one came here, if it had been held before, since its function was paused. `seats` and `size` (bytes of
+    JSON) are what a batch has given out; one that is `closed` gives out no more. `wake` is for when a message that goes
+    on with it is known to be on its way.
     """
 
     opened: int = 0
     last: str = ""
     event: Payload | None = None
+    joined: int = 0
     seats: int = 0
     size: int = 0
     closed: bool = False
@@ -61,6 +63,11 @@ def seen_of(order: str) -> int:
     return int(order.partition("#")[0] or 0)
 
 
+def came(collector: Collector) -> int:
+    """When (milliseconds) the last event of a burst came."""
+    return max(seen_of(collector.last), collector.joined)
+
+
 def id_of(order: str) -> str:
     return order.partition("#")[2]
 
@@ -70,7 +77,7 @@ def due(flow: FlowControl | None, collector: Collector) -> int:
     if flow is not None and flow.batch is not None:
         return collector.opened + in_millis(flow.batch.timeout)
     if flow is not None and flow.debounce is not None:
-        quiet = seen_of(collector.last) + in_millis(flow.debounce.period)
+        quiet = came(collector) + in_millis(flow.debounce.period)
         longest = flow.debounce.timeout
         return quiet if longest is None else min(quiet, collector.opened + in_millis(longest))
     return 0

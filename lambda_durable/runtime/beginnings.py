@@ -60,8 +60,8 @@ def begin(world: World, app: App, new: NewRun, *, after: int = 0) -> Header | No
     return _write(world, app, new, _header(world, app, new, after))
 
 
-def skip(world: World, app: App, new: NewRun, why: str) -> None:
-    """Write that a run was not to begin."""
+def skip(world: World, app: App, new: NewRun, why: str) -> bool:
+    """Write that a run was not to begin. Whether it was not: the message in hand may have begun it before."""
     header = _header(world, app, new)
     skipped = replace(
         header,
@@ -71,7 +71,7 @@ def skip(world: World, app: App, new: NewRun, why: str) -> None:
         ended_by=header.author,
         check_at=None,
     )
-    _write(world, app, new, skipped)
+    return _write(world, app, new, skipped) is None
 
 
 def set_off(world: World, headers: Iterable[Header | None]) -> None:

@@ -45,17 +45,23 @@ MOST_TRIES = 50
 @dataclass(frozen=True, slots=True)
 class Newcomer:
     """An event that is to be collected: its payload and `size` (bytes of JSON), and when it was first `seen`
-    (milliseconds). `again`: it may have been here before."""
+    (milliseconds), by which it has its place in the order. `again`: it may have been here before. It `joined` later, if
+    it was held, since its function was paused: for what is collected that is when it came."""
 
     event: Event[Any]
     payload: Payload
     size: int
     seen: int
     again: bool
+    joined: int = 0
 
     @property
     def order(self) -> str:
         return collectors.order(self.seen, self.event.id)
+
+    @property
+    def came(self) -> int:
+        return max(self.seen, self.joined)
 
 
 def run_of(message: Gather) -> str:
@@ -91,11 +97,12 @@ class Collecting:
         name = limits.collector(self.flow, newcomer.event)
         if self.flow.batch is not None:
             return self._join_batch(name, newcomer, self.flow.batch.max_size)
-        until = collectors.due(self.flow, Collector(opened=newcomer.seen, last=newcomer.order))
-        keep_for(self.world, newcomer.payload, until)
-        found = self.world.store.collect_last(
-            name, newcomer.order, newcomer.payload, opened=newcomer.seen, until=until
+        burst = Collector(
+            opened=newcomer.came, last=newcomer.order, event=newcomer.payload, joined=newcomer.joined
         )
+        until = collectors.due(self.flow, burst)
+        keep_for(self.world, newcomer.payload, until)
+        found = self.world.store.collect_last(name, burst, until=until)
         self._see_to_wake(name, found)
         return None
 
@@ -127,7 +134,7 @@ class Collecting:
                 self._see_to_wake(name, found)
                 return
             came_after = collectors.id_of(found.last) != event_id
-            opened = max(found.opened + 1, collectors.seen_of(found.last)) if came_after else 0
+            opened = max(found.opened + 1, collectors.came(found)) if came_after else 0
             if store.end_burst(name, found, next=opened) and not came_after:
                 return
         raise _changes(name)
@@ -192,7 +199,7 @@ class Collecting:
                 if found.opened:
                     found = replace(found, seats=store.close_batch(name, found.opened), closed=True)
                     self._see_to_end(name, found)
-                opened = max(found.opened + 1, newcomer.seen)
+                opened = max(found.opened + 1, newcomer.came)
                 until = self._due(opened)
                 done, found = store.open_batch(name, found, opened=opened, size=size, until=until)
             if done:

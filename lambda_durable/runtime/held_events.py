@@ -19,11 +19,12 @@ from .starting import given, start_of
 
 def is_held_back(world: World, app: App, new: NewRun, seen: int) -> bool:
     """Whether a function is paused that an event, `seen` first then (milliseconds), was to start: then it is held, or
-    skipped."""
+    skipped. What is to be collected later is held then, if its function is still paused."""
     while (pause := paused(world, new.function_id)) is not None:
         if pause.events == "skip":
-            skip(world, app, new, "paused")
-            return True
+            return skip(world, app, new, "paused")
+        if new.starts is not None and collects(app, new.function_id):
+            return False
         start = start_of(
             world, new.function_id, new.run_id, dump_event(new.event), inline=payloads.INLINE_OUTPUT
         )
@@ -52,7 +53,8 @@ def let_go(world: World, app: App, held: Held, newest: int, delivery: Delivery) 
     )
     if collects(app, held.function):
         payload = payloads.store(world.blobs, f"events/{tag(event.id)}", text, inline=payloads.INLINE_OUTPUT)
-        newcomer = Newcomer(event, payload, len(text.encode()), held.seen, again=True)
+        size, now = len(text.encode()), to_millis(world.clock.now())
+        newcomer = Newcomer(event, payload, size, held.seen, again=True, joined=now)
         set_off(world, [collect(world, app, newcomer, delivery, alone=new)])
         return newest
     header = begin(world, app, new, after=newest) or world.store.get_header(held.run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from samples import HOSTILE, NOW
 
@@ -26,7 +27,7 @@ def open_batch(store: Store, opened: int = NOW) -> Collector:
 
 
 def collect(store: Store, at: int, id: str = "e", event: Payload = ONE) -> Collector:
-    return store.collect_last("c", order(at, id), event, opened=at, until=LATER)
+    return store.collect_last("c", Collector(opened=at, last=order(at, id), event=event), until=LATER)
 
 
 # Bursts
@@ -43,6 +44,18 @@ def test_the_first_event_opens_a_burst_and_the_last_one_stays(store: Store) -> N
     assert collect(store, NOW + 3).event == TWO
     assert collect(store, NOW + 5, "d").event == TWO
     assert collect(store, NOW + 5, "f").event == ONE
+
+
+def test_when_an_event_joined_that_was_held_is_known_until_the_next(store: Store) -> None:
+    held = Collector(opened=LATER, last=order(NOW, "e"), event=ONE, joined=LATER)
+    assert store.collect_last("c", held, until=LATER) == held
+    assert store.collector("c") == held
+    assert collect(store, NOW + 1) == Collector(opened=LATER, last=order(NOW + 1, "e"), event=ONE)
+    last = Collector(opened=NOW, last=order(NOW + 2, "e"), event=ONE, joined=LATER + 1)
+    found = store.collect_last("c", last, until=LATER)
+    assert found == replace(last, opened=LATER)
+    assert store.end_burst("c", found)
+    assert store.collector("c") == Collector(last=last.last)
 
 
 def test_an_event_that_comes_again_changes_nothing_even_if_its_burst_is_over(store: Store) -> None:

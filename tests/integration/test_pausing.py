@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
+from itertools import islice
 
 import pytest
 
@@ -20,6 +21,7 @@ from lambda_durable import (
     every,
     on_event,
 )
+from lambda_durable.testing import crash_everywhere
 
 
 @pytest.fixture(params=[1, "all", "auto"])
@@ -506,3 +508,87 @@ def test_what_is_held_is_collected_when_its_function_goes_on(durable, app):
     rt.drain()
     assert [sorted(batch) for batch in batches] == [[0, 1, 2], [3, 4, 5]]
     assert last == [5]
+
+
+def collecting(app, **options):
+    ran = []
+
+    @app.function("f", on_event("job"), **options)
+    def f(ctx: Context[dict]) -> None:
+        ran.append([event.data["n"] for event in ctx.events])
+
+    return f, ran
+
+
+@pytest.mark.parametrize("steps", [1])
+def test_what_was_held_of_a_burst_becomes_one_run_once_nothing_has_come_for_its_period(durable, steps):
+    app = Durable("shop", steps_per_invocation=steps)
+    f, ran = collecting(app, debounce=Debounce("30s", key="data.who", timeout="1h"))
+    rt = durable(app)
+    rt.client.pause(f)
+    for n in range(10):
+        jobs(rt, {"n": n, "who": n % 2})
+        rt.advance("1h")
+    rt.client.resume(f)
+    rt.advance("29s")
+    assert ran == []
+    jobs(rt, {"n": 10, "who": 1})
+    rt.advance("2s")
+    assert ran == [[8]]
+    rt.drain()
+    assert ran == [[8], [10]]
+    assert kept(rt) == []
+
+
+def test_what_was_held_fills_batches(durable, app):
+    f, ran = collecting(app, batch=Batch(3, "1m"))
+    rt = durable(app)
+    rt.client.pause(f)
+    for n in range(7):
+        jobs(rt, {"n": n})
+        rt.advance("1h")
+    rt.client.resume(f)
+    rt.advance("59s")
+    assert ran == [[0, 1, 2], [3, 4, 5]]
+    rt.advance("1m")
+    assert ran == [[0, 1, 2], [3, 4, 5], [6]]
+
+
+@pytest.mark.parametrize("options", [{"debounce": Debounce("1s")}, {"batch": Batch(2, "1s")}])
+def test_what_is_to_be_collected_later_is_held_then(durable, options):
+    app = Durable("shop")
+    f, ran = collecting(app, **options)
+    rt = durable(app)
+    rt.client.pause(f)
+    rt.send(Event("job", {"n": 0}, time=rt.now() + timedelta(hours=3)))
+    rt.advance("1h")
+    rt.client.resume(f)
+    rt.advance("1h")
+    assert ran == []
+    rt.client.pause(f)
+    rt.advance("2h")
+    assert ran == []
+    assert rt.client.queues("f")[0].held_events == 1
+    rt.client.resume(f)
+    rt.drain()
+    assert ran == [[0]]
+
+
+def test_an_event_that_began_its_run_before_the_pause_and_died_goes_on_with_it(durable):
+    app = Durable("shop", steps_per_invocation="all")
+    idle, ended = app.function("idle")(lambda ctx: None), Counter()
+    _, _ = make(app)
+
+    def drive(rt, run):
+        rt.send(Event("job", {"n": 0}))
+        rt.advance("1s")
+        rt.client.pause("f", events="skip")
+        rt.advance("17m")  # by then the message has come again
+        rt.client.resume("f")
+        rt.drain()
+
+    for crash in islice(crash_everywhere(app, idle, {}, drive=drive), 20):  # what the event does
+        (run,) = crash.runtime.runs("f")
+        assert run.status in ("completed", "skipped"), crash.point
+        ended[run.status] += 1
+    assert len(ended) == 2

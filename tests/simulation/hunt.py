@@ -10,14 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from tests.simulation import collecting
+from tests.simulation import collecting, pausing
 from tests.simulation.collecting_mutants import COLLECTING_MUTANTS
 from tests.simulation.crowd_mutants import CROWD_MUTANTS
 from tests.simulation.crowds import Crowd, play
 from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.pausing_mutants import PAUSING_MUTANTS
 from tests.simulation.simulate import Setup, simulate
 
-ALL = [*MUTANTS, *CROWD_MUTANTS, *COLLECTING_MUTANTS]
+ALL = [*MUTANTS, *CROWD_MUTANTS, *COLLECTING_MUTANTS, *PAUSING_MUTANTS]
 HUNTED = [each for each in ALL if not each.kept]
 
 
@@ -47,6 +48,8 @@ def find(mutant: Mutant, seeds: range) -> Found:
 def _case(mutant: Mutant, seed: int) -> Callable[[], list[str]]:
     if mutant in COLLECTING_MUTANTS:
         return partial(collecting.simulate, seed)
+    if mutant in PAUSING_MUTANTS:
+        return partial(pausing.simulate, seed)
     if mutant in CROWD_MUTANTS:
         return partial(play, Crowd.of(seed))
     return partial(simulate, Setup.of(seed, opened=not mutant.closed, profile=mutant.profile))
