@@ -21,7 +21,7 @@ CHARACTERS: Final = 100
 
 _LOOPS: Final = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter"})
 _GATHERING: Final = frozenset({"map", "filter"})
-_ROOTS: Final = frozenset({"event", "async"})
+_ROOTS: Final = frozenset({"event", "async", "output"})
 _SMALL: Final = frozenset({"name", "id", "time", "source"})
 
 _TOKENS: Final = re.compile(

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
-from itertools import islice
-from typing import Any, TypeVar, get_args, overload
+from typing import Any, TypeVar, overload
 from uuid import uuid4
 
 from .callbacks import callback_failure, read_token
-from .durations import Duration, parse_duration, require_aware, to_millis
-from .engine.journal import Header, Partition, RunStatus
-from .engine.journal_ids import run_of as run_of_journal
+from .connected import check_choice, check_run_id
+from .durations import Duration, parse_duration, to_millis
+from .engine.journal import Partition, RunStatus
 from .errors import (
     ConfigurationError,
     RunCancelledError,
@@ -22,22 +19,21 @@ from .errors import (
     RunSkippedError,
     RunTimeoutError,
 )
-from .event_json import dump_event, is_plain, load_events
 from .events import Event, to_eventbridge_entry
-from .function import App, Function
+from .function import Function
+from .lists import Lists
 from .pauses import Events, Hold, Pause, Runs
-from .ports import Outgoing, World
+from .ports import Outgoing
 from .queues import Queue
-from .runs import Run, RunSummary, Status
-from .runtime import backlogs, callbacks, payloads, rerunning, signals, starting
-from .runtime.executor import NoExecutor
+from .repeats import Repeats
+from .runs import Run
+from .runtime import backlogs, callbacks, payloads, signals, starting
 from .runtime.large_events import wrap
 from .runtime.messages import Continuation, Paused, Resume, tag
 from .runtime.resuming import end
 from .runtime.run_ids import run_id as make_run_id
-from .runtime.sealing import sealed
-from .runtime.views import load, run_of, summary_of
-from .serialization import codec, plain_data, plain_json
+from .runtime.views import load, run_of
+from .serialization import codec, plain_data
 from .signals import check_signal, signal_text
 
 D = TypeVar("D")
@@ -46,10 +42,8 @@ R = TypeVar("R")
 POLL = 0.5
 """Seconds between two looks at a run that is waited for."""
 
-LONGEST_RUN_ID = 256
 
-
-class Client:
+class Client(Lists, Repeats):
     """Sends events, starts, reads and cancels runs.
 
     `stack` is the CloudFormation stack whose app it is; without one, the environment says where things are:
@@ -58,12 +52,6 @@ class Client:
 
     Raises ConfigurationError, here and in any method: a missing setting, no credentials, no permission.
     """
-
-    def __init__(
-        self, app: App | None = None, *, stack: str | None = None, world: World | None = None
-    ) -> None:
-        self._app = app
-        self._world = world if world is not None else sealed(_connect(stack), app)
 
     def send(self, *events: Event[Any]) -> list[str]:
         """Publish events on the app's bus; returns their ids. An id that was sent in the last 24 hours
@@ -100,57 +88,12 @@ class Client:
             started = self._app.functions[id] if self._app is not None else function
             data = {} if isinstance(started, str) else started.no_data
         now = self._world.clock.now()
-        run = _check_run_id(run_id) if run_id is not None else make_run_id(to_millis(now), Event("x").id)
+        run = check_run_id(run_id) if run_id is not None else make_run_id(to_millis(now), Event("x").id)
         plain = plain_data(data)
         message = starting.start_message(self._world, id, run, plain, now, limit=self._limit)
         self._world.queue.send([Outgoing(message.body())])
         event = starting.invoked_event(plain, run, now)
         return Run(run_id=run, function_id=id, status="queued", event=event, created_at=now)
-
-    def rerun(
-        self, run_id: str, *, from_step: str | None = None, data: Any = None, new_run_id: str | None = None
-    ) -> Run[Any]:
-        """Repeat a run on the present code: a new run with the same event, or with other `data` in it. With
-        `from_step`, what had ended before that step did is kept, and that step and what came after it is done anew;
-        what was undone is so too. The run may still be going on. Flow control is as for `start`, but that of an
-        idempotency key. With a `new_run_id` of your own, doing it again starts nothing twice.
-
-        Raises RunNotFoundError, and ConfigurationError for a step that the run does not have."""
-        header = self._header(run_id, "repeat")
-        id = self._function_id(header.function_id, "rerun")
-        now = self._world.clock.now()
-        new = (
-            _check_run_id(new_run_id)
-            if new_run_id is not None
-            else make_run_id(to_millis(now), Event("x").id)
-        )
-        step = rerunning.step_of(self._world, header, from_step) if from_step is not None else ""
-        edited = self._edited(header, data) if data is not None else None
-        message = rerunning.message(self._world, header, new, step=step, text=edited)
-        self._world.queue.send([Outgoing(message.body())])
-        return Run(
-            run_id=new,
-            function_id=id,
-            status="queued",
-            created_at=now,
-            rerun_of=run_id,
-            rerun_from=step or None,
-        )
-
-    def _edited(self, header: Header, data: Any) -> str:
-        """The event of a run with other data (JSON)."""
-        if self._app is None:
-            self._check_plain(header.run_id)
-        text = payloads.read(self._world.blobs, header.event)
-        first, *more = load_events(text, f"the event of run {header.run_id!r}")
-        if more:
-            raise ConfigurationError(
-                f"run {header.run_id} has a batch of {len(more) + 1} events: rerun(data=) is for a run of one; "
-                "send or start what is to be done instead"
-            )
-        edited = dump_event(replace(first, data=plain_data(data)))
-        payloads.check_size(edited, self._limit, f"the data of function {header.function_id!r}")
-        return edited
 
     def get(self, run_id: str) -> Run[Any]:
         """A run with all its steps. Raises RunNotFoundError."""
@@ -191,30 +134,6 @@ class Client:
             f"run {run.run_id} of {run.function_id!r} failed: {why}", run_id=run.run_id, error=run.error
         )
 
-    def runs(
-        self,
-        function: Function[Any, Any] | str | None = None,
-        status: Status | None = None,
-        label: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        limit: int | None = None,
-    ) -> Iterator[RunSummary]:
-        """Runs, newest first; read as far as they are asked for. Without `function`, those of the app's."""
-        if status is not None and status not in list(RunStatus):
-            raise ConfigurationError(f"status= is one of {', '.join(RunStatus)}, and this is {status!r}")
-        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-            raise ConfigurationError(f"limit= is a whole number from 1, and this is {limit!r}")
-        headers = self._world.store.runs(
-            self._function_ids(function),
-            statuses=("queued", "running") if status == "queued" else (status,) if status is not None else (),
-            label=label,
-            since=to_millis(require_aware(since, "runs(since=)")) if since is not None else None,
-            until=to_millis(require_aware(until, "runs(until=)")) if until is not None else None,
-        )
-        summaries = (summary_of(self._world, header) for header in headers)
-        yield from islice((found for found in summaries if status in (None, found.status)), limit)
-
     def cancel(self, run_id: str) -> bool:
         """Cancel a run: it starts no further step, and what its steps did is undone where they have an undo. True
         if this call did it, False if it was already cancelled, compensating or over. Raises RunNotFoundError."""
@@ -235,8 +154,8 @@ class Client:
         cancelled. What is started directly is queued. True if this call paused it, or changed how; False if it was
         paused like that."""
         id, store = self._function_id(function, "pause"), self._world.store
-        _check_choice(events, Events, "pause(events=)")
-        _check_choice(runs, Runs, "pause(runs=)")
+        check_choice(events, Events, "pause(events=)")
+        check_choice(runs, Runs, "pause(runs=)")
         while True:
             before = store.pauses(latest=True).get(id)
             ongoing = before if before is not None and not before.over else None
@@ -293,21 +212,6 @@ class Client:
         self._world.queue.send([Outgoing(message.body())])
         return end(self._world, hold)
 
-    def _header(self, run_id: str, what: str) -> Header:
-        header = self._world.store.get_header(run_id)
-        if header is None:
-            raise RunNotFoundError(f"there is no run {run_id!r} to {what}")
-        return header
-
-    def _function_id(self, function: Function[Any, Any] | str, what: str) -> str:
-        if not isinstance(function, str | Function):
-            raise ConfigurationError(f"{what}() takes a function or its id, and this is {function!r}")
-        id = function if isinstance(function, str) else function.id
-        if self._app is not None and id not in self._app.functions:
-            known = ", ".join(map(repr, self._app.functions)) or "none"
-            raise ConfigurationError(f"the app has no function {id!r}; it has {known}")
-        return id
-
     def send_signal(self, name: str, data: Any = None) -> bool:
         """Send a signal to the run that waits for it. True if this did it, False if nobody waits."""
         check_signal(name, "client.send_signal()")
@@ -338,57 +242,3 @@ class Client:
         """Say that what a callback waits for is still at work. True if the run still waits; otherwise as
         `complete_callback`."""
         return callbacks.heartbeat(self._world, token)
-
-    def _check_plain(self, journal_id: str) -> None:
-        """Refuses to write an answer as it is to a run that keeps everything encoded, which takes the app."""
-        header = self._world.store.get_header(run_of_journal(journal_id))
-        if header is not None and not is_plain(payloads.read(self._world.blobs, header.event)):
-            raise ConfigurationError(
-                f"run {header.run_id} of {header.function_id!r} keeps what it is told encoded by its app's middleware: "
-                "give the client the app, Client(app, stack=...), and a command --app path/to/app.py"
-            )
-
-    # -- helpers -------------------------------------------------------------------------------------
-
-    @property
-    def _limit(self) -> int:
-        return self._app.max_output if self._app is not None else payloads.MAX_OUTPUT
-
-    def _encode(self, value: Any) -> str:
-        text = plain_json(value)
-        payloads.check_size(text, self._limit, "the data of the event")
-        return text
-
-    def _function_ids(self, function: Function[Any, Any] | str | None) -> list[str]:
-        if function is None:
-            if self._app is None:
-                raise ConfigurationError("runs() without a function needs a Client(app)")
-            return list(self._app.functions)
-        return [function if isinstance(function, str) else function.id]
-
-
-def _check_choice(value: object, choices: Any, what: str) -> None:
-    if value not in get_args(choices):
-        allowed = " or ".join(map(repr, get_args(choices)))
-        raise ConfigurationError(f"{what}: expected {allowed}, got {value!r}")
-
-
-def _connect(stack: str | None) -> World:
-    from .aws.settings import Settings
-    from .aws.world import connect
-
-    settings = Settings.from_environment(worker=False) if stack is None else Settings.from_stack(stack)
-    return connect(settings, NoExecutor())
-
-
-def _check_run_id(run_id: object) -> str:
-    if (
-        not isinstance(run_id, str)
-        or not 1 <= len(run_id) <= LONGEST_RUN_ID
-        or "/" in run_id
-        or "#" in run_id
-    ):
-        raise ConfigurationError(
-            f"a run id has 1 to {LONGEST_RUN_ID} characters, without `/` and `#`, and this is {run_id!r}"
-        )
-    return run_id

@@ -82,7 +82,7 @@ class EventLike(Protocol):
 Source = str | Callable[[Any], object]
 """An expression as users write it: text, or a callable on Event."""
 
-_Compute = Callable[[EventLike, EventLike | None], Any]
+_Compute = Callable[[EventLike, Any], Any]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -94,7 +94,7 @@ class Expression:
     path: tuple[str, ...] | None
     _compute: _Compute
 
-    def evaluate(self, event: EventLike, incoming: EventLike | None = None) -> Any:
+    def evaluate(self, event: EventLike, incoming: Any = None) -> Any:
         """The value: plain JSON values from a path, `MISSING` where it leads nowhere.
 
         `incoming` is a newer event that a run waits for: `async` in CEL, and what a callable is given.
@@ -102,7 +102,7 @@ class Expression:
         """
         return self._guarded(self._compute, event, incoming)
 
-    def holds(self, event: EventLike, incoming: EventLike | None = None) -> bool:
+    def holds(self, event: EventLike, incoming: Any = None) -> bool:
         """The value as a condition. CEL must give a bool; of a path or a callable it is the truth of what it
         gives."""
         value = self.evaluate(event, incoming)
@@ -136,7 +136,7 @@ def compile_expression(source: Source, what: str, *, incoming: bool = False) -> 
     _check_text(source, what)
     if names := _path(source):
         return _from_path(source, names, what)
-    return _from_cel(source, what, incoming)
+    return _from_cel(source, what, "async" if incoming else "")
 
 
 def compile_condition(source: Source, what: str, *, incoming: bool = False) -> Expression:
@@ -146,7 +146,32 @@ def compile_condition(source: Source, what: str, *, incoming: bool = False) -> E
     _check_text(source, what)
     if (names := _path(source)) and names[0] in _FIELDS:
         return _from_path(source, names, what)
-    return _from_cel(source, what, incoming)
+    return _from_cel(source, what, "async" if incoming else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A condition over a run's event and its output (plain values, None unless it has completed)."""
+
+    reads_output: bool
+    _holds: Callable[[EventLike, Any], bool]
+
+    def holds(self, event: EventLike, output: Any) -> bool:
+        """Raises ExpressionError, whatever went wrong."""
+        return self._holds(event, output)
+
+
+def compile_search(source: str | Callable[..., object], what: str, *, output: bool = True) -> Search:
+    """A condition from what a user wrote: CEL over `event` and `output`, or a callable on both; or on the event alone.
+    Raises ConfigurationError."""
+    if not output:
+        alone = compile_condition(source, what)
+        return Search(False, lambda event, _: alone.holds(event))
+    if callable(source):
+        return Search(True, _from_callable(source, what, both=True).holds)
+    _check_text(source, what)
+    compiled = _from_cel(source, what, "output")
+    return Search("output" in _parse(source, what).variables(), compiled.holds)
 
 
 def canonical(value: Any) -> str:
@@ -201,21 +226,24 @@ def _from_path(source: str, names: tuple[str, ...], what: str) -> Expression:
     return Expression(source, what, names, follow)
 
 
-def _from_callable(source: Callable[[Any], object], what: str) -> Expression:
+def _from_callable(source: Callable[..., object], what: str, *, both: bool = False) -> Expression:
     if iscoroutinefunction(source) or iscoroutinefunction(getattr(source, "__call__", None)):  # noqa: B004
         raise ConfigurationError(
             f"{what}: {_shown(source)} is a coroutine function, which cannot be awaited here"
         )
 
-    def call(event: EventLike, incoming: EventLike | None) -> object:
+    def call(event: EventLike, incoming: Any) -> object:
+        if both:
+            return source(event, incoming)
         return source(event if incoming is None else incoming)
 
     return Expression(source, what, None, call)
 
 
-def _from_cel(source: str, what: str, incoming: bool) -> Expression:
+def _from_cel(source: str, what: str, second: str) -> Expression:
+    """CEL over `event`, and over a `second` variable: an event that came (`async`), or a run's output."""
     program = _parse(source, what)
-    known = {"event", "async"} if incoming else {"event"}
+    known = {"event", second} - {""}
     bound = set(_BOUND_BY_MACRO.findall(source))
     for name in program.variables():
         if name not in known | bound | _CALLABLE_NAMESPACES and not _is_builtin(name):
@@ -226,9 +254,11 @@ def _from_cel(source: str, what: str, incoming: bool) -> Expression:
 
     heavy = costs(source)
 
-    def execute(event: EventLike, incoming: EventLike | None) -> Any:
-        variables = {"event": _variables(event)}
-        if incoming is not None:
+    def execute(event: EventLike, incoming: Any) -> Any:
+        variables: dict[str, Any] = {"event": _variables(event)}
+        if second == "output":
+            variables[second] = incoming
+        elif incoming is not None:
             variables["async"] = _variables(incoming)
         if heavy and _steps(heavy, variables) > MOST_STEPS:
             why = (
@@ -242,7 +272,7 @@ def _from_cel(source: str, what: str, incoming: bool) -> Expression:
 
 
 def _steps(heavy: Iterable[Cost], variables: Mapping[str, Any]) -> int:
-    measure = Measure.of(each["data"] for each in variables.values())
+    measure = Measure.of(each["data"] if name != "output" else each for name, each in variables.items())
     return max(cost.steps(measure.largest, measure.size) for cost in heavy)
 
 

@@ -91,6 +91,19 @@ class Run(_Frozen, Generic[Result]):
     steps: dict[str, StepRecord] = {}
 
 
+class EventRecord(_Frozen):
+    """An event as it was kept, and the runs that it starts, by function: None where that begins with more than this one
+    (a batch, a burst). `received_at` is when it came first. `data` is None where only the app can read it."""
+
+    id: str
+    name: str
+    data: Any = None
+    source: str | None = None
+    time: datetime
+    received_at: datetime
+    runs: dict[str, str | None] = {}
+
+
 class RunSummary(_Frozen):
     """A run in a list."""
 
@@ -100,3 +113,15 @@ class RunSummary(_Frozen):
     labels: tuple[str, ...] = ()
     created_at: datetime
     ended_at: datetime | None = None
+
+
+class Page(_Frozen):
+    """What a search has found, newest first. It `looked_at` so many runs, back to the one created at `until`, and goes
+    on from `cursor`, which is None when there is nothing left. The expression `failed` on so many, which are not found.
+    """
+
+    runs: tuple[RunSummary, ...] = ()
+    looked_at: int = 0
+    failed: int = 0
+    until: datetime | None = None
+    cursor: str | None = None

@@ -130,9 +130,11 @@ class Store(Collectors, Reruns, Protocol):
         stays and is returned; otherwise `event` is written and returned."""
         ...
 
-    def events(self, name: str, since: int) -> Iterator[str]:
-        """Ids of the events of a name that were first seen `since` then (milliseconds), oldest first;
-        eventually consistent, by seconds. Lazy."""
+    def events(
+        self, name: str, since: int, until: int | None = None, *, newest_first: bool = False
+    ) -> Iterator[str]:
+        """Ids of the events of a name that were first seen `since` then, and `until` then (milliseconds), oldest
+        first unless it is said; eventually consistent, by seconds. Lazy."""
         ...
 
     def get_event(self, event_id: str) -> StoredEvent | None: ...
@@ -429,6 +431,12 @@ class Store(Collectors, Reruns, Protocol):
         label: str | None = None,
         since: int | None = None,
         until: int | None = None,
+        after: tuple[int, str] | None = None,
     ) -> Iterator[Header]:
-        """Headers without event, output and error, newest first; eventually consistent. Lazy."""
+        """Headers without event, output and error, newest first; `after` the run that was created then and has that id;
+        eventually consistent. Lazy."""
+        ...
+
+    def headers(self, run_ids: Sequence[str]) -> Mapping[str, Header]:
+        """The headers of runs, of those that there are; eventually consistent. A call for each hundred."""
         ...

@@ -108,7 +108,11 @@ def origin(header: Header) -> Item:
 
 
 def _origin(kept: dict[str, Any] | None) -> Origin | None:
-    return Origin(**{field.name: kept[field.name] for field in fields(Origin)}) if kept else None
+    return (
+        Origin(**{each.name: kept[each.name] for each in fields(Origin) if each.name in kept})
+        if kept
+        else None
+    )
 
 
 def _queueing(item: Item) -> Queueing | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from heapq import merge
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..engine.journal import Header
-from . import headers, items
+from . import headers, items, keys
 from .attributes import number, text
 from .table import (
     CHECKS_INDEX,
@@ -19,20 +20,31 @@ from .table import (
     events_partition,
     index_partition,
     index_range,
+    index_sort,
 )
 from .table_calls import LIST_PAGE, TableCalls
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
+    from mypy_boto3_dynamodb.type_defs import KeysAndAttributesTypeDef, QueryInputTypeDef
 
     from .attributes import Item
+
+MOST_KEYS: Final = 100
+"""DynamoDB: what one BatchGetItem asks for."""
+
+PAUSES: Final = (0.05, 0.2, 0.8)
+"""Seconds before reads that DynamoDB left undone are asked for again: together they had more than 16 MB."""
 
 
 class Lists(TableCalls):
     """The part of the `Store` port that reads indexes: each shard page by page, as what is listed is asked for."""
 
-    def events(self, name: str, since: int) -> Iterator[str]:
-        first, last = index_range(since, None)
+    def events(
+        self, name: str, since: int, until: int | None = None, *, newest_first: bool = False
+    ) -> Iterator[str]:
+        first, last = index_range(since, until)
+        if first > last:  # DynamoDB refuses such a BETWEEN
+            return iter(())
 
         def listed(shard: int) -> Iterator[Item]:
             return self._query(
@@ -45,12 +57,13 @@ class Lists(TableCalls):
                         ":first": text(first),
                         ":last": text(last),
                     },
+                    "ScanIndexForward": not newest_first,
                     "Limit": LIST_PAGE,
                 }
             )
 
-        oldest_first = merge(*map(listed, range(EVENT_SHARDS)), key=lambda item: item["es"]["S"])
-        return map(items.event_id, oldest_first)
+        shards = map(listed, range(EVENT_SHARDS))
+        return map(items.event_id, merge(*shards, key=lambda item: item["es"]["S"], reverse=newest_first))
 
     def runs(
         self,
@@ -60,8 +73,12 @@ class Lists(TableCalls):
         label: str | None = None,
         since: int | None = None,
         until: int | None = None,
+        after: tuple[int, str] | None = None,
     ) -> Iterator[Header]:
         first, last = index_range(since, until)
+        before = index_sort(*after) if after is not None else ""
+        if before:
+            last = min(last, before)
         if first > last:  # DynamoDB refuses such a BETWEEN
             return iter(())
         values: Item = {":first": text(first), ":last": text(last)}
@@ -89,7 +106,28 @@ class Lists(TableCalls):
 
         shards = [index_partition(id, shard) for id in dict.fromkeys(function_ids) for shard in range(SHARDS)]
         newest_first = merge(*map(listed, shards), key=lambda item: item["gs"]["S"], reverse=True)
-        return map(headers.listed, newest_first)
+        return (headers.listed(item) for item in newest_first if item["gs"]["S"] != before)
+
+    def headers(self, run_ids: Sequence[str]) -> Mapping[str, Header]:
+        found: dict[str, Header] = {}
+        for start in range(0, len(run_ids), MOST_KEYS):
+            some = dict.fromkeys(map(keys.run, run_ids[start : start + MOST_KEYS]))
+            wanted: dict[str, KeysAndAttributesTypeDef] = {
+                self._table: {"Keys": [{"pk": text(pk), "sk": text(keys.HEADER)} for pk in some]}
+            }
+            for pause in (*PAUSES, None):
+                answer = self._client.batch_get_item(RequestItems=wanted)
+                read = map(headers.header, answer["Responses"].get(self._table, ()))
+                found |= {header.run_id: header for header in read}
+                if not answer.get("UnprocessedKeys"):
+                    break
+                if pause is None:
+                    raise RuntimeError(
+                        f"DynamoDB left {len(wanted)} reads undone, {len(PAUSES) + 1} times: try again"
+                    )
+                time.sleep(pause)
+                wanted = cast("Any", answer["UnprocessedKeys"])
+        return found
 
     def overdue(self, now: int) -> Iterator[tuple[str, int]]:
         for shard in range(SHARDS):

@@ -157,14 +157,15 @@ class Undoable:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The run that a run is a rerun of. With a `step`, it begins with what had ended before that in `journal`; until
-    that is `kept` it does nothing. `seed` is what random numbers followed from there."""
+    """The run that a run is a rerun of, as one of many `in_bulk`. With a `step`, it begins with what had ended before
+    that in `journal`; until that is `kept` it does nothing. `seed` is what random numbers followed from there."""
 
     run_id: str
     journal: str = ""
     step: str = ""
     seed: str = ""
     kept: bool = True
+    in_bulk: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

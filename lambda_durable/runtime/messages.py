@@ -129,12 +129,14 @@ class Invoker(BaseModel):
 
 
 class Rerun(BaseModel):
-    """The run that is repeated; with a `step`, from that on, as its `journal` has what came before."""
+    """The run that is repeated, maybe as one of many `in_bulk`; with a `step`, from that on, as its `journal` has what
+    came before."""
 
     model_config = ConfigDict(frozen=True)
     run: Annotated[str, Field(min_length=1, max_length=512, pattern="^[^#]*$")]
     journal: str = ""
     step: str = ""
+    in_bulk: bool = False
 
 
 class Start(BaseModel):

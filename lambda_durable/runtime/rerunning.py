@@ -65,9 +65,19 @@ def keep(chain: Chain) -> DurableError | None:
     raise Reload
 
 
-def message(world: World, repeated: Header, run: str, *, step: str = "", text: str | None = None) -> Start:
+def message(
+    world: World,
+    repeated: Header,
+    run: str,
+    *,
+    step: str = "",
+    text: str | None = None,
+    in_bulk: bool = False,
+) -> Start:
     """The message that begins a rerun, with an event (JSON) of its own or that of the run that it repeats."""
-    rerun = Rerun(run=repeated.run_id, journal=repeated.journal_id if step else "", step=step)
+    rerun = Rerun(
+        run=repeated.run_id, journal=repeated.journal_id if step else "", step=step, in_bulk=in_bulk
+    )
     if text is None:
         return Start(function=repeated.function_id, run=run, rerun=rerun)
     return start_of(world, repeated.function_id, run, text).model_copy(update={"rerun": rerun})

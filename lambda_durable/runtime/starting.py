@@ -110,7 +110,7 @@ def start(world: World, app: App, message: Start, delivery: Delivery) -> None:
 
 def _origin(world: World, rerun: Rerun) -> Origin:
     if not rerun.step:
-        return Origin(rerun.run)
+        return Origin(rerun.run, in_bulk=rerun.in_bulk)
     repeated = _repeated(world, rerun)
     seed = repeated.seed if repeated.journal_id == rerun.journal else rerun.journal
     return Origin(rerun.run, rerun.journal, rerun.step, seed, kept=False)

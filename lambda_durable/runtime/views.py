@@ -15,12 +15,14 @@ from ..event_json import is_plain, load_events
 from ..events import Event
 from ..function import Function
 from ..ports import World
-from ..runs import FailedAttempt, Run, RunSummary, StepRecord, WaitingFor
+from ..runs import EventRecord, FailedAttempt, Run, RunSummary, StepRecord, WaitingFor
 from ..serialization import to_plain
+from ..store import StoredEvent
 from . import payloads
 from .callbacks import token
 from .holding import paused
 from .keeping import NOBODY
+from .run_ids import run_id
 
 
 def run_of(world: World, header: Header, top: Partition, function: Function[Any, Any] | None) -> Run[Any]:
@@ -235,3 +237,22 @@ def waiting_for(journal_id: str, record: Record) -> WaitingFor:
 
 def _time(millis: int | None) -> datetime | None:
     return None if millis is None else from_millis(millis)
+
+
+def event_of(world: World, stored: StoredEvent) -> EventRecord:
+    """An event, with the runs that it starts: their ids follow from what was stored."""
+    text = payloads.read(world.blobs, stored.payload)
+    event = load_events(text, f"event {stored.id!r}")[0] if is_plain(text) else None
+    runs = {
+        id: None if id in stored.collected else run_id(stored.time, stored.id, str(stored.seen), id)
+        for id in stored.functions
+    }
+    return EventRecord(
+        id=stored.id,
+        name=stored.name,
+        data=event.data if event is not None else None,
+        source=event.source if event is not None else None,
+        time=from_millis(stored.time),
+        received_at=from_millis(stored.seen),
+        runs=runs,
+    )

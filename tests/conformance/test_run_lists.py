@@ -106,3 +106,24 @@ def test_a_list_reads_on_as_it_is_asked(store: Store, calls: Counter[str]) -> No
     once = calls["Query"]
     assert len(list(runs)) == 39
     assert calls["Query"] == once  # fewer than a page each
+
+
+def test_a_list_goes_on_after_a_run(store: Store) -> None:
+    start(store, "a", "b", "c", "d")
+    start(store, "b2", "b1", created=NOW + 1)
+    assert ids(store) == ["d", "c", "b2", "b1", "b", "a"]
+    assert ids(store, after=(NOW + 1, "b2")) == ["b1", "b", "a"]
+    assert ids(store, after=(NOW, "a")) == []
+    assert ids(store, after=(NOW + 9, "z"), until=NOW) == ["a"]
+    assert ids(store, after=(NOW, "a"), since=NOW + 1) == []
+
+
+def test_headers_are_read_a_hundred_at_a_time(store: Store, calls: Counter[str]) -> None:
+    names = [f"r{number}" for number in range(120)] + ["r" * 2000]
+    start(store, *names)
+    calls.clear()
+    found = store.headers([*names, "gone", "r7"])
+    assert calls == {"BatchGetItem": 2}
+    assert found.keys() == set(names)
+    assert found["r7"] == header("r7", created=NOW + 7)
+    assert store.headers([]) == {}

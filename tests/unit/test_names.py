@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lambda_durable.aws import keys, waiters
 from lambda_durable.aws.table import index_range, index_sort, shard_of
 from lambda_durable.callbacks import LONGEST_PATH, VERSION, Address, read_token, token_of
-from lambda_durable.client import LONGEST_RUN_ID, _check_run_id
+from lambda_durable.connected import LONGEST_RUN_ID, check_run_id
 from lambda_durable.engine import journal_ids, paths
 from lambda_durable.engine.journal import Author, Claim
 from lambda_durable.errors import CallbackTokenError, ConfigurationError
@@ -97,7 +97,7 @@ def test_run_ids_sort_by_time_and_differ_by_what_they_are_of(earlier, later, one
     earlier, later = sorted((earlier, later))
     assert run_id(earlier, one)[:10] <= run_id(later, other)[:10]
     assert (run_id(earlier, one) == run_id(later, other)) == ((earlier, one) == (later, other))
-    assert _check_run_id(run_id(earlier, one)) == run_id(earlier, one)
+    assert check_run_id(run_id(earlier, one)) == run_id(earlier, one)
 
 
 # -- keys of the table

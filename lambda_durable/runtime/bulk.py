@@ -1,0 +1,115 @@
+"""Many runs at once: cancelled, or done again at a pace. Each is a call of its own, so who is interrupted calls again.
+
+What comes of it is told run by run, as it is done.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import islice
+
+from ..durations import to_millis
+from ..engine.journal import Header, RunStatus
+from ..expressions import ExpressionError, Search
+from ..ports import Outgoing, World
+from . import rerunning, searching
+from .messages import Continuation
+from .run_ids import run_id
+from .wakes import LONGEST_DELAY
+
+AT_ONCE = 10
+"""Messages that are sent together. SQS: a batch has 10 at most."""
+
+
+def cancel(
+    world: World, function_id: str, *, since: int | None, until: int | None, condition: Search | None
+) -> Iterator[str]:
+    """Cancel the runs of a function for whose event a condition holds; the ids of those that this cancelled. One for
+    which it fails is left alone."""
+    listed = world.store.runs(
+        (function_id,), statuses=("queued", "running", "cancelling"), since=since, until=until
+    )
+    while some := list(islice(listed, AT_ONCE)):
+        if condition is not None:
+            whole = world.store.headers([header.run_id for header in some])
+            some = [each for each in some if _holds(world, condition, whole.get(each.run_id))]
+        found = [(header.run_id, world.store.begin_cancel(header.run_id)) for header in some]
+        alive = [(run, before) for run, before in found if before is not None and not before.status.ended]
+        world.queue.send([Outgoing(Continuation(run=run, forced=True).body()) for run, _ in alive])
+        yield from (run for run, before in alive if before.status in (RunStatus.RUNNING, RunStatus.QUEUED))
+
+
+def replay(
+    world: World,
+    function_id: str,
+    status: str,
+    *,
+    since: int | None,
+    until: int | None,
+    per_second: float,
+    name: str,
+) -> Iterator[str]:
+    """Do the runs of a function again that ended like this, so many a second at most; the ids of the new ones.
+
+    Those follow from the runs that they repeat, and the `name` of the replay if it has one. Without, the number of the
+    replay of a run stands for it: one that has a replay which has not ended like it is left out."""
+    began, count = to_millis(world.clock.now()), 0
+    listed = world.store.runs((function_id,), statuses=(status,), since=since, until=until)
+    seen: set[str] = set()
+    while some := list(islice(listed, AT_ONCE)):
+        new: list[tuple[str, Outgoing]] = []
+        for entry in some:
+            repeated = _first(world, entry.run_id, status)
+            if repeated is None or repeated.run_id in seen:
+                continue
+            seen.add(repeated.run_id)
+            run = _named(repeated, name) if name else _next(world, repeated, status)
+            if run is not None:
+                at = began + round(count * 1000 / per_second)
+                new.append((run, _paced(world, repeated, run, at)))
+                count += 1
+        world.queue.send([message for _, message in new])
+        yield from (run for run, _ in new)
+
+
+def _holds(world: World, condition: Search, header: Header | None) -> bool:
+    try:
+        return header is not None and searching.holds(world, condition, header)
+    except ExpressionError:
+        return False
+
+
+def _first(world: World, run: str, status: str) -> Header | None:
+    """The run that is to be repeated: of one that is a replay itself, that which it repeats, so that each run is done
+    again once, however many of its replays are listed. None if it has not ended like this."""
+    header = world.store.get_header(run)
+    if header is None or header.status != status:
+        return None
+    if header.origin is not None and header.origin.in_bulk:
+        return world.store.get_header(header.origin.run_id) or header
+    return header
+
+
+def _next(world: World, repeated: Header, status: str) -> str | None:
+    """The id of a run's next replay; None if the last one has not ended like this."""
+    number = 0
+    while True:
+        run = _named(repeated, f"#{number}")
+        header = world.store.get_header(run)
+        if header is None:
+            return run
+        if header.status != status:
+            return None
+        number += 1
+
+
+def _named(repeated: Header, name: str) -> str:
+    return run_id(repeated.created, "replay", repeated.run_id, name)
+
+
+def _paced(world: World, repeated: Header, run: str, at: int) -> Outgoing:
+    """The message that begins a replay at a time; what SQS can't delay for so long is put off again by the worker."""
+    message = rerunning.message(world, repeated, run, in_bulk=True).model_copy(update={"at": at})
+    wait = math.ceil((at - to_millis(world.clock.now())) / 1000)
+    return Outgoing(message.body(), min(max(wait, 0), LONGEST_DELAY))
