@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .usage_error import FailedError, UsageError
-from .visible import visible
+from . import gates
+from .options import App, AsJson, Stack
+from .options import one_line as _one_line
+from .usage_error import UsageError
 
 commands = typer.Typer(
     help="Durable functions on AWS Lambda.",
@@ -22,34 +22,7 @@ commands = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-
-Stack = Annotated[
-    str | None,
-    typer.Option(
-        "--stack",
-        metavar="NAME",
-        envvar="LAMBDA_DURABLE_STACK",
-        help="The CloudFormation stack of the app; without it, LAMBDA_DURABLE_TABLE and so on say where it is.",
-    ),
-]
-App = Annotated[
-    str | None,
-    typer.Option(
-        metavar="APP", help="path/to/app.py, say, whose middleware reads and writes what is encoded."
-    ),
-]
 Token = Annotated[str, typer.Argument(metavar="TOKEN", help="What `submit` was given.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
-
-
-@contextmanager
-def _one_line(command: str) -> Iterator[None]:
-    """Errors as a line on stderr and an exit status."""
-    try:
-        yield
-    except (UsageError, FailedError) as error:
-        typer.echo(visible(f"lambda-durable {command}: {error}", lines=True), err=True)
-        raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
 
 
 @commands.callback()
@@ -487,3 +460,6 @@ def dev(
         develop(
             app, host=host, port=port, state=state, executor=executor, concurrency=concurrency, debug=debug
         )
+
+
+gates.add_to(commands)

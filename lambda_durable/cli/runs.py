@@ -32,7 +32,7 @@ def list_runs(
     """Print them. Raises UsageError and FailedError."""
     if function is None and app is None:
         raise UsageError("name a FUNCTION, or give --app APP for all of its functions")
-    first, last = _moment(since, "--since"), _moment(until, "--until")
+    first, last = moment(since, "--since"), moment(until, "--until")
     with deployed(stack, load_app(app) if app is not None else None) as client:
         found = client.runs(
             function,
@@ -60,7 +60,7 @@ def _columns(run: RunSummary) -> list[tuple[str, int, str]]:
     return [(run.run_id, 32, "bold"), (run.status + took, 28, style), (", ".join(run.labels), 0, "")]
 
 
-def _moment(text: str | None, option: str) -> datetime | None:
+def moment(text: str | None, option: str) -> datetime | None:
     """A time, or how long ago it was. Without an offset it is the local time of this machine."""
     if text is None:
         return None

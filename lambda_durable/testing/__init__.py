@@ -2,7 +2,17 @@
 
 from .crash import Crash, crash_everywhere
 from .faults import Faults
+from .journals import verify_journals
 from .local_runtime import LocalRuntime
 from .model_server import ModelServer, Refusal, Stop
 
-__all__ = ["Crash", "Faults", "LocalRuntime", "ModelServer", "Refusal", "Stop", "crash_everywhere"]
+__all__ = [
+    "Crash",
+    "Faults",
+    "LocalRuntime",
+    "ModelServer",
+    "Refusal",
+    "Stop",
+    "crash_everywhere",
+    "verify_journals",
+]

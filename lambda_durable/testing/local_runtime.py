@@ -6,6 +6,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..config import StepsPerInvocation, check_steps_per_invocation
@@ -19,6 +20,8 @@ from ..runtime.registration import register
 from ..runtime.run_ids import run_id as make_run_id
 from ..runtime.sealing import sealed
 from ..runtime.worker import Worker
+from ..verify.files import save
+from ..verify.recording import read_recording
 from .executor import Stub, Stubs, VirtualExecutor
 from .fakes import DeadLetter, FakeBus, FakeQueue, FakeScheduler, Misuse, VirtualClock, random_uuid
 from .faults import Dice, Faults
@@ -182,6 +185,11 @@ class LocalRuntime:
     def runs(self, function: Function[Any, Any] | str | None = None, **filters: Any) -> Iterator[RunSummary]:
         """Newest first; `filters` as of `Client.runs`."""
         return self.client.runs(function, **filters)
+
+    def record(self, run_id: str, where: str | Path) -> Path:
+        """Write the journal of a run, as it is now, for `verify_journals`: a file whose name ends with `.json`, or one
+        named by the run in a folder named by its function. Returns where."""
+        return save(read_recording(self._world(VirtualClock(self._simulation), NoExecutor()), run_id), where)
 
     @property
     def client(self) -> LocalClient:

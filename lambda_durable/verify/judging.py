@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import traceback
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from ..engine.journal import Kind, Record, RunStatus
@@ -34,7 +36,8 @@ def verify(recording: Recording, app: App, *, old_ids: Collection[str] = ()) -> 
     """Replay a recorded run on an app's code, and say what would become of it. No step is executed, and nothing is read
     or written; the handler's own code, between the steps, runs.
 
-    `old_ids` are steps that other runs of the function are known to have had: none of them is the new name of another.
+    `old_ids` are (the shapes of) steps that runs of the function are known to have had: none of them is the new name of
+    another.
     """
     header = recording.header
     found = _Judge(recording, app.functions.get(header.function_id))
@@ -69,6 +72,12 @@ def verify(recording: Recording, app: App, *, old_ids: Collection[str] = ()) -> 
     return found.judge(course, names)
 
 
+@lru_cache(maxsize=10_000)
+def shape(path: str) -> str:
+    """A path without what tells branches and repeats apart: `m[]/x` for `m[2]/x:1`."""
+    return re.sub(r":\d+(?=[/\[]|$)", "", re.sub(r"\[[^\]]*\]", "[]", path))
+
+
 def _is_wrong(old: str, new: str, course: Course) -> bool:
     """Whether a step was not renamed after all: the code calls it, or its outcome does not fit the other one."""
     return old in course.calls or any(path == new for path, _ in course.misfits)
@@ -82,7 +91,7 @@ def _pair(
     pairs: dict[str, str] = {}
     left = [record for record in course.left if record.path not in names]
     for call in course.calls.values():
-        if call.known or call.path in old_ids:
+        if call.known or shape(call.path) in old_ids:
             continue
         for record in left:
             if (

@@ -10,6 +10,7 @@ from ..engine.journal import Header, Kind, Partition, Payload, Record
 from ..errors import RunNotFoundError
 from ..ports import Blobs, World
 from ..runtime import payloads
+from ..seals import PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,12 @@ def read_recording(world: World, run_id: str) -> Recording:
             if record.output is not None:
                 partition.records[path] = replace(record, output=_inline(world.blobs, record.output))
     output = _inline(world.blobs, header.output) if header.output is not None else None
+    errors = [header.error, *(each.error for partition in partitions for each in partition.records.values())]
+    if top.failure is not None:
+        errors.append(top.failure.error)
+    for error in errors:
+        if error is not None and error.sealed is not None:
+            PLAIN.open(error.sealed, f"run {run_id}")  # which it can't
     header = replace(header, event=_inline(world.blobs, header.event), output=output)
     return Recording(header, partitions)
 

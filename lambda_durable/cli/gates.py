@@ -1,0 +1,127 @@
+"""The commands `verify` and `export`, and their options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import App, AsJson, Stack, one_line
+
+Functions = Annotated[
+    list[str] | None,
+    typer.Option("--function", metavar="ID", help="Only runs of this function; may be repeated."),
+]
+Statuses = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--status", metavar="STATUS", help="Only runs with it; may be repeated. Else those not ended."
+    ),
+]
+Since = Annotated[
+    str | None, typer.Option(metavar="TIME", help='Started since: "2h" ago, or "2026-11-22T09:00".')
+]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help="Started until, likewise.")]
+Limit = Annotated[int, typer.Option(min=1, help="At most so many runs.")]
+
+
+def add_to(commands: typer.Typer) -> None:
+    """Add the commands to those that there are."""
+    commands.command()(verify)
+    commands.command()(export)
+
+
+def verify(
+    app: Annotated[
+        str, typer.Argument(metavar="APP", help="path/to/app.py, path/to/app.py:name or package.module:name")
+    ],
+    journals: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[JOURNALS]...", help="Files of `export`, or folders of them; else the runs in the table."
+        ),
+    ] = None,
+    function: Functions = None,
+    status: Statuses = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 1000,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Steps that were added or moved, other ends and doubts fail it, too."),
+    ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also tell of runs that show no difference.")
+    ] = False,
+    stack: Stack = None,
+    as_json: AsJson = False,
+) -> None:
+    """See before a deploy which runs would diverge on the code of APP: recorded ones, or those of a deployed app.
+
+    They are replayed as the worker would, but no step is executed and nothing is written. What the handlers do between
+    their steps happens. Without JOURNALS it reads all runs that have not ended.
+
+    Exit status: 0, 1 when a run diverges, 2 when something is wrong with APP, a journal or an option.
+    """
+    from .verify import verify_runs
+
+    with one_line("verify"):
+        passed = verify_runs(
+            app,
+            journals or [],
+            functions=function or [],
+            statuses=status or [],
+            since=since,
+            until=until,
+            limit=limit,
+            strict=strict,
+            everything=everything,
+            stack=stack,
+            as_json=as_json,
+        )
+    raise typer.Exit(0 if passed else 1)
+
+
+def export(
+    runs: Annotated[
+        list[str] | None, typer.Argument(metavar="[RUN_ID]...", help="As `runs` lists them.")
+    ] = None,
+    function: Functions = None,
+    status: Statuses = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 20,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Where to: DIR/FUNCTION/RUN_ID.json.")
+    ] = Path("journals"),
+    app: App = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Write in plain text what the middleware of --app keeps encoded.")
+    ] = False,
+    stack: Stack = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the journals of runs of a deployed app as JSON files, for `verify` and for a repository's own tests.
+
+    A journal has all that a run was told and found out, in plain text: its events, the result of each step, errors.
+    Who may read the file, may read that. Leave runs of real customers where they are, or see to it who gets them.
+
+    Exit status: 0, 1 when there is no such run, 2 when something is wrong with an option.
+    """
+    from .export import export_runs
+
+    with one_line("export"):
+        export_runs(
+            runs or [],
+            output,
+            functions=function or [],
+            statuses=status or [],
+            since=since,
+            until=until,
+            limit=limit,
+            app=app,
+            plain=plain,
+            stack=stack,
+            as_json=as_json,
+        )

@@ -1,0 +1,39 @@
+"""What commands have in common: options, and how they end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from .usage_error import FailedError, UsageError
+from .visible import visible
+
+Stack = Annotated[
+    str | None,
+    typer.Option(
+        "--stack",
+        metavar="NAME",
+        envvar="LAMBDA_DURABLE_STACK",
+        help="The CloudFormation stack of the app; without it, LAMBDA_DURABLE_TABLE and so on say where it is.",
+    ),
+]
+App = Annotated[
+    str | None,
+    typer.Option(
+        metavar="APP", help="path/to/app.py, say, whose middleware reads and writes what is encoded."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
+
+
+@contextmanager
+def one_line(command: str) -> Iterator[None]:
+    """Errors as a line on stderr and an exit status."""
+    try:
+        yield
+    except (UsageError, FailedError) as error:
+        typer.echo(visible(f"lambda-durable {command}: {error}", lines=True), err=True)
+        raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
