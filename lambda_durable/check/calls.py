@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from .expressions import YIELDED, BoundMethod
+from .expressions import YIELDED, BoundMethod, decorators_of
 from .frames import DEEPEST
 from .others import MUTATORS, Others
 from .values import (
@@ -28,6 +28,7 @@ from .values import (
     Kind,
     StepMethod,
     Steps,
+    Text,
     Value,
     join,
     mixed,
@@ -35,6 +36,8 @@ from .values import (
 )
 
 RETURNED: Final = "<returned>"
+_TAKING: Final = ("pop", "popleft", "popitem", "setdefault")
+"""Those of the methods that change something which also give something back."""
 
 
 class Calls(Others):
@@ -81,7 +84,7 @@ class Calls(Others):
         base = self.evaluate_quietly(func.value, env)
         if func.attr in MUTATORS and not _is_of_others(base):
             self.changed(func.value, base, node, env)
-            if discarded:
+            if discarded or func.attr not in _TAKING:
                 return
         if not any(isinstance(kind, (Ctx, Steps)) for kind in base.kinds):
             self.look(base)
@@ -110,9 +113,12 @@ class Calls(Others):
         self, node: ast.Call, callee: Value, given: Sequence[Value], named: dict[str, Value], env: Env
     ) -> Value:
         found = []
-        for kind in callee.kinds[:8]:
+        kinds = [
+            kind for kind in callee.kinds if not isinstance(kind, Text)
+        ]  # the keys of a dict of functions
+        for kind in kinds[:8]:
             found.append(self._call_one(kind, node, given, named, env))
-        if not callee.kinds:
+        if not kinds:
             found.append(self._unknown(node, callee, given, named, env))
         return join([*found, callee.alone()])
 
@@ -123,6 +129,8 @@ class Calls(Others):
             case Function():
                 if kind.is_async:
                     return self.defer(kind, given, named, node, env)
+                if decorators_of(kind) & {"cache", "lru_cache"}:
+                    return self._follow_once(kind, given, named, node, env)
                 return self.follow(kind, given, named)
             case Class():
                 return self._instantiate(kind, given, named)
@@ -167,6 +175,9 @@ class Calls(Others):
 
     def follow(self, function: Function, given: Sequence[Value], named: dict[str, Value]) -> Value:
         """What a function of the project gives; its code is looked at as if it stood here."""
+        if len(self.stack) >= DEEPEST and function.node not in self.stack:
+            source, node = function.env.source, function.node
+            self.report("unresolved", source, node, "so deep in calls of one another, code is not looked at")
         if function.node in self.stack or len(self.stack) >= DEEPEST:
             return mixed([*given, *named.values()])
         env = Env(function.env.source, function.env, home=self.boundary)
@@ -186,6 +197,15 @@ class Calls(Others):
         if YIELDED in env.names:
             return self.container([env.names[YIELDED]])
         return results
+
+    def _follow_once(
+        self, function: Function, given: Sequence[Value], named: dict[str, Value], node: ast.AST, env: Env
+    ) -> Value:
+        """What a function gives that is called once in each process, as if at import."""
+        with self.importing():
+            value = self.follow(function, given, named)
+        self.differs_by_process(value, f"{function.name}()", node, env)
+        return value
 
     def _bind_parameters(
         self, function: Function, given: Sequence[Value], named: dict[str, Value], env: Env

@@ -114,7 +114,7 @@ class Expressions(Frames):
         self.has_read((owner, node.id))
         value = owner.names[node.id]
         if owner.is_module and self.in_handler:
-            self._made_at_import(node, value, env)
+            self.differs_by_process(value, node.id, node, env)
         return self._mentioned(node, value, env)
 
     def _builtin(self, name: str, env: Env) -> External:
@@ -123,15 +123,12 @@ class Expressions(Frames):
             return External(f"{env.module.stars[-1]}.{name}")
         return External(f"builtins.{name}")
 
-    def _made_at_import(self, node: ast.Name, value: Value, env: Env) -> None:
+    def differs_by_process(self, value: Value, name: str, node: ast.AST, env: Env) -> None:
+        """Tell of what was made once in each process, such as at import, if each makes another."""
         for origin in value.origins:
-            if origin.at_import and origin.rule in ("clock", "random", "uuid"):
-                self.report(
-                    origin.rule,
-                    env.source,
-                    node,
-                    f"{node.id} was made by {origin.name}() when the module was imported: another process has another",
-                )
+            if self.in_handler and origin.at_import and origin.rule in ("clock", "random", "uuid"):
+                message = f"{name} is made by {origin.name}() once in each process: another has another"
+                self.report(origin.rule, env.source, node, message)
 
     def _mentioned(self, node: ast.expr, value: Value, env: Env) -> Value:
         """To name os.environ is to read it."""
@@ -219,7 +216,7 @@ class Expressions(Frames):
             if not isinstance(kind, Function):
                 bound.append(of_kind(kind))
                 continue
-            words = _decorators(kind)
+            words = decorators_of(kind)
             method = (
                 kind if "staticmethod" in words else replace(kind, bound=(of_kind(instance), *kind.bound))
             )
@@ -428,10 +425,11 @@ def _is_package(env: Env) -> bool:
     return env.source.path.name == "__init__.py"
 
 
-def _decorators(function: Function) -> set[str]:
+def decorators_of(function: Function) -> set[str]:
+    """The names of its decorators."""
     if isinstance(function.node, ast.Lambda):
         return set()
-    listed = function.node.decorator_list
+    listed = [each.func if isinstance(each, ast.Call) else each for each in function.node.decorator_list]
     return {
         each.attr if isinstance(each, ast.Attribute) else each.id
         for each in listed

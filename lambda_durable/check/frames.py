@@ -13,6 +13,9 @@ from .values import Boundary, Deferred, Env, Thing
 MOST_NODES = 300_000
 """So much of a handler's code, and of what it calls, is looked at."""
 
+MOST_AT_IMPORT = 5_000
+"""And so much of what a statement of a module does when that is imported."""
+
 DEEPEST = 30
 """So deep calls are followed."""
 
@@ -173,7 +176,8 @@ class Frames:
     @contextmanager
     def importing(self) -> Iterator[None]:
         """At the top level of a module."""
-        kept = self.silent, self.boundary, self.stack, self.loops, self.unordered, self.trail
+        names = ("silent", "boundary", "stack", "loops", "unordered", "trail", "nodes")
+        kept = {name: getattr(self, name) for name in names}
         self.silent, self.boundary, self.stack, self.loops, self.unordered, self.trail = (
             True,
             None,
@@ -182,10 +186,12 @@ class Frames:
             (),
             (),
         )
+        self.nodes = MOST_NODES - MOST_AT_IMPORT
         try:
             yield
         finally:
-            self.silent, self.boundary, self.stack, self.loops, self.unordered, self.trail = kept
+            for name in names:
+                setattr(self, name, kept[name])
 
     @contextmanager
     def as_task(self, *, many: bool) -> Iterator[None]:
@@ -237,7 +243,7 @@ class Frames:
                         "global-state",
                         write.source,
                         write.node,
-                        f"the handler changes {write.name}, which belongs to the module, and reads it",
+                        f"the handler changes {write.name}, which all runs of a process share, and reads it",
                         route=write.route,
                     )
             elif not write.by.holds(self.boundary):

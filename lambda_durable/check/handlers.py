@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from .frames import ExhaustedError
 from .project import Project
 from .sources import Source
-from .statements import Statements
+from .statements import Statements, is_registered
 from .values import Ctx, Env, Function, Handler, Value, of_kind
 
 
@@ -21,7 +21,7 @@ class Walk(Statements):
 
     def walk(self, source: Source) -> list[Handler]:
         """Look at the handlers that a file defines; returns them."""
-        self.module(source)
+        self._make_inner_ones(source.tree, self.module(source))
         handlers = [handler for handler in self.handlers.values() if handler.function.env.source is source]
         for handler in handlers:
             self._walk_handler(handler)
@@ -30,12 +30,21 @@ class Walk(Statements):
     def walk_the_rest(self, source: Source) -> None:
         """Look at functions that take a context, and that no handler calls."""
         for node, env in _functions(source.tree, self.module(source)):
-            if node not in self.seen and self._takes_context(node, env):
+            if node not in self.seen and self.takes_context(node, env):
                 self._walk_handler(Handler(Function(node, env), ""))
 
-    def _takes_context(self, node: ast.FunctionDef | ast.AsyncFunctionDef, env: Env) -> bool:
-        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-        return any(self.annotated(argument.annotation, env).kinds for argument in arguments)
+    def _make_inner_ones(self, tree: ast.AST, env: Env) -> None:
+        """Handlers are made in functions, too, which something else may call: one that makes an app, a test."""
+        for node, around in _functions(tree, env):
+            inner = [
+                each for each in ast.walk(node) if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef))
+            ]
+            if any(is_registered(each) and each not in self.handlers for each in inner if each is not node):
+                with self.importing():
+                    try:
+                        self.follow(Function(node, around), [], {})
+                    except (ExhaustedError, RecursionError):
+                        continue
 
     def follow(self, function: Function, given: Sequence[Value], named: dict[str, Value]) -> Value:
         if not self.silent:
@@ -48,7 +57,7 @@ class Walk(Statements):
             return
         self.begin(handler.id)
         env = function.env
-        declared = isinstance(function.node, ast.Lambda) or self._takes_context(function.node, env)
+        declared = isinstance(function.node, ast.Lambda) or self.takes_context(function.node, env)
         taken = [] if declared else [of_kind(Ctx(function.is_async))]
         try:
             self.follow(function, taken, {})

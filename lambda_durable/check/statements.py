@@ -6,6 +6,7 @@ import ast
 from collections.abc import Sequence
 
 from .calls import RETURNED
+from .frames import ExhaustedError
 from .others import DECORATOR
 from .project import Project
 from .sources import Source
@@ -183,8 +184,12 @@ class Statements(Stepping):
         assert isinstance(source, Source)
         if source not in self.modules:
             env = self.modules[source] = Env(source)
-            with self.importing():
-                self.execute(source.tree.body, env)
+            for statement in source.tree.body:
+                with self.importing():
+                    try:
+                        self.execute([statement], env)
+                    except (ExhaustedError, RecursionError):
+                        continue  # what it defines is not known
         return self.modules[source]
 
     # Definitions
@@ -194,11 +199,21 @@ class Statements(Stepping):
         for expression in reversed(node.decorator_list):
             decorator = self.evaluate(expression, env)
             changed = self._decorated(decorator, value, expression, env)
+            if not decorator.kinds and is_registered(node) and self.takes_context(node, env):
+                changed = self.decorate(
+                    Decorator("function"), value, expression, env
+                )  # of an app that is not known
             if changed.kinds:
                 value = changed
         env.names[node.name] = value
 
     _AsyncFunctionDef = _FunctionDef
+
+    def takes_context(self, node: ast.FunctionDef | ast.AsyncFunctionDef, env: Env) -> bool:
+        """Whether a parameter is said to be a context, or its steps."""
+        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        with self.importing():
+            return any(self.annotated(argument.annotation, env).kinds for argument in arguments)
 
     def _decorated(self, decorator: Value, value: Value, node: ast.expr, env: Env) -> Value:
         found = []
@@ -424,6 +439,12 @@ class Statements(Stepping):
             self.report(
                 "catch-all", env.source, node, f"{shown} around steps catches what suspends the handler"
             )
+
+
+def is_registered(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether it looks as if an app made it a handler."""
+    names = [each.func if isinstance(each, ast.Call) else each for each in node.decorator_list]
+    return any(isinstance(name, ast.Attribute) and name.attr in ("function", "on_failure") for name in names)
 
 
 def _merged(several: Sequence[dict[str, Value]]) -> dict[str, Value]:

@@ -1,5 +1,6 @@
 import datetime as calendar
 import time
+from functools import cache
 from datetime import date, datetime as dt
 from time import monotonic as ticks
 
@@ -37,3 +38,13 @@ async def async_clocks(ctx: AsyncContext[dict]) -> str:
 
     await ctx.step.run("a", print)
     return await helper()
+
+
+@cache
+def first_seen() -> float:
+    return time.time()
+
+
+@app.function("cached")
+def cached(ctx: Context[dict]) -> float:
+    return first_seen()  # finds: clock
