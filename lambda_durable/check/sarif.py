@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from typing import Any
 
 from .checking import Report
@@ -11,7 +12,7 @@ from .rules import RULES, Rule
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
 
-def sarif(report: Report, *, version: str) -> dict[str, Any]:
+def sarif(report: Report) -> dict[str, Any]:
     """The report as a SARIF log of one run."""
     unreadable = [{"level": "error", "message": {"text": text}} for text in report.unreadable]
     return {
@@ -22,7 +23,7 @@ def sarif(report: Report, *, version: str) -> dict[str, Any]:
                 "tool": {
                     "driver": {
                         "name": "lambda-durable check",
-                        "semanticVersion": version,
+                        **_version(),
                         "rules": [_rule(rule) for rule in RULES.values()],
                     }
                 },
@@ -34,6 +35,13 @@ def sarif(report: Report, *, version: str) -> dict[str, Any]:
             }
         ],
     }
+
+
+def _version() -> dict[str, str]:
+    try:
+        return {"semanticVersion": metadata.version("lambda-durable")}
+    except metadata.PackageNotFoundError:  # it is run from its sources
+        return {}
 
 
 def _rule(rule: Rule) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ def check_code(
             raise UsageError(f"there is no {path}{similar(path)}")
     report = check(paths, ignore=ignore)
     if as_sarif:
-        write_json(sarif(report, version=metadata.version("lambda-durable")), sys.stdout)
+        write_json(sarif(report), sys.stdout)
     elif as_json:
         write_json(_plain(report), sys.stdout)
     else:

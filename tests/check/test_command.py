@@ -6,6 +6,7 @@ import json
 import sys
 
 import pytest
+from sarif_kit import validation_errors
 from typer.testing import CliRunner
 
 from lambda_durable.check import RULES
@@ -102,6 +103,43 @@ def test_json_has_what_was_found_and_why(folder):
     assert (first["rule"], first["line"], first["column"], first["end_column"]) == ("clock", 12, 13, 24)
     assert (first["handler"], first["why"]) == ("checkout", RULES["clock"].why)
     assert (second["path"], second["route"]) == ("prices.py", ["checkout"])
+
+
+def test_sarif_is_valid_and_has_places_as_editors_count_them(folder):
+    write(
+        folder,
+        app=APP.replace("import time\n", "import time\nimport unheard_of\nunheard = unheard_of.f\n"),
+        prices=PRICES,
+    )
+    (folder / "app.py").write_text(
+        (folder / "app.py").read_text().replace("return began", "return unheard()")
+    )
+    result = invoke("--sarif")
+    log = json.loads(result.stdout)
+
+    assert result.exit_code == 1
+    assert validation_errors(log) == []
+    (run,) = log["runs"]
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert rules == list(RULES)
+    assert [each["level"] for each in run["results"]] == ["error", "error", "note"]
+    first = run["results"][0]
+    assert rules[first["ruleIndex"]] == first["ruleId"] == "clock"
+    place = first["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"] == "app.py"
+    assert place["region"] == {"startLine": 14, "startColumn": 13, "endLine": 14, "endColumn": 24}
+    assert run["invocations"] == [{"executionSuccessful": True, "toolExecutionNotifications": []}]
+
+
+def test_sarif_tells_of_files_that_could_not_be_read(folder):
+    write(folder, app=RIGHT, broken="def f(:\n")
+    result = invoke("--sarif")
+    log = json.loads(result.stdout)
+    assert result.exit_code == 2
+    assert validation_errors(log) == []
+    (invocation,) = log["runs"][0]["invocations"]
+    assert not invocation["executionSuccessful"]
+    assert "broken.py:1:7" in invocation["toolExecutionNotifications"][0]["message"]["text"]
 
 
 def test_rules_can_be_left_out(folder):
