@@ -35,6 +35,16 @@ class Hold:
     run: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """How much is held of a function: `events` that become runs, and `messages` of its runs; at least so many, if there
+    is `more` than was counted."""
+
+    events: int = 0
+    messages: int = 0
+    more: bool = False
+
+
 class KnowsPauses(Protocol):
     """What is read of the store."""
 

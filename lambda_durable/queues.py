@@ -14,7 +14,8 @@ class Queue(BaseModel):
     """What waits at a function (`kind` is "function"), or at one limit, for one value of its key.
 
     Of a function: whether it is `paused`, how many `held_events` become runs when it goes on, how many messages of its
-    runs are held (`waiting`), and how many of its newest 1,000 runs of the last 24 hours were `skipped`.
+    runs are held (`waiting`; both are at least so many, if there is `more` than the 10,000 or so that are counted), and
+    how many of its newest 1,000 runs of the last 24 hours were `skipped`.
 
     Of a limit: `key` is the beginning of the key's value, as JSON ("" for events without one; None: it has no key),
     `limit` how many may be at work, or `every` how long it lets pass between two starts. `in_use` slots are taken,
@@ -37,3 +38,4 @@ class Queue(BaseModel):
     skipped: int = 0
     paused: bool = False
     held_events: int = 0
+    more: bool = False

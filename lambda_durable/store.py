@@ -10,7 +10,7 @@ from .collectors import Collectors
 from .engine.gates import Gate, Limit, Line, Place
 from .engine.journal import Author, Failure, Header, LogEntry, Partition, Payload, Record
 from .errors import ErrorInfo
-from .pauses import Hold, Pause
+from .pauses import Held, Hold, Pause
 from .reruns import Reruns
 
 
@@ -302,8 +302,8 @@ class Store(Collectors, Reruns, Protocol):
         """A gate, as people see it."""
         ...
 
-    def held(self, function_id: str) -> tuple[int, int]:
-        """How many events are held for a function that is paused, and messages of its runs."""
+    def held(self, function_id: str, *, most: int) -> Held:
+        """What is held of a function that is paused, counted up to so many; eventually consistent."""
         ...
 
     def leave(self, gate: str, name: str) -> Gate:

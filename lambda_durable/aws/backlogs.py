@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from heapq import merge
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ..engine.gates import Limit
-from ..pauses import Hold
+from ..pauses import Held, Hold
 from ..store import Backlog
 from . import keys
 from .attributes import from_json, integer, number, text
@@ -54,11 +55,11 @@ class Backlogs(GateStore):
         line = self.line(limit.gate, 1)
         return Backlog(limit, line.gate, first=line.heads[0].place.order if line.heads else None)
 
-    def held(self, function_id: str) -> tuple[int, int]:
-        kinds = Counter(
-            item["k"]["S"]
-            for shard in range(SHARDS)
-            for item in self._query(
+    def held(self, function_id: str, *, most: int) -> Held:
+        kinds: Counter[str] = Counter()
+        more = False
+        for shard in range(SHARDS):
+            found = self._query(
                 {
                     "TableName": self._table,
                     "KeyConditionExpression": "pk = :pk",
@@ -66,11 +67,12 @@ class Backlogs(GateStore):
                         ":pk": text(keys.held(Hold(number=0, function=function_id), shard))
                     },
                     "ProjectionExpression": "k",
-                    "ConsistentRead": True,
+                    "Limit": -(-most // SHARDS),  # which are about as full
                 }
             )
-        )
-        return kinds["e"], kinds["c"]
+            kinds.update(item["k"]["S"] for item in islice(found, -(-most // SHARDS)))
+            more = more or next(found, None) is not None
+        return Held(events=kinds["e"], messages=kinds["c"], more=more)
 
     def _backlog(self, pk: str) -> Backlog | None:
         answer = self._client.query(

@@ -32,8 +32,9 @@ def list_queues(function: str | None, *, app: str | None, stack: str | None, as_
 
 def _told(queue: Queue) -> str:
     if queue.kind == "function":
-        held = f"paused, {queue.held_events:,} events held, " if queue.paused else ""
-        return f"{held}{queue.waiting:,} messages held, {queue.skipped:,} runs skipped lately"
+        least = "at least " if queue.more else ""
+        held = f"paused, {least}{queue.held_events:,} events held, " if queue.paused else ""
+        return f"{held}{least}{queue.waiting:,} messages held, {queue.skipped:,} runs skipped lately"
     told = []
     if queue.key is not None:
         told.append(f"key {queue.key or '(none)'}")

@@ -21,6 +21,9 @@ from . import limits
 NEWEST = 1_000
 """Runs among which those are counted that were skipped."""
 
+MOST_HELD = 10_000
+"""Messages that are counted of those which are held of one function: to count them is to read them."""
+
 A_DAY = timedelta(days=1)
 
 
@@ -47,13 +50,14 @@ def queues(world: World, app: App | None, function_ids: Sequence[str] | None) ->
 def _of_function(world: World, id: str, *, paused: bool) -> Queue:
     since = to_millis(world.clock.now()) - in_millis(A_DAY)
     newest = islice(world.store.runs((id,), since=since), NEWEST)
-    events, messages = world.store.held(id)
+    held = world.store.held(id, most=MOST_HELD)
     return Queue(
         kind="function",
         function_id=id,
         paused=paused,
-        held_events=events,
-        waiting=messages,
+        held_events=held.events,
+        waiting=held.messages,
+        more=held.more,
         skipped=sum(run.status is RunStatus.SKIPPED for run in newest),
     )
 

@@ -19,6 +19,7 @@ from lambda_durable import (
     Throttle,
     on_event,
 )
+from lambda_durable.pauses import Pauses
 from lambda_durable.testing import LocalRuntime
 from lambda_durable.testing.usage import item_size
 
@@ -32,16 +33,18 @@ class Cost(NamedTuple):
     invocations: float
 
 
-def cost(runs=1, mode=1, **options):
-    """Of one of so many runs of three steps, which come at once."""
+def cost(runs=1, mode=1, *, steps=STEPS, takes="0s", **options):
+    """Of one of so many runs, which come at once."""
     app = Durable("t", steps_per_invocation=mode)
 
     @app.function("f", on_event("job"), **options)
     def f(ctx: Context[int]) -> None:
-        for n in range(STEPS):
+        for n in range(steps):
             ctx.step.run(f"s{n}", int)
 
     rt = LocalRuntime(app)
+    for n in range(steps):
+        rt.stub(f"s{n}", int, takes=takes)
     rt.send(*(Event("job", n) for n in range(runs)))
     rt.drain()
     calls, usage, invocations = Counter(rt.calls), rt.usage, rt.invocations
@@ -95,20 +98,30 @@ def test_a_pace_and_a_name_are_one_transaction(options):
     assert more(**options) == (4, 1, 0, 0)
 
 
-def test_who_waits_pays_for_a_place_and_a_wake_once():
-    found = more(runs=20, mode="all", concurrency=Concurrency(1, counts="runs"))
-    assert found.messages <= 1
-    assert found.invocations <= 1
-    assert found.write_units <= 14
-    assert found.read_units <= 8
+RUNS, STEP = {"counts": "runs"}, {"steps": 1, "takes": "2s"}
 
 
-def test_a_slot_costs_who_waits_as_much_however_long_the_line_is():
-    few, many = (more(runs=runs, mode="all", concurrency=Concurrency(1)) for runs in (10, 40))
-    assert many.messages <= few.messages + 0.2
-    assert many.invocations <= few.invocations + 0.2
-    assert many.write_units <= few.write_units + 1.5
-    assert many.read_units <= few.read_units + 1.5
+@pytest.mark.parametrize(
+    ("options", "units"),
+    [
+        ({"concurrency": Concurrency(1)}, Cost(11, 4, 1, 1)),
+        ({"concurrency": [Concurrency(1), Concurrency(1, key="data")]}, Cost(17, 4, 1, 1)),
+        ({"concurrency": Concurrency(1, **RUNS)}, Cost(14, 7, 1, 1)),
+        ({"concurrency": [Concurrency(1, **RUNS), Concurrency(1, key="data", **RUNS)]}, Cost(18, 8, 1, 1)),
+        ({"throttle": Throttle(1, "10s")}, Cost(13, 6, 1, 1)),
+        ({"throttle": Throttle(1, "1h")}, Cost(14, 10, 1, 2)),  # with a schedule, which comes early
+    ],
+    ids=["slot", "two slots", "run", "run, two limits", "pace", "pace, an hour"],
+)
+def test_who_waits_pays_as_much_as_whoever_waits_before(options, units):
+    """Beyond what a run costs that nothing limits."""
+
+    def total(runs):
+        each = zip(cost(runs, "all", **STEP, **options), cost(runs, "all", **STEP), strict=True)
+        return [runs * (one - other) for one, other in each]
+
+    before, after = total(6), total(7)
+    assert Cost(*(round(one - other) for one, other in zip(after, before, strict=True))) == units
 
 
 @pytest.mark.parametrize(("limit", "units"), [(20, 1), (100, 4)])
@@ -128,3 +141,32 @@ def test_a_write_of_a_gate_costs_what_the_size_of_its_limit_makes_it(limit, unit
     (gate,) = (item for item in items if item["pk"]["S"].startswith("q#") and item["sk"]["S"] == "!")
     assert (gate["n"]["N"], gate["w"]["N"]) == (str(limit), "1")
     assert 1024 * (units - 1) < item_size(gate) <= 1024 * units
+
+
+@pytest.mark.parametrize("pauses", [False, True])
+def test_a_process_looks_for_pauses_once_in_ten_seconds_at_work_and_never_at_rest(pauses):
+    app = Durable("t", steps_per_invocation=1)
+
+    @app.function("f")
+    def f(ctx: Context[dict]) -> None:
+        for n in range(60):
+            ctx.step.run(f"s{n}", int)
+        ctx.step.sleep("nap", "3d")
+
+    @app.function("other")
+    def other(ctx: Context[dict]) -> None:
+        pass
+
+    rt = LocalRuntime(app)
+    rt._pauses = Pauses()  # as in a worker: a LocalRuntime looks for none before the first
+    if pauses:
+        rt.client.pause(other)
+    for n in range(60):
+        rt.stub(f"s{n}", int, takes="500ms")
+    before = rt.calls["dynamodb:GetItem"]
+    rt.start(f)
+    rt.advance("31s")
+    assert rt.invocations >= 61
+    assert rt.calls["dynamodb:GetItem"] - before == 3  # each of them half a read unit
+    rt.advance("2d")
+    assert rt.calls["dynamodb:GetItem"] - before == 3
