@@ -2,7 +2,7 @@
 
     format     "lambda_durable.journal/1"        run_id function_id status created ended labels ...   the run as a whole
     event      the event, or those of its batch  output error                                         how it ended
-    steps      in the order in which they began: id kind status began ended attempts output error wake_at undo ...
+    steps      in the order in which they were written: id kind status began ended attempts output error undo ...
     log        which outcome the handler saw first, where several pended; by scope
     failure    the newest failed attempt of the handler's own code
 
@@ -30,6 +30,7 @@ from ..engine.journal import (
     Header,
     Kind,
     LogEntry,
+    Origin,
     Partition,
     Payload,
     Record,
@@ -44,6 +45,8 @@ from .recording import Recording
 
 FORMAT: Final = "lambda_durable.journal/"
 VERSION: Final = 1
+
+NOBODY = Author(0, "")
 
 LONGEST_NAME = 200
 """Of a file. Most file systems: 255 bytes."""
@@ -63,6 +66,7 @@ def dump(recording: Recording) -> str:
         "ends_as": header.ends_as.value if header.ends_as is not None else None,
         "continued": header.renewal.number if header.renewal is not None else None,
         "continued_at": _time(header.renewal.at) if header.renewal is not None else None,
+        "rerun_of": _origin(header.origin),
         "labels": list(header.labels),
         "event_id": header.event_id,
         "version": header.code.label,
@@ -79,9 +83,7 @@ def dump(recording: Recording) -> str:
     kept["log"] = {
         each.scope: [_entry(entry) for entry in each.log] for each in _by_scope(recording) if each.log
     }
-    records = sorted(
-        recording.records(), key=lambda record: (record.began, record.author.generation, record.path)
-    )
+    records = sorted(recording.records(), key=lambda record: (record.time, record.rank, record.path))
     kept["steps"] = [_step(record) for record in records]
     text = json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
     try:
@@ -163,7 +165,7 @@ def _step(record: Record) -> dict[str, Any]:
         "wake_at": _time(record.wake_at),
         "attempts": record.attempts,
         "checked": record.checked,
-        "generation": record.author.generation,
+        "rank": record.rank,
         "code": str(record.code) if record.code is not None else None,
         "undo": _undo(record.undo),
         "plan": _plan(record.plan),
@@ -174,6 +176,13 @@ def _step(record: Record) -> dict[str, Any]:
     if record.output is not None:
         kept["output"] = _value(record.output)
     return kept
+
+
+def _origin(origin: Origin | None) -> dict[str, str] | None:
+    if origin is None:
+        return None
+    found = {"run_id": origin.run_id, "step": origin.step, "seed": origin.seed}
+    return {key: value for key, value in found.items() if value}
 
 
 def _undo(undo: Undoable | None) -> dict[str, bool] | None:
@@ -234,13 +243,13 @@ def _time(millis: int | None) -> str | None:
 def _header(kept: Mapping[str, Any]) -> Header:
     renewal = None
     if "continued" in kept:
-        renewal = Renewal(kept["continued"], Author(0, ""), _needed(kept["continued_at"]))
+        renewal = Renewal(kept["continued"], NOBODY, _needed(kept["continued_at"]))
     return Header(
         run_id=kept["run_id"],
         function_id=kept["function_id"],
         status=RunStatus(kept["status"]),
         event=_payload(kept["event"]),
-        author=Author(0, ""),
+        author=NOBODY,
         created=_needed(kept["created"]),
         starts=_millis(kept, "starts"),
         ended=_millis(kept, "ended"),
@@ -251,6 +260,7 @@ def _header(kept: Mapping[str, Any]) -> Header:
         unused=tuple(kept.get("unused", ())),
         ends_as=RunStatus(kept["ends_as"]) if "ends_as" in kept else None,
         renewal=renewal,
+        origin=Origin(**kept["rerun_of"]) if "rerun_of" in kept else None,
         code=Code(kept.get("version", ""), kept.get("lambda_version", "")),
         pinned=kept.get("pinned", False),
     )
@@ -265,7 +275,7 @@ def _partitions(kept: Mapping[str, Any]) -> list[Partition]:
             seen=failure["seen"],
             error=ErrorInfo.model_validate(failure["error"]),
             wake_at=_needed(failure["wake_at"]),
-            author=Author(0, ""),
+            author=NOBODY,
         )
     for step in kept["steps"]:
         scope = paths.parent(step["id"])
@@ -274,7 +284,7 @@ def _partitions(kept: Mapping[str, Any]) -> list[Partition]:
         found.setdefault(scope, Partition(scope)).log.extend(
             LogEntry(
                 position=position,
-                author=Author(0, ""),
+                author=NOBODY,
                 time=_millis(entry, "time") or 0,
                 order=entry.get("order", {}),
                 dispatched=tuple(entry.get("dispatched", ())),
@@ -290,7 +300,7 @@ def _record(step: Mapping[str, Any]) -> Record:
         path=step["id"],
         kind=Kind(step["kind"]),
         state=State(step["status"]),
-        author=Author(step.get("generation", 0), ""),
+        author=NOBODY,
         began=_needed(step["began"]),
         ended=_millis(step, "ended"),
         attempts=step.get("attempts", 0),
@@ -314,6 +324,7 @@ def _record(step: Mapping[str, Any]) -> Record:
             deadline=_millis(waits, "deadline") or 0,
         ),
         checked=step.get("checked", 0),
+        rank=step.get("rank", 0),
         undo=None if undo is None else Undoable(undo["if_unknown"], undo["unknown"]),
         code=Code.parse(step["code"]) if "code" in step else None,
     )

@@ -128,11 +128,11 @@ class _Judge:
         found += self._added(course)
         found += [
             Difference(
-                Change.EARLIER,
+                Change.LATER,
                 path,
-                f"{path!r} is called before what it came after; both are found by their ids",
+                f"{path!r} is called after what came after it; both are found by their ids",
             )
-            for path, _ in course.early
+            for path in course.late
         ]
         if course.unclear is not None and not any(each.change.breaks for each in found):
             found.append(self._unclear(course))

@@ -38,15 +38,15 @@ MOST_STAND_INS = 100
 """In one rehearsal. A handler may loop for ever."""
 
 Moment = tuple[int, int]
-"""When something began or ended: milliseconds, and within one, the generation of the message that wrote it down."""
+"""When something was written: milliseconds, and its rank within one."""
 
 OURS = __name__.partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A step that the code calls. `moment`: when it began, if it is recorded; `after`: when the newest outcome began
-    that its scope had seen by then; `where`: the line that calls it, if nobody has recorded the step under its id."""
+    """A step that the code calls. `moment`: when it was written, if it is recorded; `after`: when the newest outcome
+    was that its scope had seen by then; `where`: the line that calls it, if the step is not recorded under its id."""
 
     path: str
     kind: Kind
@@ -63,11 +63,12 @@ class Call:
 class Course:
     """What the code did in a rehearsal.
 
-    `made_up` are the steps that a stand-in was given for, with how many recorded ones had come by then; `misfits`
-    are outcomes that can't be read any more, and why; `early` are steps that are called before others which they came
-    after. `left` are the recorded steps that the code did not call. It ended by returning a `result`, by raising an
-    `error`, by continuing as new (`renewed`), or it was left: at what it waits for (`open`), or where what it does is
-    `unclear`, for the step at a path.
+    `made_up` are the steps that a stand-in was given for, with how many recorded ones had come by then; `misfits` are
+    outcomes that can't be read any more, and why; `refused` are steps of another kind, that kind and the line; `late`
+    are steps that are called after what they came before; `passed` is how far the code came in each scope. `left` are
+    the recorded steps that it did not call. It `ended` by returning a `result`, by raising an `error`, by continuing as
+    new (`renewed`), or it was left: at what it waits for (`open`), or where what it does is `unclear`, since it depends
+    on the step at a path.
     """
 
     calls: dict[str, Call] = field(default_factory=dict)
@@ -75,7 +76,7 @@ class Course:
     made_up: dict[str, int] = field(default_factory=dict)
     misfits: list[tuple[str, Exception]] = field(default_factory=list)
     refused: list[tuple[str, Kind, str]] = field(default_factory=list)
-    early: list[tuple[str, str]] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
     left: list[Record] = field(default_factory=list)
     not_undone: list[str] = field(default_factory=list)
     passed: dict[str, Moment] = field(default_factory=dict)
@@ -123,6 +124,7 @@ def _rehearse(
         retry=function.retry,
         focus="",
         began_on=recording.header.code,
+        seed=recording.header.seed,
     )
     assert recording.header.event.text is not None
     replay.event = load_event(recording.header.event.text)
@@ -293,8 +295,8 @@ class _Rehearsal(Replay):
         if record is not None and moment is not None:
             course.known += 1
             course.passed[scope.path] = max(course.passed.get(scope.path, moment), moment)
-            if record.ended is not None and (record.ended, record.author.generation) < after:
-                course.early.append((path, scope.path))
+            if record.final and moment < after and path not in self.new_names:
+                course.late.append(path)
 
     def deliver(self, op: Operation) -> None:
         made_up = op.path in self.course.made_up
@@ -303,7 +305,12 @@ class _Rehearsal(Replay):
         super().deliver(op)
         record, call = op.record, self.course.calls.get(op.path)
         if call is not None and call.moment is not None:
-            self._seen[op.scope.path] = max(self._seen.get(op.scope.path, call.moment), call.moment)
+            moment = call.moment
+            if isinstance(op, Sleep) and record is not None and not record.final:
+                moment = max(
+                    moment, (op.ended_at() or 0, -1)
+                )  # before all that was written in that millisecond
+            self._seen[op.scope.path] = max(self._seen.get(op.scope.path, moment), moment)
         if not made_up and record is not None and record.error is None and op.text is not None:
             try:
                 op.decode(op.text)
@@ -324,7 +331,7 @@ class _AsyncRehearsal(_Rehearsal, AsyncSurvey):
 
 
 def moment_of(record: Record) -> Moment:
-    return record.began, record.author.generation
+    return record.time, record.rank
 
 
 def _scopes(journal: Journal, *, all_of_it: bool) -> Iterator[str]:

@@ -19,7 +19,7 @@ class Change(StrEnum):
     RAISES = "raises"  # where the recorded run went on
     UNDO = "undo is gone"
     ADDED = "added"
-    EARLIER = "comes earlier"
+    LATER = "comes later"
     END = "ends otherwise"
     UNCLEAR = "cannot say"
 
@@ -27,7 +27,7 @@ class Change(StrEnum):
     def breaks(self) -> bool:
         """Whether a run in flight fails on it, forgets what it did, or does it again. Steps are found by their ids, so
         that more of them, or another order, do no harm."""
-        return self not in (Change.ADDED, Change.EARLIER, Change.END, Change.UNCLEAR)
+        return self not in (Change.ADDED, Change.LATER, Change.END, Change.UNCLEAR)
 
 
 class Outcome(StrEnum):

@@ -94,7 +94,7 @@ CHANGES: dict[str, tuple[Any, Outcome, list[Any]]] = {
     "reordered": (
         ("charge", "lock", "cool-off", "pack", "ship", "confirm"),
         Outcome.SAME,
-        [(Change.EARLIER, "lock", None)],
+        [(Change.LATER, "lock", None)],
     ),
 }
 
@@ -117,7 +117,7 @@ def test_an_ended_run_is_told_what_the_code_does_otherwise(flavour, change):
         (("lock", "charge", "cool-down"), [(Change.RENAMED, "cool-off", "cool-down")], "cool-down"),
         (("charge", "cool-off", "ship"), [(Change.REMOVED, "lock", None)], "cool-off"),
         (("lock", "check", "charge", "cool-off"), [(Change.ADDED, "check", None)], "check"),
-        (("charge", "lock", "cool-off"), [(Change.EARLIER, "lock", None)], "cool-off"),
+        (("charge", "lock", "cool-off"), [(Change.LATER, "lock", None)], "cool-off"),
         (("lock", "charge", "pack", "cool-off"), [(Change.ADDED, "pack", None)], "pack"),
     ],
 )
