@@ -177,7 +177,8 @@ class Durable:
         `Context[...]` says; without one the function is only started or invoked. `labels` gives up to 3
         strings to find a run by. `timeouts` limits how long a run may take, `cancel_on` names
         events that cancel it. `version` says which code this is, in runs and errors; with `pin`, a run stays on
-        the Lambda version that it began on, whatever is deployed meanwhile.
+        the Lambda version that it began on, whatever is deployed meanwhile. `retry` and `steps_per_invocation` are the
+        app's unless given; the others are flow control. Raises ConfigurationError for what can't work.
         """
         if isinstance(triggers, str):
             raise ConfigurationError(
@@ -260,7 +261,8 @@ class Durable:
         undo: Callable[[Any], object] | None = None,
         undo_if_unknown: bool = False,
     ) -> Any:
-        """Make a plain function a step wherever a handler calls it; elsewhere it stays what it is."""
+        """Make a plain function a step wherever a handler calls it; elsewhere it stays what it is. `id` is the
+        function's name unless given; the rest is as of `Step.options`."""
         changes = {"retry": retry, "timeout": timeout, "semantics": semantics, "model": model}
         changes |= {"undo": undo, "undo_if_unknown": undo_if_unknown or None}
         options = calls.with_options(Options(), **changes)

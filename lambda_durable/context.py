@@ -23,11 +23,15 @@ Data = TypeVar("Data")
 @dataclass(frozen=True)
 class _Base(Generic[Data]):
     event: Event[Data]
+    """What started the run; `event.data` is as the function's model has it. Of a batch, the first."""
     run_id: str
+    """The same in every invocation; after `continue_as_new`, too."""
     function_id: str
+    """The id that `@app.function` was given."""
     attempt: int
     """Which attempt of the code between steps this is, since the last new outcome; 1 is the first."""
     started_at: datetime
+    """When the run was begun: the same on every replay."""
     _logger: Any
     _renew: Callable[[Any], NoReturn]
     _events: Sequence[Event[Data]] = ()
@@ -67,6 +71,7 @@ class Context(_Base[Data]):
 
     @property
     def step(self) -> Step:
+        """What the handler does durably."""
         return Step()
 
 
@@ -75,4 +80,5 @@ class AsyncContext(_Base[Data]):
 
     @property
     def step(self) -> AsyncStep:
+        """What the handler does durably: as `Step`, with coroutines."""
         return AsyncStep()

@@ -102,7 +102,8 @@ class RetryAfterError(DurableError):
 class StepError(DurableError):
     """A step has failed for good. Raised in the handler, where it can be caught.
 
-    `error_type` is the type of the error that the last attempt raised, as `module.QualName`.
+    `step_id` is its path, `attempts` how many there were. Of the last one's error, `error_type` is the type, as
+    `module.QualName`, and `message` and `traceback` are texts.
     """
 
     def __init__(

@@ -40,8 +40,9 @@ class MalformedEventError(DurableError, ValueError):
 class Event(Generic[Data]):
     """Something that happened: what starts functions and what runs wait for.
 
-    `id` is the dedupe key: within 24 hours, a second event with it starts nothing. `time` is
-    in UTC. Raises ConfigurationError for a bad name, id, source or time.
+    `id` is the dedupe key: within 24 hours, a second event with it starts nothing; without one, it is made up. `time`
+    is an aware datetime, and without one the time of sending; what an event with a time to come starts, begins then.
+    Raises ConfigurationError for a bad name, id, source or time.
     """
 
     name: str

@@ -50,6 +50,9 @@ class LocalRuntime:
 
     `start` is the time it is at first. The same `seed` gives the same run, faults included. A Lambda's
     timeout is `lambda_timeout`; the message of an invocation that failed comes back 60 seconds after it.
+
+    `invocations` counts those of the worker so far; `usage` what DynamoDB would charge for: `read_units` and
+    `write_units` (indexes not included), and `items_read` and `bytes_read`.
     """
 
     def __init__(
@@ -177,9 +180,11 @@ class LocalRuntime:
     # What a test sees
 
     def now(self) -> datetime:
+        """The virtual time."""
         return self._simulation.now
 
     def get(self, run_id: str) -> Run[Any]:
+        """A run with its steps. Raises RunNotFoundError."""
         return self.client.get(run_id)
 
     def runs(self, function: Function[Any, Any] | str | None = None, **filters: Any) -> Iterator[RunSummary]:
@@ -193,6 +198,7 @@ class LocalRuntime:
 
     @property
     def client(self) -> LocalClient:
+        """A Client on this runtime; its `result` lets time pass."""
         if self._client is None:
             world = self._world(VirtualClock(self._simulation), NoExecutor())
             self._client = LocalClient(self._app, world=world, pass_time=self._pass_time)
@@ -209,6 +215,7 @@ class LocalRuntime:
 
     @property
     def dead_letters(self) -> list[DeadLetter]:
+        """Messages that were given up, for people to look at."""
         return self._queue.dead_letters
 
     # How it runs

@@ -11,10 +11,16 @@ from types import ModuleType
 
 import pytest
 
+import lambda_durable
+
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
 
 
 def snippets(page: Path) -> Iterator[str]:
@@ -27,7 +33,7 @@ def snippets(page: Path) -> Iterator[str]:
 @pytest.fixture
 def page_module(request, monkeypatch):
     """A page is a module: its snippets share what they define."""
-    module = ModuleType(f"page_{request.param.stem.replace('-', '_')}")
+    module = ModuleType(re.sub(r"\W", "_", f"page_{name(request.param)}"))
     monkeypatch.setitem(sys.modules, module.__name__, module)
     for snippet in snippets(request.param):
         exec(compile(snippet, str(request.param), "exec"), vars(module))
@@ -35,17 +41,24 @@ def page_module(request, monkeypatch):
 
 
 def test_there_are_pages():
-    assert {"README.md", "concepts.md", "steps.md", "testing.md"} <= {page.name for page in PAGES}
+    assert {"README.md", "docs/concepts.md", "docs/api/steps.md"} <= {name(page) for page in PAGES}
 
 
-@pytest.mark.parametrize("page_module", PAGES, ids=lambda page: page.name, indirect=True)
+@pytest.mark.parametrize("page_module", PAGES, ids=name, indirect=True)
 def test_the_snippets_of_a_page_run_and_the_tests_in_them_pass(page_module, durable):
     for name, test in list(vars(page_module).items()):
         if name.startswith("test_"):
             test(**({"durable": durable} if "durable" in inspect.signature(test).parameters else {}))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_the_links_of_a_page_lead_somewhere(page):
     for target in LINK.findall(page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_every_public_name_is_on_a_page_of_the_api():
+    pages = "".join(page.read_text() for page in (ROOT / "docs/api").glob("*.md"))
+    shown = set(re.findall(r"^::: lambda_durable\.(\w+)$", pages, re.MULTILINE))
+    types = {"Duration", "Trigger"}
+    assert set(lambda_durable.__all__) - types <= shown
