@@ -4,6 +4,7 @@ back."""
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..config import StepsPerInvocation
@@ -38,6 +39,7 @@ from .messages import (
     tag,
 )
 from .pausing import Pausing
+from .remembering import Remembering
 from .renewal import Renewals
 from .replaying import Replaying
 from .resuming import cancel_all, resume
@@ -61,13 +63,13 @@ logger = logging.getLogger(__name__)
 
 
 class Worker:
-    """Works on messages for one app."""
+    """Works on messages for one app, in one invocation."""
 
     def __init__(
         self, app: App, world: World, *, steps_per_invocation: StepsPerInvocation | None = None
     ) -> None:
         self._app = app
-        self._world = world
+        self._world = world = replace(world, blobs=Remembering(world.blobs))
         self._steps_per_invocation = steps_per_invocation
         self._hooks = Hooks.of(app)
         self._ends = Endings(app, world)

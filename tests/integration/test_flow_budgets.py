@@ -8,8 +8,10 @@ from typing import NamedTuple
 import pytest
 
 from lambda_durable import (
+    Batch,
     Concurrency,
     Context,
+    Debounce,
     Durable,
     Event,
     Idempotency,
@@ -141,6 +143,36 @@ def test_a_write_of_a_gate_costs_what_the_size_of_its_limit_makes_it(limit, unit
     (gate,) = (item for item in items if item["pk"]["S"].startswith("q#") and item["sk"]["S"] == "!")
     assert (gate["n"]["N"], gate["w"]["N"]) == (str(limit), "1")
     assert 1024 * (units - 1) < item_size(gate) <= 1024 * units
+
+
+@pytest.mark.parametrize("mode", [1, "all"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"concurrency": [Concurrency(1), Concurrency(1, key="data.who")]},
+        {"concurrency": Concurrency(1, key="data.who", counts="runs"), "throttle": Throttle(1, "10s")},
+        {"singleton": Singleton(mode="cancel"), "priority": Priority("data.n")},
+        {"debounce": Debounce("5s")},
+        {"batch": Batch(1, "5s")},
+    ],
+    ids=["none", "slots", "runs", "singleton", "debounce", "batch"],
+)
+def test_a_large_event_is_read_from_the_bucket_once_in_an_invocation(options, mode):
+    app = Durable("t", steps_per_invocation=mode)
+
+    @app.function("f", on_event("job"), **options)
+    def f(ctx: Context[dict]) -> None:
+        for n in range(STEPS):
+            ctx.step.run(f"s{n}", int)
+
+    rt = LocalRuntime(app)
+    for n in range(STEPS):
+        rt.stub(f"s{n}", int, takes="2s")
+    rt.send(*(Event("job", {"who": "a", "n": n, "text": "x" * 50_000}) for n in range(4)))
+    rt.drain()
+    assert {run.status for run in rt.runs()} <= {"completed", "cancelled"}
+    assert 0 < rt.calls["s3:GetObject"] <= rt.invocations
 
 
 @pytest.mark.parametrize("pauses", [False, True])
