@@ -10,14 +10,13 @@ from typing import Annotated
 import typer
 
 from . import gates
-from .options import App, AsJson, Stack
-from .options import one_line as _one_line
+from .options import App, AsJson, Stack, one_line
+from .run_commands import commands as run_commands
 from .usage_error import UsageError
 
 commands = typer.Typer(
     help="Durable functions on AWS Lambda.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -63,7 +62,7 @@ def run(
     """
     from .run import run_event
 
-    with _one_line("run"):
+    with one_line("run"):
         completed = run_event(
             app, event, as_json=as_json, steps_per_invocation=steps_per_invocation, seed=seed
         )
@@ -93,46 +92,11 @@ def send(
     """
     from .send import send_events
 
-    with _one_line("send"):
+    with one_line("send"):
         send_events(event, name=name, data=data, id=id, stack=stack, as_json=as_json)
 
 
-@commands.command()
-def runs(
-    function: Annotated[
-        str | None, typer.Argument(metavar="[FUNCTION]", help="The id of a function.")
-    ] = None,
-    app: Annotated[
-        str | None, typer.Option(metavar="APP", help="The runs of all functions in path/to/app.py, say.")
-    ] = None,
-    status: Annotated[str | None, typer.Option(help="Only those: completed, failed, running ...")] = None,
-    label: Annotated[str | None, typer.Option(help="Only those with this label.")] = None,
-    since: Annotated[
-        str | None, typer.Option(metavar="TIME", help='Started since: "2h" ago, or "2026-11-22T09:00".')
-    ] = None,
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="Started until, likewise.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
-    stack: Stack = None,
-    as_json: AsJson = False,
-) -> None:
-    """List the runs of a function of a deployed app, or of all its functions, newest first.
-
-    Exit status: 0, 1 when AWS did not answer, 2 when something is wrong with an option.
-    """
-    from .runs import list_runs
-
-    with _one_line("runs"):
-        list_runs(
-            function,
-            app=app,
-            status=status,
-            label=label,
-            since=since,
-            until=until,
-            limit=limit,
-            stack=stack,
-            as_json=as_json,
-        )
+commands.add_typer(run_commands)
 
 
 @commands.command()
@@ -154,7 +118,7 @@ def show(
     """
     from .show import show_run
 
-    with _one_line("show"):
+    with one_line("show"):
         completed = show_run(run_id, app=app, stack=stack, as_json=as_json, watch=watch)
     raise typer.Exit(0 if completed else 1)
 
@@ -175,7 +139,7 @@ def signal(
     """
     from .answers import send_signal
 
-    with _one_line("signal"):
+    with one_line("signal"):
         did = send_signal(name, data=data, app=app, stack=stack, as_json=as_json)
     raise typer.Exit(0 if did else 1)
 
@@ -204,7 +168,7 @@ def pause(
     """
     from .pauses import pause as begin
 
-    with _one_line("pause"):
+    with one_line("pause"):
         did = begin(target, events=events, runs=runs, app=app, stack=stack, as_json=as_json)
     raise typer.Exit(0 if did else 1)
 
@@ -217,7 +181,7 @@ def resume(target: Target, app: App = None, stack: Stack = None, as_json: AsJson
     """
     from .pauses import resume as end
 
-    with _one_line("resume"):
+    with one_line("resume"):
         did = end(target, app=app, stack=stack, as_json=as_json)
     raise typer.Exit(0 if did else 1)
 
@@ -237,7 +201,7 @@ def queues(
     """
     from .queues import list_queues
 
-    with _one_line("queues"):
+    with one_line("queues"):
         list_queues(function, app=app, stack=stack, as_json=as_json)
 
 
@@ -268,7 +232,7 @@ def doctor(
     """
     from .doctor import see_the_doctor
 
-    with _one_line("doctor"):
+    with one_line("doctor"):
         well = see_the_doctor(run_id, fix=fix, deep=deep, app=app, stack=stack, as_json=as_json)
     raise typer.Exit(0 if well else 1)
 
@@ -295,7 +259,7 @@ def check(
     """
     from .check import check_code, list_rules
 
-    with _one_line("check"):
+    with one_line("check"):
         if rules:
             list_rules(as_json=as_json)
             return
@@ -325,7 +289,7 @@ def complete(
     """
     from .answers import complete_callback
 
-    with _one_line("callback complete"):
+    with one_line("callback complete"):
         did = complete_callback(token, data=data, app=app, stack=stack, as_json=as_json)
     raise typer.Exit(0 if did else 1)
 
@@ -344,7 +308,7 @@ def fail(
     """
     from .answers import fail_callback
 
-    with _one_line("callback fail"):
+    with one_line("callback fail"):
         did = fail_callback(token, message, app=app, stack=stack, as_json=as_json)
     raise typer.Exit(0 if did else 1)
 
@@ -357,7 +321,7 @@ def heartbeat(token: Token, app: App = None, stack: Stack = None, as_json: AsJso
     """
     from .answers import heartbeat_callback
 
-    with _one_line("callback heartbeat"):
+    with one_line("callback heartbeat"):
         did = heartbeat_callback(token, app=app, stack=stack, as_json=as_json)
     raise typer.Exit(0 if did else 1)
 
@@ -380,7 +344,7 @@ def template(
     """
     from .template import find_worker, missing_requirements, render
 
-    with _one_line("template"):
+    with one_line("template"):
         worker = find_worker(app)
         text = render(worker, python=python, layer=layer)
     if note := missing_requirements(worker, layer):
@@ -399,7 +363,7 @@ def init(
     """Begin a project in DIR: an app, its template, an event, tests, a README that says how to go on."""
     from .init import create_project
 
-    with _one_line("init"):
+    with one_line("init"):
         files = create_project(directory, python=python)
     if as_json:
         typer.echo(json.dumps({"directory": str(directory), "files": [str(file) for file in files]}))
@@ -417,7 +381,7 @@ def skip(as_json: AsJson = False) -> None:
     """
     from .skip import skip_time
 
-    with _one_line("skip"):
+    with one_line("skip"):
         skip_time(as_json=as_json)
 
 
@@ -452,7 +416,7 @@ def dev(
 
     Exit status: 0 when it was interrupted, 1 when the cloud failed, 2 when something is wrong with APP or an option.
     """
-    with _one_line("dev"):
+    with one_line("dev"):
         try:
             from .dev import develop
         except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""What commands have in common: options, and how they end."""
+"""What commands share: options, and how a mistake is told."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import typer
 
 from .usage_error import FailedError, UsageError
 from .visible import visible
+
+STATUSES = ("queued", "running", "cancelling", "compensating", "completed", "failed", "cancelled", "skipped")
 
 Stack = Annotated[
     str | None,
@@ -27,6 +29,12 @@ App = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
+Since = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help='Started since: "2h" ago, or "2026-11-22T09:00".'),
+]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help="Started until, likewise.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
 
 
 @contextmanager

@@ -71,6 +71,8 @@ class _View:
         if run.error is not None:
             self._display.heading("Error")
             self._display.error(run.error)
+            if run.status == "failed":
+                self._display.fields([("", _way_out(run))])
         elif run.status == "completed":
             self._display.heading("Result")
             self._display.value(plain_value(run.output))
@@ -95,8 +97,19 @@ def _head(run: Run[Any]) -> Iterator[tuple[str, str]]:
         yield "started", stamp(run.created_at)
     if run.version or run.lambda_version:
         yield "code", _code(run)
+    if run.rerun_of is not None:
+        yield "again", f"{run.rerun_of}{f' from step {run.rerun_from}' if run.rerun_from else ''}"
+    if run.reruns:
+        yield "done again", ", ".join(run.reruns)
     if run.continuations:
         yield "continued", f"as new, {_times(run.continuations)}; event and steps are those of since"
+
+
+def _way_out(run: Run[Any]) -> str:
+    """How a run that failed is done again."""
+    if run.error is not None and run.error.step_id is not None:
+        return f"when that is put right: lambda-durable rerun {run.run_id} --from-failed"
+    return f"when that is put right: lambda-durable rerun {run.run_id}"
 
 
 def _code(run: Run[Any]) -> str:
@@ -135,6 +148,8 @@ def _line(step: StepRecord) -> Line:
     mark, style, text = _told(step)
     if step.unused:
         text = f"{text} · the code that ended the run no longer called it"
+    if step.kept:
+        text = f"{text} · kept" if text else "kept"
     return Line(_when(step), mark, style, step.id, text)
 
 

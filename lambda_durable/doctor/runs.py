@@ -107,7 +107,7 @@ def _stuck(world: World, header: Header, found: list[Reason], *, fix: bool) -> F
     first = found[0] if found else Reason("lost-message", "the message is lost that was to go on with it")
     finding = _about(header, Level.STUCK, first.kind, _told(found) or first.why)
     if first.hopeless:
-        out = f"cancel it (Client(...).cancel({header.run_id!r}) in Python), and start its work anew"
+        out = f"lambda-durable cancel {header.run_id}, and start its work anew"
         if first.kind == "payload-gone":
             out = f"restore the object (the bucket keeps no versions unless you say so), or {out}"
         return replace(finding, way_out=out)

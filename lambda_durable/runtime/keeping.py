@@ -6,7 +6,8 @@ undone is as if it had not happened: it is done anew, and so is what came after 
 done anew have begun, and are not over.
 
 Records are copied as they are, but for who wrote them: nobody in the new run answers for them. What was handed out is
-handed out anew. Of the order in which the handler saw outcomes, all is kept up to the first that is done anew.
+handed out anew. Of the order in which the handler saw outcomes, all is kept up to the first that is done anew. That of
+scopes which are in progress lies in the log of the run's own chain: whoever drives them adds to what is read before.
 """
 
 from __future__ import annotations
@@ -46,14 +47,14 @@ class Keeping:
 
     load: Load
     anew: Mapping[str, Moment]
-    _kept: set[str] = field(default_factory=set)
+    _over: set[str] = field(default_factory=set)
     _orders: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     _times: dict[str, int] = field(default_factory=dict)
 
     def records(self) -> Iterator[tuple[str, list[Record]]]:
         """The scopes, and what is kept in each. Lazy; a read for each scope."""
         for scope, records in self._scope("", NEVER):
-            self._kept.update(record.path for record in records)
+            self._over.update(record.path for record in records if record.state is not State.RUNNING)
             yield scope, records
 
     def logs(self) -> Iterator[tuple[str, LogEntry]]:
@@ -69,17 +70,17 @@ class Keeping:
 
     def _known(self, seen: Sequence[str]) -> Iterator[list[str]]:
         end = next(
-            (at for at, path in enumerate(seen) if path.removeprefix(":") not in self._kept), len(seen)
+            (at for at, path in enumerate(seen) if path.removeprefix(":") not in self._over), len(seen)
         )
         for start in range(0, end, IN_AN_ENTRY):
             yield list(seen[start : min(start + IN_AN_ENTRY, end)])
 
     # -- scopes --------------------------------------------------------------------------------------
 
-    def _scope(self, scope: str, until: Moment) -> Iterator[tuple[str, list[Record]]]:
+    def _scope(self, scope: str, until: Moment, *, over: bool = False) -> Iterator[tuple[str, list[Record]]]:
         """What is kept of the steps of a handler, a group or a branch, and of what lies in them: what ended before
         `until`, and before all that happens once more among them."""
-        partition = self._load(scope)
+        partition = self._load(scope, over)
         mine = {path: at for path, at in self.anew.items() if path != scope and paths.within(path, scope)}
         kept: list[Record] = []
         for record in partition.records.values():
@@ -89,10 +90,10 @@ class Keeping:
             yield from self._record(record, min([until, *beside]), kept)
         yield scope, kept
 
-    def _branches(self, fan: Record, until: Moment) -> Iterator[tuple[str, list[Record]]]:
+    def _branches(self, fan: Record, until: Moment, *, over: bool) -> Iterator[tuple[str, list[Record]]]:
         """What is kept of a fan-out. Its branches do not depend on one another."""
         assert fan.plan is not None
-        partition = self._load(fan.path)
+        partition = self._load(fan.path, over)
         kept: list[Record] = []
         for key in fan.plan.keys:
             path = paths.branch(fan.path, key)
@@ -102,7 +103,7 @@ class Keeping:
             if record is not None:
                 yield from self._record(record, until, kept)
             elif fan.kind is not Kind.MAP:
-                yield from self._scope(path, until)
+                yield from self._scope(path, until, over=over)
         yield fan.path, kept
 
     def _record(
@@ -115,25 +116,27 @@ class Keeping:
         if not record.kind.has_scope or (record.kind is Kind.WAIT_FOR_CALLBACK and not over):
             return  # nobody can hand a token back twice: who waits for one begins anew
         some = False
-        for scope, records in self._inside(record, NEVER if over else until):
+        inside = self._branches if record.kind.fans_out else self._whole
+        for scope, records in inside(record, NEVER if over else until, over=over):
             some = some or bool(records)
             yield scope, records
         if not over and (some or self._encloses(record.path)) and not paths.is_branch(record.path):
             kept.append(_begun(record))
 
-    def _inside(self, record: Record, until: Moment) -> Iterator[tuple[str, list[Record]]]:
-        return self._branches(record, until) if record.kind.fans_out else self._scope(record.path, until)
+    def _whole(self, group: Record, until: Moment, *, over: bool) -> Iterator[tuple[str, list[Record]]]:
+        return self._scope(group.path, until, over=over)
 
     def _encloses(self, path: str) -> bool:
         return any(paths.within(each, path) for each in self.anew)
 
-    def _load(self, scope: str) -> Partition:
+    def _load(self, scope: str, over: bool) -> Partition:
         partition = self.load(scope)
-        orders = self._orders.setdefault(scope, {})
+        log = scope if over else ""
+        orders = self._orders.setdefault(log, {})
         for entry in partition.log:
             for inner, seen in entry.order.items():
                 orders.setdefault(inner, []).extend(seen)
-            self._times[scope] = max(self._times.get(scope, 0), entry.time)
+            self._times[log] = max(self._times.get(log, 0), entry.time)
         return partition
 
 
