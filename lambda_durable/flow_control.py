@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from .durations import Duration, parse_duration
 from .errors import ConfigurationError
-from .expressions import Expression, Source, compile_expression
+from .expressions import MISSING, Expression, Source, compile_expression
 
 Scope = Literal["function", "app"]
 Counts = Literal["steps", "runs"]
@@ -154,9 +154,10 @@ class Priority:
         """Seconds. Raises ExpressionError; ValueError for what is no number."""
         value = vars(self)["_compiled"].evaluate(event)
         if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
-            raise ValueError(
-                f"Priority(expression=) gives a number of seconds, and this is {type(value).__name__}"
-            )
+            what = "nothing" if value is MISSING else type(value).__name__
+            if isinstance(value, float):
+                what = "NaN"
+            raise ValueError(f"Priority(expression=) gives a number of seconds, and this is {what}")
         return max(-HEAD_START, min(HEAD_START, value))
 
 

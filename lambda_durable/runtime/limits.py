@@ -102,7 +102,7 @@ def order(flow: FlowControl, event: Event[Any], created: int) -> int:
     try:
         return created - round(flow.priority.head_start(event) * 1000)
     except (ExpressionError, ValueError) as error:
-        _tell(flow.function_id, f"its priority failed, and is 0: {error}")
+        _tell(flow.function_id, "its priority failed, and is 0", error)
         return created
 
 
@@ -129,7 +129,7 @@ def _key(key: Expression, event: Event[Any], function_id: str) -> str:
         value = key.evaluate(event)
         text = "" if value is MISSING else canonical(value)
     except (ExpressionError, TypeError, ValueError) as error:
-        _tell(function_id, f"its {key.what} failed on an event, which is one of those without a key: {error}")
+        _tell(function_id, f"its {key.what} failed on an event, which is one of those without a key", error)
         return ""
     if value is MISSING:
         _tell(
@@ -139,8 +139,9 @@ def _key(key: Expression, event: Event[Any], function_id: str) -> str:
     return text
 
 
-def _tell(function_id: str, what: str) -> None:
-    """Once in a process."""
+def _tell(function_id: str, what: str, error: Exception | None = None) -> None:
+    """Once in a process, whatever the errors say: that may be another thing for each event."""
     if (function_id, what) not in _told:
         _told.add((function_id, what))
-        logger.warning("function %r: %s", function_id, what, extra={"function_id": function_id})
+        why = f": {error}" if error is not None else ""
+        logger.warning("function %r: %s%s", function_id, what, why, extra={"function_id": function_id})

@@ -336,6 +336,31 @@ def test_a_priority_that_fails_is_none(durable, caplog):
     assert len([record for record in caplog.records if "priority" in record.message]) >= 1
 
 
+def test_what_fails_on_every_event_is_told_once_whatever_the_errors_say(durable, caplog):
+    app = Durable("shop")
+
+    def who(event):
+        raise ValueError(f"no customer in {event.data['n']}")
+
+    @app.function(
+        "told-once",
+        on_event("job"),
+        concurrency=Concurrency(1, key=who),
+        priority=Priority(lambda event: int(f"urgent-{event.data['n']}")),
+    )
+    def f(ctx: Context[dict]) -> None:
+        ctx.step.run("work", str)
+
+    rt = durable(app)
+    jobs(rt, *({"n": n} for n in range(5)))
+    rt.drain()
+    assert {run.status for run in rt.runs()} == {"completed"}
+    told = [record.getMessage() for record in caplog.records if "told-once" in record.getMessage()]
+    assert len([each for each in told if "Concurrency(key=) failed on an event" in each]) == 1
+    assert len([each for each in told if "its priority failed, and is 0: " in each]) == 1
+    assert len(told) == 2
+
+
 @pytest.mark.parametrize("grouped", [False, True])
 def test_an_invoke_of_what_is_dropped_raises_that_as_a_kind_of_invoke_error(durable, app, grouped):
     @app.function("child", singleton=Singleton())

@@ -20,6 +20,8 @@ from lambda_durable import (
     Throttle,
     on_event,
 )
+from lambda_durable.events import Event
+from lambda_durable.expressions import ExpressionError
 
 
 def function(**options: object) -> None:
@@ -87,3 +89,50 @@ def test_what_contradicts_itself_says_so_when_the_code_is_loaded(
 
 def test_two_limits_of_steps_and_runs_go_together() -> None:
     function(concurrency=[Concurrency(1), Concurrency(1, counts="runs")], throttle=Throttle(1, "1m"))
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (0, 0),
+        (-0.0, 0),
+        (1.5, 1.5),
+        (600, 600),
+        (601, 600),
+        (-601, -600),
+        (1e308, 600),
+        (float("inf"), 600),
+        (float("-inf"), -600),
+        (10**400, 600),
+        (-(10**400), -600),
+    ],
+)
+def test_a_head_start_is_at_most_ten_minutes_either_way(value: float, seconds: float) -> None:
+    for expression in ("data.urgent", lambda event: event.data["urgent"]):
+        assert Priority(expression).head_start(Event("e", {"urgent": value})) == seconds
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ({"urgent": float("nan")}, "this is NaN"),
+        ({"urgent": True}, "this is bool"),
+        ({"urgent": "600"}, "this is str"),
+        ({"urgent": None}, "this is NoneType"),
+        ({"urgent": [600]}, "this is list"),
+        ({"urgent": {}}, "this is dict"),
+        ({}, "this is nothing"),
+        (7, "this is nothing"),
+    ],
+)
+def test_a_head_start_that_is_no_number_says_what_it_is(data: object, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Priority("data.urgent").head_start(Event("e", data))
+
+
+@pytest.mark.parametrize(
+    "expression", ["event.data.urgent / 0", "int(event.data.text)", lambda event: event.data["gone"]]
+)
+def test_an_expression_that_fails_says_so(expression: str) -> None:
+    with pytest.raises(ExpressionError):
+        Priority(expression).head_start(Event("e", {"urgent": 1, "text": "soon"}))
