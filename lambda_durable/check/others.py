@@ -127,6 +127,8 @@ class Others(Expressions):
             return (
                 given[0] if given and name.endswith(("cache", "property")) else of_kind(External(DECORATOR))
             )
+        if name == "builtins.getattr" and len(given) > 1 and (attribute := given[1].text) is not None:
+            return join([self.attribute(given[0], attribute, node, env), *given[2:]])
         if name == DECORATOR:
             return join(given[:1])
         if name == "contextvars.copy_context" or name.endswith("Context.run"):

@@ -11,17 +11,30 @@ from typing import Any
 from ..check import RULES, Finding, Report, check
 from ..check.sarif import sarif
 from .display import Display
-from .loading import similar
+from .loading import file_of, similar
 from .plain import write_json
+from .replays import Runs, plain, replay_runs, show, summary
 from .usage_error import UsageError
+
+__all__ = ["Runs", "check_code", "file_of", "list_rules"]
 
 
 def check_code(
-    paths: Sequence[Path], *, ignore: Sequence[str], notes: bool, as_json: bool, as_sarif: bool
+    paths: Sequence[Path],
+    *,
+    ignore: Sequence[str],
+    notes: bool,
+    as_json: bool,
+    as_sarif: bool,
+    replay: str | None = None,
+    runs: Runs | None = None,
 ) -> bool:
-    """Print what is found. Whether that is nothing. Raises UsageError."""
+    """Print what is found, in the code and by replaying runs of an app. Whether that is nothing. Raises UsageError and
+    FailedError."""
     if as_json and as_sarif:
         raise UsageError("--json and --sarif are two formats: take one")
+    if replay is not None and as_sarif:
+        raise UsageError("--sarif is for what is found in the code: leave --replay out")
     if unknown := [rule for rule in ignore if rule not in RULES]:
         raise UsageError(
             f"--ignore: there is no rule {', '.join(unknown)}; those there are: {', '.join(RULES)}"
@@ -30,19 +43,24 @@ def check_code(
         if not path.exists():
             raise UsageError(f"there is no {path}{similar(path)}")
     report = check(paths, ignore=ignore)
+    repetitions = replay_runs(replay, runs or Runs()) if replay is not None else []
     if as_sarif:
         write_json(sarif(report), sys.stdout)
     elif as_json:
-        write_json(_plain(report), sys.stdout)
+        replays = [plain(each) for each in repetitions]
+        write_json(_plain(report) | ({"replays": replays} if replay is not None else {}), sys.stdout)
     else:
-        _show([*report.findings, *(report.notes if notes else [])], Display(sys.stdout))
+        display = Display(sys.stdout)
+        _show([*report.findings, *(report.notes if notes else [])], display)
+        show(repetitions, display)
     if report.unreadable:
         raise UsageError("\n".join(report.unreadable))
     if not report.files:
         raise UsageError(f"there is no Python in {', '.join(map(str, paths))}")
     if not as_json and not as_sarif:
-        sys.stderr.write(f"lambda-durable check: {_summary(report, notes=notes)}\n")
-    return not report.findings
+        told = [_summary(report, notes=notes), *([summary(repetitions)] if replay is not None else [])]
+        sys.stderr.write(f"lambda-durable check: {'; '.join(told)}\n")
+    return not report.findings and not any(each.differs for each in repetitions)
 
 
 def list_rules(*, as_json: bool) -> None:

@@ -251,20 +251,50 @@ def check(
     sarif: Annotated[
         bool, typer.Option("--sarif", help="Print SARIF 2.1.0, for a code scanning service.")
     ] = False,
+    replay: Annotated[
+        str | None,
+        typer.Option(
+            metavar="APP",
+            help="Also import path/to/app.py, say, and replay runs of it under another clock, with other random "
+            "numbers, hashes and settings.",
+        ),
+    ] = None,
+    journals: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="PATH", help="--replay: runs that were recorded. No step is executed."),
+    ] = None,
+    event: Annotated[
+        Path | None,
+        typer.Option(
+            "-e", "--event", metavar="EVENT.json", help="--replay: what starts a run here, as for `run`."
+        ),
+    ] = None,
+    run_steps: Annotated[
+        bool,
+        typer.Option(
+            "--run-steps", help="--replay: for that run, the functions of its steps are really called."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check the code of handlers for what a replay would not repeat, without importing it.
 
     Exit status: 0 when nothing is found, 1 when something is, 2 when a file is no Python or an option is wrong.
     """
-    from .check import check_code, list_rules
+    from .check import Runs, check_code, file_of, list_rules
 
     with one_line("check"):
         if rules:
             list_rules(as_json=as_json)
             return
         clean = check_code(
-            paths or [Path()], ignore=ignore or [], notes=notes, as_json=as_json, as_sarif=sarif
+            paths or [file_of(replay) if replay is not None else Path()],
+            ignore=ignore or [],
+            notes=notes,
+            as_json=as_json,
+            as_sarif=sarif,
+            replay=replay,
+            runs=Runs(journals or [], event, run_steps),
         )
     raise typer.Exit(0 if clean else 1)
 

@@ -61,6 +61,15 @@ def folder_of(reference: str) -> Path:
     return Path(where).resolve().parent
 
 
+def file_of(reference: str) -> Path:
+    """The file of an app, without importing it, or the folder that its module lies in. Raises UsageError."""
+    where, _ = _split(reference)
+    if not _is_path(where):
+        return Path.cwd()
+    _check_file(Path(where))
+    return Path(where)
+
+
 def _check_file(path: Path) -> None:
     if path.is_dir():
         inside = path / "app.py"

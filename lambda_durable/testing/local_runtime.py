@@ -21,7 +21,7 @@ from ..runtime.run_ids import run_id as make_run_id
 from ..runtime.sealing import sealed
 from ..runtime.worker import Worker
 from ..verify.files import save
-from ..verify.recording import read_recording
+from ..verify.recording import Recording, read_recording
 from .executor import Stub, Stubs, VirtualExecutor
 from .fakes import DeadLetter, FakeBus, FakeQueue, FakeScheduler, Misuse, VirtualClock, random_uuid
 from .faults import Dice, Faults
@@ -194,7 +194,16 @@ class LocalRuntime:
     def record(self, run_id: str, where: str | Path) -> Path:
         """Write the journal of a run, as it is now, for `verify_journals`: a file whose name ends with `.json`, or one
         named by the run in a folder named by its function. Returns where."""
-        return save(read_recording(self._world(VirtualClock(self._simulation), NoExecutor()), run_id), where)
+        return save(self.recording(run_id), where)
+
+    def recording(self, run_id: str) -> Recording:
+        """All that is remembered of a run, as it is now."""
+        return read_recording(self._world(VirtualClock(self._simulation), NoExecutor()), run_id)
+
+    @property
+    def app(self) -> Durable:
+        """The app, as it was deployed last."""
+        return self._app
 
     @property
     def client(self) -> LocalClient:
