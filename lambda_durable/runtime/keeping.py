@@ -1,9 +1,9 @@
 """What a rerun keeps of the run that it repeats from a step on.
 
 Kept is what had ended before that step did, in the order of commits: whatever follows from its outcome ended later. A
-branch beside the one that the step lies in depends on nothing in it, so there all that has ended is kept. What was
-undone is as if it had not happened: it is done anew, and so is what came after it. Groups and fan-outs around what is
-done anew have begun, and are not over.
+branch beside the one that the step lies in depends on nothing in it, so there all that has ended is kept; but if it
+failed, and so failed the whole, it is done anew from where it did. What was undone is as if it had not happened: it is
+done anew, and so is what came after it. Groups and fan-outs around what is done anew have begun, and are not over.
 
 Records are copied as they are, but for who wrote them: nobody in the new run answers for them. What was handed out is
 handed out anew. Of the order in which the handler saw outcomes, all is kept up to the first that is done anew. That of
@@ -12,7 +12,7 @@ scopes which are in progress lies in the log of the run's own chain: whoever dri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..engine import paths
@@ -43,10 +43,12 @@ def moment(record: Record | None) -> Moment:
 
 @dataclass(slots=True)
 class Keeping:
-    """What is kept of a journal whose scopes `load` brings, where all of `anew` happens once more, that ended then."""
+    """What is kept of a journal whose scopes `load` brings, and whose records `find`, where all of `anew` happens once
+    more, that ended then."""
 
     load: Load
-    anew: Mapping[str, Moment]
+    find: Callable[[str], Record | None]
+    anew: dict[str, Moment]
     _over: set[str] = field(default_factory=set)
     _orders: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     _times: dict[str, int] = field(default_factory=dict)
@@ -100,11 +102,29 @@ class Keeping:
             record = partition.records.get(path)
             if path in self.anew:
                 continue
-            if record is not None:
+            if record is not None and self._fails(fan, record):
+                yield from self._from_its_failure(fan, record, until)
+            elif record is not None:
                 yield from self._record(record, until, kept)
             elif fan.kind is not Kind.MAP:
                 yield from self._scope(path, until, over=over)
         yield fan.path, kept
+
+    def _fails(self, fan: Record, branch: Record) -> bool:
+        """Whether it is by the failure of a branch that a fan-out would fail again, and begin no other."""
+        tolerant = fan.plan is None or fan.plan.tolerant
+        return branch.error is not None and not tolerant and self._encloses(fan.path)
+
+    def _from_its_failure(
+        self, fan: Record, branch: Record, until: Moment
+    ) -> Iterator[tuple[str, list[Record]]]:
+        assert branch.error is not None
+        if fan.kind is Kind.MAP:
+            return
+        step = branch.error.step_id
+        if step is not None and step != branch.path and paths.within(step, branch.path):
+            self.anew.setdefault(step, moment(self.find(step)))
+        yield from self._scope(branch.path, until)
 
     def _record(
         self, record: Record, until: Moment, kept: list[Record]

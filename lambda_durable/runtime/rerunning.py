@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import replace
+from functools import partial
 
 from ..engine import paths
 from ..engine.interrupts import Reload, Suspend
@@ -46,7 +47,9 @@ def keep(chain: Chain) -> DurableError | None:
         _come_back(chain, min(2**chain.message.idle, LONGEST_PAUSE), idle=min(chain.message.idle + 1, 50))
         raise Suspend
     keeping = Keeping(
-        lambda scope: store.load_scope(origin.journal, scope), _anew(chain.world, repeated, origin)
+        load=partial(store.load_scope, origin.journal),
+        find=partial(store.get_record, origin.journal),
+        anew=_anew(chain.world, repeated, origin),
     )
     undoes = False
     for scope, records in keeping.records():

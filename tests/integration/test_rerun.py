@@ -196,6 +196,27 @@ def test_branches_beside_the_step_keep_what_had_ended(durable, shop, is_async):
     assert sorted(shop.done) == ["m3", "one0", "one1", "one2", "two0", "two1", "two2"]
 
 
+@pytest.mark.parametrize("tolerant", [False, True])
+def test_branches_that_failed_are_done_anew_together(durable, shop, tolerant):
+    @shop.app.function("f")
+    def f(ctx: Context) -> list:
+        def branch(number):
+            ctx.step.run("one", shop.do, f"one{number}")
+            return ctx.step.run("two", shop.do, f"two{number}")
+
+        found = ctx.step.map_group("g", branch, range(4), return_exceptions=tolerant)
+        return [each if isinstance(each, str) else "failed" for each in found]
+
+    rt = durable(shop.app)
+    shop.broken = {"two1", "two3"}
+    run = rt.run(f)
+    shop.broken = set()
+    new = again(rt, shop, run, from_step="g[1]/two")
+    others = ["two3"] * (not tolerant)  # what was given back as a result is one
+    assert (new.status, sorted(shop.done)) == ("completed", ["two1", *others])
+    assert new.output == ["two0", "two1", "two2", "failed" if tolerant else "two3"]
+
+
 def test_a_list_that_the_edited_data_changes_is_no_silent_mix_up(durable, shop):
     @shop.app.function("f")
     def f(ctx: Context[list]) -> list:

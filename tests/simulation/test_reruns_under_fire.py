@@ -102,7 +102,13 @@ def _kept(before: Run[Any], again: Run[Any], step: str | None) -> Iterator[str]:
             continue
         if within(path, step) or within(step, path) or path.endswith("/submit"):
             continue  # (a callback that nobody had answered is asked for anew)
-        if first.started_at is not None and record.ended_at < first.started_at and path not in kept:
+        failed = "[" in path and "[" in step  # a branch that did is done anew, beside the one that is to be
+        if (
+            first.started_at is not None
+            and record.ended_at < first.started_at
+            and path not in kept
+            and not failed
+        ):
             yield f"{path} had ended before {step} began, and was not kept"
         ended = first.ended_at
         beside = "[" in step and path.startswith(step[: step.rindex("[") + 1])
@@ -137,3 +143,7 @@ def test_a_rerun_ends_as_the_workflow_says(seeds, opened, monkeypatch):
 @pytest.mark.parametrize("seed", [35, 74])
 def test_the_order_in_what_is_in_progress_is_read_before_what_is_added_to_it(seed, monkeypatch):
     assert rerun_of(seed, monkeypatch)[0] == []
+
+
+def test_a_branch_that_failed_keeps_no_other_from_being_done_anew(monkeypatch):
+    assert rerun_of(278, monkeypatch)[0] == []
