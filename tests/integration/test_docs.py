@@ -41,7 +41,7 @@ def page_module(request, monkeypatch):
 
 
 def test_there_are_pages():
-    assert {"README.md", "docs/concepts.md", "docs/api/steps.md"} <= {name(page) for page in PAGES}
+    assert {"README.md", "docs/concepts.md", "docs/migration/inngest.md"} <= {name(page) for page in PAGES}
 
 
 @pytest.mark.parametrize("page_module", PAGES, ids=name, indirect=True)
