@@ -270,7 +270,8 @@ class Store(Collectors, Reruns, Protocol):
         ...
 
     def forget_wake(self, place: Place) -> bool:
-        """Note that a place is to be woken again. Whether it was noted that it had been."""
+        """Note that a place is to be woken again. Whether it was noted that it had been; no, of a call that was
+        repeated since its response was lost: who asks looks after the line in any case."""
         ...
 
     def move(self, before: Header, after: Header, moves: Sequence[Move], *, now: int) -> bool:
@@ -310,8 +311,18 @@ class Store(Collectors, Reruns, Protocol):
         """Give up a slot. Idempotent. The gate as it is then."""
         ...
 
+    def release(self, gate: str, run: str, header: Header | None) -> bool:
+        """Take a slot from a run that gives it back no more, if its header is still as it was found after the gate was
+        read: over, or gone, or without that slot. Idempotent. Whether it did."""
+        ...
+
     def remove_gate(self, gate: str) -> None:
         """Forget a gate with slots that nobody is inside of, and nobody waits at."""
+        ...
+
+    def let_expire(self, gate: str, after: int) -> None:
+        """Let a gate expire some time after that (milliseconds), unless somebody waits at it: it does not from when
+        somebody begins to wait, until this. Idempotent."""
         ...
 
     def quit(self, place: Place) -> None:
@@ -319,7 +330,8 @@ class Store(Collectors, Reruns, Protocol):
         ...
 
     def set_wake(self, gate: str, seen: Gate, wake: int, by: str) -> bool:
-        """Note for when the head of a line is woken, if that is still what was `seen`. Whether it did."""
+        """Note for when the head of a line is woken, and by whom, if that is still what was `seen`. Whether it is so
+        now."""
         ...
 
     def pauses(self, *, latest: bool = False) -> Mapping[str, Pause]:

@@ -19,6 +19,7 @@ from . import lanes as moves
 from .attributes import number, text
 from .backlogs import Backlogs
 from .collector_store import CollectorStore
+from .gate_mending import GateMending
 from .leases import LeaseStore
 from .lists import Lists
 from .pause_store import PauseStore
@@ -49,7 +50,9 @@ TO_BE_CHECKED = "attribute_exists(ks)"
 SOONER_GONE = "x < :x"
 
 
-class DynamoStore(Lists, WaitStore, LeaseStore, CollectorStore, PauseStore, RerunStore, Backlogs):
+class DynamoStore(
+    Lists, WaitStore, LeaseStore, GateMending, CollectorStore, PauseStore, RerunStore, Backlogs
+):
     """The `Store` port, on one table (table.py).
 
     Each method is one call of DynamoDB, but for pages (those of `load_run` and `load_scope` beyond 1 MB, and the

@@ -5,7 +5,8 @@
                                     the next is due at an even pace; r, u: the run that has the name, and until when;
                                     k, g: for when the head of the line was woken, and by which message; once
                                     somebody has waited: j: how many did, q: what people are told of it, kp, ks: key
-                                    in the index of checks, since then and until somebody looks and nobody waits
+                                    in the index of checks, since then and until somebody looks and nobody waits; x:
+                                    of leases, a pace and a name, but not from when somebody waits until then
     q#<gate>    <order>#<run>       a place in the line: u the run, b the message that goes on with it; of a part of
                 #<part>             a run, p which one, and v the generation of the message; z: when that was sent
 
@@ -30,7 +31,7 @@ from .table import LINE_SHARDS, lines_partition, shard_of
 from .table_calls import TableCalls, there_instead
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
 
     from .attributes import Item
 
@@ -131,8 +132,8 @@ class GateStore(TableCalls):
         values: Item = {":k": number(wake), ":g": text(by)}
         if seen.wake:
             values[":seen"] = number(seen.wake)
-        done, _ = self._update(gate_key(gate), GATE, "SET k = :k, g = :g", values, condition=condition)
-        return done
+        done, found = self._update(gate_key(gate), GATE, "SET k = :k, g = :g", values, condition=condition)
+        return done or (integer(found, "k"), read_text(found, "g")) == (wake, by)
 
     def _queue(self, before: Header, after: Header) -> TransactWriteItemTypeDef:
         change = {**headers.ending(after), **headers.queueing(after)}
@@ -167,11 +168,13 @@ class GateStore(TableCalls):
         names: dict[str, str] = {}
         values: Item = {}
         if limit.slots:
-            change, condition, names, values = entering(limit, move.run, 0)
+            change, condition, names, values = entering(limit, move.run, 0, past_nobody=place is None)
         elif limit.interval:
             due = next_due(limit, move.seen, now)
-            values = {":due": number(due), ":x": number(due // 1000 + 30 * DAY)}
-            change = "SET a = :due, x = :x REMOVE k, g"
+            values = {":due": number(due)}
+            change = "SET a = :due REMOVE k, g"
+            if place is None:
+                change, values = "SET a = :due, x = :x REMOVE k, g", {**values, ":x": gate_expiry(due)}
             condition = "a = :seen" if move.seen.due else "attribute_not_exists(a)"
             if move.seen.due:
                 values[":seen"] = number(move.seen.due)
@@ -291,7 +294,7 @@ class GateStore(TableCalls):
                 "Update": {
                     "TableName": self._table,
                     "Key": {"pk": pk, "sk": text(GATE)},
-                    "UpdateExpression": f"SET {listed} ADD w :one, j :one",
+                    "UpdateExpression": f"SET {listed} REMOVE x ADD w :one, j :one",
                     "ConditionExpression": condition,
                     "ExpressionAttributeValues": values,
                 }
@@ -313,15 +316,24 @@ def _told(limit: Limit) -> tuple[str, Item]:
     return "q = :q", {":q": to_json({name: value for name, value in told.items() if value or name == "k"})}
 
 
-def entering(limit: Limit, name: str, until: int) -> tuple[str, str, dict[str, str], Item]:
-    """How one takes a slot: the change, its condition, names and values."""
+def entering(
+    limit: Limit, name: str, until: int, *, past_nobody: bool
+) -> tuple[str, str, dict[str, str], Item]:
+    """How one takes a slot, `past_nobody` who waits or before others: the change, its condition, names and values."""
     names = {"#name": INSIDE + name}
     values: Item = {":until": number(until), ":one": number(1), ":slots": number(limit.slots)}
     condition = "attribute_not_exists(#name) AND (attribute_not_exists(n) OR n < :slots)"
     if not until:
         return "SET #name = :until ADD n :one", condition, names, values
-    values[":x"] = number(until // 1000 + 30 * DAY)
+    if not past_nobody:
+        return "SET #name = :until, l = :slots ADD n :one", condition, names, values
+    values[":x"] = gate_expiry(until)
     return "SET #name = :until, l = :slots, x = :x ADD n :one", condition, names, values
+
+
+def gate_expiry(after: int) -> AttributeValueTypeDef:
+    """When a gate is forgotten that knows nothing any more after that (milliseconds)."""
+    return number(after // 1000 + 30 * DAY)
 
 
 def read_gate(item: Item) -> Gate:
@@ -334,6 +346,7 @@ def read_gate(item: Item) -> Gate:
         until=integer(item, "u") or 0,
         wake=integer(item, "k") or 0,
         woken_by=read_text(item, "g"),
+        expires="x" in item,
     )
 
 

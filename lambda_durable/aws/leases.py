@@ -19,7 +19,7 @@ class LeaseStore(GateStore):
     def lease(self, lease: Lease, place: Place | None) -> Mapping[str, Gate] | None:
         if place is None and not lease.ahead and len(lease.limits) == 1:
             limit = lease.limits[0]
-            change, condition, names, values = entering(limit, lease.name, lease.until)
+            change, condition, names, values = entering(limit, lease.name, lease.until, past_nobody=True)
             condition, values = f"{condition} AND {NOBODY_WAITS}", {**values, ":zero": number(0)}
             done, item = self._update(
                 gate_key(limit.gate), GATE, change, values, condition=condition, names=names
@@ -27,9 +27,12 @@ class LeaseStore(GateStore):
             return None if done else {limit.gate: read_gate(item)}
         entries, gates = [], []
         for limit in lease.limits:
-            change, condition, names, values = entering(limit, lease.name, lease.until)
             here = place if place is not None and place.gate == limit.gate else None
-            if here is None and limit.gate not in lease.ahead:
+            past_nobody = here is None and limit.gate not in lease.ahead
+            change, condition, names, values = entering(
+                limit, lease.name, lease.until, past_nobody=past_nobody
+            )
+            if past_nobody:
                 condition, values = f"{condition} AND {NOBODY_WAITS}", {**values, ":zero": number(0)}
             some = self._gate_entries(limit.gate, change, condition, names, values, here)
             entries += some

@@ -1,4 +1,4 @@
-"""What may be left in table and schedule group of runs that have ended: all waiters, and all one-time schedules.
+"""What may be left in table and schedule group: all waiters, all that is collected, and all one-time schedules.
 
 This reads everything there is: the table in a Scan, each schedule with a call of its own.
 """
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from .attributes import text
+from .attributes import integer, number, read_text, text
+from .collector_store import STATE
 from .table_calls import there_instead
 
 if TYPE_CHECKING:
@@ -27,6 +28,17 @@ class FoundWaiter:
     path: str
     pk: str
     sk: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCollector:
+    """A burst or batch that was `opened` then (milliseconds), for which a `wake` is known to be on its way; and the
+    order of the `last` event of a burst."""
+
+    name: str
+    opened: int
+    wake: int
+    last: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +58,30 @@ class Leftovers:
         self._scheduler = scheduler
         self._group = group
 
-    def waiters(self) -> Iterator[FoundWaiter]:
+    def scanned(self) -> Iterator[FoundWaiter | FoundCollector]:
+        """All waiters, and all bursts and batches that nobody has written down to be over."""
         pages = self._dynamodb.get_paginator("scan").paginate(
             TableName=self._table,
-            FilterExpression="(begins_with(pk, :w) OR begins_with(pk, :s)) AND attribute_exists(g)",
-            ExpressionAttributeValues={":w": text("w#"), ":s": text("s#")},
-            ProjectionExpression="pk, sk, u, p",
+            FilterExpression="((begins_with(pk, :w) OR begins_with(pk, :s)) AND attribute_exists(g)) OR "
+            "(begins_with(pk, :d) AND sk = :state AND (attribute_exists(o) OR n > :zero))",
+            ExpressionAttributeValues={
+                ":w": text("w#"),
+                ":s": text("s#"),
+                ":d": text("d#"),
+                ":state": text(STATE),
+                ":zero": number(0),
+            },
+            ProjectionExpression="pk, sk, u, p, o, w, l",
         )
         for page in pages:
             for item in page["Items"]:
-                yield FoundWaiter(item["u"]["S"], item["p"]["S"], item["pk"]["S"], item["sk"]["S"])
+                kind, *names = item["pk"]["S"].split("#")
+                if kind != "d":
+                    yield FoundWaiter(item["u"]["S"], item["p"]["S"], item["pk"]["S"], item["sk"]["S"])
+                    continue
+                opened = int(names[1]) if len(names) > 1 else integer(item, "o")
+                if opened is not None:
+                    yield FoundCollector(names[0], opened, integer(item, "w") or 0, read_text(item, "l"))
 
     def remove_waiter(self, waiter: FoundWaiter) -> None:
         """If it is still the one that was found."""

@@ -59,6 +59,17 @@ def _reasons(world: World, header: Header, is_gone: IsGone) -> Iterator[Reason]:
         yield Reason(header.status.value, f"it is {header.status}", header.check_at)
     if header.starts is not None and header.starts > now:
         yield Reason("starts-later", f"it starts at {_time(header.starts)}")
+    if (
+        header.status is RunStatus.QUEUED
+        and header.queueing is not None
+        and header.queueing.place is not None
+    ):
+        place = header.queueing.place
+        if world.store.place(place) is None:
+            why = f"it is to wait in the line of {place.gate}, and is not there"
+            yield Reason("place-lost", why, _late(header.created, now))
+        else:
+            yield Reason("queued", f"it waits in the line of {place.gate}")
     for partition in partitions(world, header.journal_id):
         failure = partition.failure
         if failure is not None and failure.seen == partition.outcomes(now):

@@ -12,6 +12,8 @@ from ..runtime.reconciler import overdue
 from .diagnosis import IsGone
 from .leftovers import Left, leftovers
 from .letters import DeadLetters, dead_letters
+from .lines import lines
+from .pauses import held_back
 from .runs import every_run, one_run, overdue_runs
 
 
@@ -36,11 +38,13 @@ class Patient:
 
 
 def examine(patient: Patient, *, fix: bool = False, deep: bool = False) -> Iterator[Finding]:
-    """What is stuck, why, and, with `fix`, what was done about it. It reads what is overdue and what was given up;
-    with `deep` every run that has not ended, and the whole table. Lazy."""
+    """What is stuck, why, and, with `fix`, what was done about it. It reads what is overdue, what waits at limits and
+    what was given up; with `deep` every run that has not ended, and the whole table. Lazy."""
     yield from patient.setup()
     late = overdue(patient.world)
     yield from overdue_runs(patient.world, late, patient.is_gone, fix=fix)
+    yield from lines(patient.world, fix=fix, deep=deep)
+    yield from held_back(patient.world, fix=fix)
     if patient.letters is not None:
         yield from dead_letters(patient.world, patient.letters, patient.retention, fix=fix)
     if deep:

@@ -8,32 +8,36 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from ..aws.leftovers import FoundSchedule, FoundWaiter
+from ..aws.leftovers import FoundCollector, FoundSchedule, FoundWaiter
 from ..durations import to_millis
 from ..engine.journal import Header
 from ..findings import Finding, Level
 from ..ports import World
 from ..runtime.messages import Continuation, PoisonError, parse
 from ..runtime.resolution import A_DAY
+from .collected import forgotten
 from .diagnosis import LATE, UNREADABLE
 
 
 class Left(Protocol):
     """Where things may be left."""
 
-    def waiters(self) -> Iterator[FoundWaiter]: ...
+    def scanned(self) -> Iterator[FoundWaiter | FoundCollector]: ...
     def remove_waiter(self, waiter: FoundWaiter) -> None: ...
     def schedules(self) -> Iterator[FoundSchedule]: ...
     def remove_schedule(self, schedule: FoundSchedule) -> None: ...
 
 
 def leftovers(world: World, left: Left, *, fix: bool) -> Iterator[Finding]:
-    """What is left; the repair removes it."""
-    for waiter in left.waiters():
-        if (why := _why_no_wait(world, waiter)) is not None:
+    """What is left; the repair removes it. And, since that is found by the same look at the whole table, what was
+    collected and begins no run."""
+    for found in left.scanned():
+        if isinstance(found, FoundCollector):
+            yield from forgotten(world, found, fix=fix)
+        elif (why := _why_no_wait(world, found)) is not None:
             if fix:
-                left.remove_waiter(waiter)
-            yield _finding("leftover-waiter", f"a waiter of run {waiter.run_id}, {waiter.path!r}", why, fix)
+                left.remove_waiter(found)
+            yield _finding("leftover-waiter", f"a waiter of run {found.run_id}, {found.path!r}", why, fix)
     for schedule in left.schedules():
         if (why := _why_no_wake(world, schedule)) is not None:
             if fix:

@@ -35,7 +35,7 @@ class Gate:
     """A gate as it is. `inside`: who has a slot, and until when at most (milliseconds; 0: until it leaves), of so
     many `slots`, where those are leases. `waiting` are in its line. `due` is when the next one would be, at an even
     pace. `run` has its name, `until` then. `wake` is for when the head of the line was sent a message, by
-    `woken_by`."""
+    `woken_by`. One with leases or a pace `expires`, but not while somebody waits."""
 
     inside: Mapping[str, int] = field(default_factory=dict)
     slots: int = 0
@@ -45,6 +45,7 @@ class Gate:
     until: int = 0
     wake: int = 0
     woken_by: str = ""
+    expires: bool = field(default=False, compare=False)
 
 
 EMPTY = Gate()

@@ -25,8 +25,8 @@ from ..events import Event
 from ..function import App
 from ..ports import Outgoing, World
 from ..store import Join, Move, Pass, Quit
+from . import holders, lines, payloads
 from . import limits as flow
-from . import lines, payloads
 from .checks import INTERVAL
 from .lines import AT_ONCE
 from .messages import Continuation
@@ -54,7 +54,7 @@ class Admission:
         """Bring a queued run on its way, and go on with the lines that it came by. Its header, which is running if it
         may start now, and else has a place in a line, or was skipped, or is cancelled meanwhile."""
         for _ in range(MOST_TRIES):
-            moved = self._try(header, tag)
+            moved = self._try(header, message, tag)
             if moved is not None:
                 came_from = header.queueing.place if header.queueing is not None else None
                 self._go_on(moved, message, tag, came_from)
@@ -63,6 +63,7 @@ class Admission:
             assert found is not None
             header = found
             if header.status is not RunStatus.QUEUED:
+                self.follow_up(header, message, tag)
                 return header
         raise RuntimeError(
             f"run {header.run_id}: its gates changed {MOST_TRIES} times while it tried to pass one"
@@ -71,10 +72,24 @@ class Admission:
     def follow_up(self, header: Header, message: Continuation, tag: str) -> None:
         """A message for a run that waits no more: if it is what admitted it, and died since, what follows that is done
         again; if it was to wake the run, it wakes who is the head of the line by now."""
-        if header.queueing is not None and (header.queueing.by == tag or message.line):
-            if header.status.ended and header.queueing.place is not None:
-                self._world.store.quit(header.queueing.place)
-            self._go_on(header, message, tag, None)
+        queueing = header.queueing
+        if queueing is None or not (queueing.by == tag or message.line):
+            return
+        if header.status.ended and queueing.place is not None:
+            self._world.store.quit(queueing.place)
+        touched = {message.line} if message.line else set()
+        if queueing.by == tag:  # an earlier delivery may have come from any of its lines
+            touched |= {limit.gate for limit in self._limits(header)}
+        self._serve_all(header, touched, tag, message.wake)
+
+    def forget(self, message: Continuation) -> None:
+        """A run is gone that waited in a line: whoever is behind it goes on."""
+        if message.line:
+            heads = self._world.store.line(message.line, AT_ONCE).heads
+            for each in heads:
+                if each.place.run == message.run:
+                    self._world.store.quit(each.place)
+            lines.wake(self._world, [each for each in heads if each.place.run != message.run])
 
     def fail(self, header: Header, error: ErrorInfo, tag: str) -> Header:
         """End a run that is queued, and is never to begin; its header as it is now."""
@@ -132,7 +147,7 @@ class Admission:
     def _event(self, header: Header) -> Event[Any]:
         return load_event(payloads.read(self._world.blobs, header.event))
 
-    def _try(self, header: Header, tag: str) -> Header | None:
+    def _try(self, header: Header, message: Continuation, tag: str) -> Header | None:
         """Bring a run as far as it gets. Its header then. None: that or a gate changed meanwhile."""
         store, now = self._world.store, to_millis(self._world.clock.now())
         before = header.queueing or Queueing()
@@ -142,14 +157,20 @@ class Admission:
         if place is not None and place.gate not in [limit.gate for limit in limits[:1]]:
             store.quit(place)  # a deploy has taken the limit away, or put another before it
             place = None
+        if place is not None and message.check and store.place(place) is None:
+            place = None  # nobody would ever come to it
         in_line = place is not None and self._is_its_turn(place, limits[0], seen[0], now)
         if place is not None and not in_line:
+            if message.check and self._is_head(place) and holders.free(self._world, place.gate, seen[0]):
+                return None
             if store.forget_wake(place):
                 return None
             # another delivery may have taken the slot that it sees taken, and died since
             found = store.get_header(header.run_id)
             return header if found is not None and found.queueing == header.queueing else None
         closed = gates.first_closed(limits, seen, header.run_id, now, in_line=in_line)
+        if closed is not None and self._frees(limits[closed], seen[closed], message):
+            return None
         if closed is not None and limits[closed].drops:
             return self._skip(header, limits[closed], seen[closed], now, tag)
         reached = len(limits) if closed is None else closed
@@ -165,7 +186,8 @@ class Admission:
             joins = self._join(header, limits[closed], seen[closed])
             moves.append(joins)
             after = Queueing(inside=inside, place=joins.place, by=tag)
-            moved = replace(header, queueing=after, check_at=now + PATIENCE)
+            latest = now + PATIENCE if header.start_by is None else header.start_by + INTERVAL
+            moved = replace(header, queueing=after, check_at=min(now + PATIENCE, latest))
         if not store.move(header, moved, moves, now=now):
             return None
         if closed is not None:
@@ -176,6 +198,16 @@ class Admission:
         """Whether a gate is open for so many that it is for who has this place."""
         ahead = min(gates.free(limit, gate, now), AT_ONCE)
         return ahead > 0 and place in [each.place for each in self._world.store.line(place.gate, ahead).heads]
+
+    def _frees(self, limit: Limit, gate: Gate, message: Continuation) -> bool:
+        """Whether a gate has slots of runs that are over, where it is worth a look: a run would be dropped for them, or
+        it was silent for long."""
+        return bool(limit.slots and (limit.drops or message.check)) and holders.free(
+            self._world, limit.gate, gate
+        )
+
+    def _is_head(self, place: Place) -> bool:
+        return place in [each.place for each in self._world.store.line(place.gate, 1).heads]
 
     def _join(self, header: Header, limit: Limit, gate: Gate) -> Join:
         function = self._app.functions[header.function_id]
@@ -202,6 +234,8 @@ class Admission:
         """Cancel who is inside a gate, and who waits for it, but for the last who came."""
         store = self._world.store
         line = store.line(gate, MOST_EVICTED)
+        if holders.free(self._world, gate, line.gate):
+            line = store.line(gate, MOST_EVICTED)
         waiting = [each.place.run for each in line.heads]
         for run in (*line.gate.inside, *waiting[:-1]):
             found = store.begin_cancel(run)
@@ -225,18 +259,17 @@ class Admission:
                     self._evict(limit.gate)
                 self._serve(limit, tag, wake)
         for gate in sorted(touched - {limit.gate for limit in limits}):  # a deploy has taken the limit away
-            heads = self._world.store.line(gate, AT_ONCE).heads
-            lines.wake(self._world, heads)
-            if not heads:
-                self._world.store.remove_gate(gate)
+            line = self._world.store.line(gate, AT_ONCE)
+            lines.wake(self._world, line.heads)
+            if not line.heads:
+                self._tidy_up(gate, line.gate)
 
     def _serve(self, limit: Limit, tag: str, wake: int | None = None) -> None:
         """See to it that the line of a gate goes on. `wake`: for when the message in hand was to do so."""
         store, now = self._world.store, to_millis(self._world.clock.now())
         line = store.line(limit.gate, AT_ONCE)
         if not line.gate.waiting:
-            if limit.slots and not line.gate.inside:
-                store.remove_gate(limit.gate)
+            self._tidy_up(limit.gate, line.gate)
             return
         free = gates.free(limit, line.gate, now)
         if free > 0:
@@ -244,6 +277,14 @@ class Admission:
         elif limit.interval:
             at = gates.opens(limit, line.gate)
             lines.wake_later(self._world, line, limit.gate, at, tag, came=wake, any_time=False)
+
+    def _tidy_up(self, name: str, gate: Gate) -> None:
+        """Nobody waits at a gate any more."""
+        if gate.due:
+            if not gate.expires:
+                self._world.store.let_expire(name, gate.due)
+        elif not gate.inside:
+            self._world.store.remove_gate(name)
 
 
 def _left(limits: Sequence[Limit], way: Queueing) -> list[Limit]:

@@ -61,9 +61,10 @@ class Slots:
         if lease is not None and not visit.leaves_running:  # what still runs does so until the lease ends
             names = self._give_back(lease)
         if message.gate is not None and message.order is not None:
-            if lease is None and not visit.keeps_place:
+            taken = lease is not None and message.gate in [limit.gate for limit in lease.limits]
+            if not taken and not visit.keeps_place:
                 self._world.store.quit(place_of(message, message.gate, message.order))
-            if lease is None or message.wake is not None:
+            if not taken or message.wake is not None:
                 names.add(message.gate)
         for name in sorted(names):
             mine = name == message.gate
@@ -88,6 +89,9 @@ class Slots:
             free = min(line.gate.slots, most) - len(line.gate.inside)
             wake(self._world, line.ahead(max(min(free, AT_ONCE), 0)))
             self.watch(name, line, by, came)
+        elif line.gate.slots and not line.gate.expires:
+            last = max(line.gate.inside.values(), default=0)
+            self._world.store.let_expire(name, max(last, to_millis(self._world.clock.now())))
 
     def watch(self, name: str, line: Line, by: str, came: int | None = None) -> None:
         """Have somebody look after a line when the first lease ends."""
@@ -163,7 +167,10 @@ class _Taking:
         if it is not, or another message goes on with it."""
         message, store = self.chain.message, self.world.store
         limit = next((each for each in self.limits if each.gate == message.gate), None)
-        if limit is None or message.order is None:
+        if message.gate is None or message.order is None:
+            return None
+        if limit is None:  # a deploy has changed what limits the step: others are not to wait behind it
+            store.quit(place_of(message, message.gate, message.order))
             return None
         mine = place_of(message, limit.gate, message.order)
         while True:
@@ -171,11 +178,13 @@ class _Taking:
             if self._is_first(mine, limit, line):
                 return mine
             found = store.place(mine)
-            if found is None:
+            if (
+                found is None or found.generation < mine.generation
+            ):  # or one that an older message came to since
                 if self._another_has(line.gate):
                     raise Suspend
                 return None
-            if found.generation != mine.generation:
+            if found.generation > mine.generation:
                 raise Suspend
             if not store.forget_wake(mine):
                 break

@@ -52,16 +52,21 @@ class Turn:
         self._paused = False
         self._allowance = Allowance(chain, mode)
         self._take_slot = take_slot
+        self._moment = chain.now()
 
     # -- Driver --------------------------------------------------------------------------------------
 
     def now(self) -> int:
-        return self.chain.now()
+        """Time stands still while the turn advances: a sleep that is over is so for the replay, and for what is done
+        because of it."""
+        return self._moment
 
     def read(self, payload: Payload) -> str:
         return self.chain.read(payload)
 
     def advance(self, replay: Replay) -> None:
+        if self._something_is_over(replay):
+            return
         self._look_for_cancel()
         if replay.pump():
             return
@@ -86,6 +91,12 @@ class Turn:
         else:
             self.attempts.abandon()
             self._pause(replay, ops)
+
+    def _something_is_over(self, replay: Replay) -> bool:
+        """Let time go on. Whether a sleep ended that was open a moment ago."""
+        before = replay.open()
+        self._moment = max(self._moment, self.chain.now())
+        return any(op.ended_at() is not None for op in before)
 
     def finish(self, op: Group | FanOut, result: Any, error: Exception | None) -> None:
         chain = self.chain
@@ -319,8 +330,9 @@ class Turn:
         """Wait for a step that runs here, or for the time of something that sleeps meanwhile."""
         chain = self.chain
         # What is due already waits for room here, not for its time.
-        times = [at for op in ops if (at := self._wake_time(op)) is not None and at > self.now()]
-        timeout = max((min(times) - self.now()) / 1000, 0.0) if times else None
+        now = chain.now()
+        times = [at for op in ops if (at := self._wake_time(op)) is not None and at > now]
+        timeout = (min(times) - now) / 1000 if times else None
         for op, record in self.attempts.wait(timeout):
             if chain.message.leaf == op.path:
                 branches.leaf_ended(self, record)

@@ -249,6 +249,7 @@ class Worker:
             if message.due is not None:  # a time of a run that was over long before it
                 logger.info("run %s has expired: nothing wakes any more", message.run)
                 return None
+            self._admission.forget(message)
             raise PoisonError(f"there is no run {message.run!r}")
         header, top = loaded
         if header.queueing is not None and header.status is not RunStatus.QUEUED and not visit.loads:
@@ -299,6 +300,8 @@ class Worker:
             chain.header = self._admission.admit(header, message, visit.tag)
             if chain.header.status.ended:
                 self._ends.follow_up(chain.header, top, visit.tag)
+            elif chain.header.status is RunStatus.QUEUED and message.check:
+                checks.look_seldom(chain)
         return (
             chain if chain.header.status is not RunStatus.QUEUED and not chain.header.status.ended else None
         )

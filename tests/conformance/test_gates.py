@@ -203,3 +203,83 @@ def test_a_lease_comes_before_those_it_is_ahead_of(store: Store) -> None:
     assert store.lease(wanted, None) is not None
     assert store.lease(replace(wanted, ahead={"other"}), None) is None
     assert store.gate("other").waiting == 1
+
+
+def inside(store: Store, run: str = RUN) -> Header:
+    before = header(run_id=run, status=RunStatus.QUEUED, queueing=Queueing(), check_at=NOW)
+    store.create_run(before)
+    after = replace(before, status=RunStatus.RUNNING, queueing=Queueing(inside=("g",), admitted=NOW))
+    assert store.move(before, after, [Pass(TWO, EMPTY, run)], now=NOW)
+    return after
+
+
+def test_a_slot_is_taken_from_who_is_as_it_was_found_and_once(store: Store) -> None:
+    before = inside(store)
+    inside(store, "other")
+    ended = replace(before, status=RunStatus.COMPLETED, ended=NOW)
+    assert not store.release("g", RUN, ended)  # it has not ended
+    assert not store.release("g", RUN, None)  # nor is it gone
+    assert store.gate("g").inside == {RUN: 0, "other": 0}
+    assert store.end_run(ended) is None
+    assert not store.release("g", RUN, before)
+    assert store.release("g", RUN, ended)
+    assert not store.release("g", RUN, ended)
+    assert store.gate("g").inside == {"other": 0}
+    found = store.get_header(RUN)
+    assert found is not None
+    assert (found.status, found.queueing) == (RunStatus.COMPLETED, ended.queueing)
+
+
+def test_a_slot_is_taken_from_a_run_that_is_gone_and_leaves_nothing(store: Store) -> None:
+    inside(store)
+    assert not store.release("g", "nobody", None)
+    before = queued_as(store, "nobody")
+    assert store.move(before, before, [Pass(OTHER, EMPTY, "gone")], now=NOW)
+    assert store.release("other", "gone", None)
+    assert store.get_header("gone") is None
+    assert store.gate("other").inside == {}
+
+
+def queued_as(store: Store, run: str) -> Header:
+    made = header(run_id=run, status=RunStatus.QUEUED, queueing=Queueing(), check_at=NOW)
+    store.create_run(made)
+    return made
+
+
+def test_a_gate_does_not_expire_from_when_somebody_waits_until_it_is_let(store: Store) -> None:
+    fill(store)
+    assert store.gate("g").expires
+    assert wait(store, place("r"))
+    assert not store.gate("g").expires
+    store.let_expire("g", NOW)
+    assert not store.gate("g").expires
+    store.leave("g", "a")
+    assert store.lease(lease("c"), place("r")) is None
+    assert not store.gate("g").expires
+    store.let_expire("g", NOW)
+    assert store.gate("g").expires
+    store.let_expire("nobody", NOW)
+    assert store.gate("nobody") == EMPTY
+
+
+def test_a_gate_with_a_pace_does_not_expire_while_somebody_waits(store: Store) -> None:
+    first, second = queued_as(store, "first"), queued_as(store, "second")
+    assert store.move(first, replace(first, status=RunStatus.RUNNING), [Pass(PACE, EMPTY, "first")], now=NOW)
+    gate, spot = store.gate("p"), Place("p", 5, "second")
+    waits = replace(second, queueing=Queueing(place=spot))
+    assert gate.expires
+    assert store.move(second, waits, [Join(spot, PACE, gate, "{}")], now=NOW)
+    assert not store.gate("p").expires
+    goes = replace(waits, status=RunStatus.RUNNING, queueing=Queueing(admitted=NOW))
+    assert store.move(waits, goes, [Pass(PACE, store.gate("p"), "second", spot)], now=NOW)
+    assert not store.gate("p").expires
+    store.let_expire("p", NOW)
+    assert store.gate("p").expires
+
+
+def test_what_was_noted_of_a_wake_is_so_for_who_notes_it_again(store: Store) -> None:
+    fill(store)
+    seen = store.gate("g")
+    assert store.set_wake("g", seen, LATER, "me")
+    assert store.set_wake("g", seen, LATER, "me")  # its response was lost
+    assert not store.set_wake("g", seen, LATER, "you")

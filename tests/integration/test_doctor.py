@@ -13,7 +13,7 @@ import pytest
 from lambda_durable import AsyncContext, Context, Durable, Event, NonRetriableError, on_event
 from lambda_durable.aws.dead_letters import Letter
 from lambda_durable.aws.leftovers import FoundSchedule, Leftovers
-from lambda_durable.aws.table import SHARDS
+from lambda_durable.aws.table import LINE_SHARDS, SHARDS
 from lambda_durable.doctor.examination import Patient, examine, examine_run
 from lambda_durable.durations import to_millis
 from lambda_durable.encryption import Encryption, RawKey
@@ -131,8 +131,9 @@ def test_an_app_at_work_has_nothing_stuck_and_is_left_alone(rt, app):
 
     assert look(patient(rt), fix=True) == []
     made = rt.calls - before
-    assert set(made) == {"dynamodb:Query"}
-    assert made["dynamodb:Query"] == 32  # nothing but the index of what is overdue
+    assert set(made) == {"dynamodb:Query", "dynamodb:GetItem"}
+    assert made["dynamodb:Query"] == 32 + 8  # the index of what is overdue, and of lines
+    assert made["dynamodb:GetItem"] == 2  # what is paused
 
 
 def test_a_run_that_lost_its_message_is_found_and_brought_on(rt, app):
@@ -366,7 +367,8 @@ def test_a_damaged_item_of_a_stuck_run_is_named_and_hides_no_other(rt, app):
 def test_a_deep_look_asks_what_is_overdue_once(rt, app):
     queries = rt.calls["dynamodb:Query"]
     look(patient(rt), deep=True)
-    assert rt.calls["dynamodb:Query"] - queries == 2 * SHARDS  # what is overdue, and every run
+    every = 2 * SHARDS + LINE_SHARDS  # what is overdue, every run, and the lines
+    assert rt.calls["dynamodb:Query"] - queries == every
 
 
 def test_a_dead_letter_of_a_run_brings_it_on_and_is_removed(rt, app):

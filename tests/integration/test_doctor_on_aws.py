@@ -302,7 +302,7 @@ def test_waiters_and_schedules_are_found_and_removed(stack):
             Target={"Arn": "arn:aws:sqs:us-east-1:1:q", "RoleArn": "arn:aws:iam::1:role/r", "Input": "body"},
         )
 
-    (found_waiter,), (schedule,) = left.waiters(), left.schedules()
+    (found_waiter,), (schedule,) = left.scanned(), left.schedules()
     assert (found_waiter.run_id, found_waiter.path, schedule.name, schedule.body) == (
         "r",
         "p",
@@ -312,7 +312,7 @@ def test_waiters_and_schedules_are_found_and_removed(stack):
     for _ in range(2):
         left.remove_waiter(found_waiter)
         left.remove_schedule(schedule)
-    assert ([*left.waiters()], [*left.schedules()]) == ([], [])
+    assert ([*left.scanned()], [*left.schedules()]) == ([], [])
 
 
 def test_one_run_and_a_run_that_is_not_there(stack):

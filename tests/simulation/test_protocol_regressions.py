@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from lambda_durable import AsyncContext, Context, Durable, Event, Retry, StepError
+from lambda_durable.runtime.turn import Turn
 from lambda_durable.testing import Faults, crash_everywhere
 
 TWICE = Retry(max_attempts=2, initial_delay="1s")
@@ -403,3 +405,26 @@ def test_who_loses_a_signal_to_another_run_is_told_whatever_crashes(mode):
             crash.point
         )
         assert (crash.run.status, crash.run.output) == ("completed", True), crash.point
+
+
+def test_a_sleep_that_ends_while_a_cancel_is_looked_for_is_gone_on_with(durable, effects, monkeypatch):
+    app = Durable("app", steps_per_invocation="all")
+
+    @app.function("f")
+    def f(ctx: Context) -> None:
+        ctx.step.run("a", effects.do, "a")
+        ctx.step.sleep("nap", "1s")
+        ctx.step.run("b", effects.do, "b")
+
+    rt = durable(app)
+    looked = Turn._look_for_cancel
+
+    def look(self: Turn) -> None:
+        process = rt._simulation.current()
+        assert process is not None
+        process.sleep_until(rt.now() + timedelta(seconds=2))
+        looked(self)
+
+    monkeypatch.setattr(Turn, "_look_for_cancel", look)
+    assert rt.run(f).status == "completed"
+    assert effects.all_once()
