@@ -16,14 +16,14 @@ SOON = {"a paused run goes on", "what is held is removed before it goes on"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(1))
 @pytest.mark.parametrize("faults", FAULTS)
 def test_nothing_begins_while_it_is_paused_and_all_ends_when_it_goes_on(kind, seed, faults):
     assert fire(kind, seed, FAULTS[faults], turmoil) == []
 
 
 @pytest.mark.parametrize("kind", ["plain", "debounced", "batched"])
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(1))
 @pytest.mark.parametrize("faults", ["everything", "crashes"])
 def test_what_is_held_goes_on_in_the_order_in_which_it_came(kind, seed, faults):
     assert fire(kind, seed, FAULTS[faults], in_turn) == []
