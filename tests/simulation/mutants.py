@@ -387,4 +387,4 @@ HARMLESS = [
     Mutant("a waiter is written before the journal item", ((Chain, "announce", _waiter_first),)),
     Mutant("undo without the fence", ((undoing, "_fence", lambda _: _unfenced),)),
 ]
-"""Planted as well, and not found: what they break has a second net below it (docs/reliability.md says which)."""
+"""Planted as well, and not found: what they break has a second net below it (docs/planted-bugs.md says which)."""
