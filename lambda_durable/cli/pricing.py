@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 PRICES = {
@@ -23,9 +23,6 @@ ASSUMED_MILLISECONDS = 50
 """Of billed time, for one Lambda invocation: what steps really take is not known here."""
 ASSUMED_MEGABYTES = 256
 
-INDEX_WRITES = 2
-"""Writes to the index of runs, for one run: when it starts and when it ends."""
-
 
 @dataclass(frozen=True, slots=True)
 class Charge:
@@ -43,29 +40,44 @@ def bill(
     invocations: int,
     read_units: float,
     write_units: float,
-    runs: int,
+    index_units: float,
     events: int,
     schedules: int,
+    milliseconds: float | None = None,
+    megabytes: int = ASSUMED_MEGABYTES,
 ) -> list[Charge]:
-    """What was used, line by line. `calls` are those that the runtime counted, the sender's included."""
+    """What was used, line by line. `calls` are those that the runtime counted, the sender's included; `milliseconds` is
+    what Lambda bills in all, unless that is to be assumed for each invocation."""
     # EventBridge and Scheduler put their messages on the queue, and each is a request like ours.
     sent = calls.get("sqs:SendMessage", 0) + calls.get("sqs:SendMessageBatch", 0) + events + schedules
-    index = INDEX_WRITES * runs
-    seconds = invocations * ASSUMED_MILLISECONDS / 1000
-    gigabytes = ASSUMED_MEGABYTES / 1024
-    assumed = f"assumed: {ASSUMED_MILLISECONDS} ms at {ASSUMED_MEGABYTES} MB each, arm64"
+    note = "" if milliseconds is not None else f"assumed: {ASSUMED_MILLISECONDS} ms each, "
+    seconds = (invocations * ASSUMED_MILLISECONDS if milliseconds is None else milliseconds) / 1000
     charges = [
-        _charge("DynamoDB write units", write_units + index, "dynamodb_write_unit", f"{index} for the index"),
+        _charge(
+            "DynamoDB write units",
+            write_units + index_units,
+            "dynamodb_write_unit",
+            f"{index_units:,g} for the indexes",
+        ),
         _charge("DynamoDB read units", read_units, "dynamodb_read_unit"),
         _charge("SQS requests", sent + 2 * invocations, "sqs_request", "send, receive, delete"),
         _charge("Lambda requests", invocations, "lambda_request"),
-        _charge("Lambda GB-seconds", seconds * gigabytes, "lambda_gb_second_arm64", assumed),
+        _charge(
+            "Lambda GB-seconds",
+            seconds * megabytes / 1024,
+            "lambda_gb_second_arm64",
+            f"{note}{megabytes} MB, arm64",
+        ),
         _charge("Scheduler invocations", schedules, "scheduler_invocation"),
         _charge("EventBridge events", events, "eventbridge_custom_event"),
         _charge("S3 writes", calls.get("s3:PutObject", 0), "s3_put"),
         _charge("S3 reads", calls.get("s3:GetObject", 0), "s3_get"),
     ]
     return [charge for charge in charges if charge.count]
+
+
+def total(charges: Iterable[Charge]) -> float:
+    return sum(charge.dollars for charge in charges)
 
 
 def _charge(what: str, count: float, price: str, note: str = "") -> Charge:

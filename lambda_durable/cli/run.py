@@ -107,7 +107,7 @@ class _Report:
             invocations=invocations,
             read_units=usage.read_units,
             write_units=usage.write_units,
-            runs=len(self._timeline.started),
+            index_units=usage.index_units,
             events=len(self._events),
             schedules=calls["scheduler:CreateSchedule"],
         )

@@ -56,6 +56,7 @@ class Cloud:
 
     def create_table(self, definition: Any) -> None:
         _shared_call(self._account, _shared_client("dynamodb"), "CreateTable", dict(definition))
+        self._meter.add_table(definition)
         _read_by_partition(dynamodb_backends[self._account][REGION].tables[definition["TableName"]])
 
     def create_bucket(self) -> str:

@@ -363,7 +363,9 @@ def test_an_app_in_a_package_may_import_its_siblings_relatively(folder):
 def test_a_message_is_three_requests_and_a_message_from_eventbridge_is_one_to_send_too():
     used = {"sqs:SendMessage": 4, "sqs:SendMessageBatch": 1}
 
-    charges = pricing.bill(used, invocations=8, read_units=5, write_units=6, runs=1, events=1, schedules=1)
+    charges = pricing.bill(
+        used, invocations=8, read_units=5, write_units=6, index_units=2, events=1, schedules=1
+    )
     counts = {charge.what: charge.count for charge in charges}
 
     assert counts["SQS requests"] == 5 + 1 + 1 + 2 * 8

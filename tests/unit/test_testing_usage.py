@@ -8,7 +8,7 @@ from lambda_durable.testing.cloud import Cloud
 from lambda_durable.testing.faults import Dice
 from lambda_durable.testing.simulation import Simulation
 from lambda_durable.testing.traffic import Traffic
-from lambda_durable.testing.usage import Usage, item_size
+from lambda_durable.testing.usage import Index, Usage, item_size
 
 KEYS = [("pk", "HASH"), ("sk", "RANGE")]
 
@@ -133,3 +133,15 @@ def test_a_query_sees_its_partition_in_order_and_in_pages(table):
         PaginationConfig={"PageSize": 2},
     )
     assert [[found["sk"]["S"] for found in page["Items"]] for page in pages] == [["a", "b"], ["c"]]
+
+
+def test_an_index_costs_a_write_where_something_of_it_changes_and_two_where_its_key_does():
+    index = Index(frozenset({"g"}), frozenset({"pk", "sk", "g", "seen"}))
+    before = {"pk": {"S": "p"}, "sk": {"S": "s"}, "g": {"S": "1"}, "seen": {"S": "a"}, "other": {"S": "b"}}
+    assert index.units({}, before) == 1
+    assert index.units(before, {**before, "other": {"S": "c"}}) == 0
+    assert index.units(before, {**before, "seen": {"S": "c"}}) == 1
+    assert index.units(before, {**before, "seen": {"S": "c" * 1024}}) == 2
+    assert index.units(before, {**before, "g": {"S": "2"}}) == 2
+    assert index.units(before, {name: value for name, value in before.items() if name != "g"}) == 1
+    assert index.units({"pk": {"S": "p"}}, {"pk": {"S": "p"}, "sk": {"S": "s"}}) == 0
