@@ -1,4 +1,4 @@
-"""The commands `verify` and `export`, and their options."""
+"""The commands `verify`, `export` and `cost`, and their options."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import App, AsJson, Stack, one_line
+from .usage_error import UsageError
 
 Functions = Annotated[
     list[str] | None,
@@ -30,6 +31,7 @@ def add_to(commands: typer.Typer) -> None:
     """Add the commands to those that there are."""
     commands.command()(verify)
     commands.command()(export)
+    commands.command()(cost)
 
 
 def verify(
@@ -125,3 +127,66 @@ def export(
             stack=stack,
             as_json=as_json,
         )
+
+
+def cost(
+    target: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUN_ID|APP]", help="A run that was; with --rate, path/to/app.py, say."),
+    ] = None,
+    rate: Annotated[
+        str | None,
+        typer.Option(metavar="N/TIME", help="How often it will start: 1000000/month, 1M/month, 20/second."),
+    ] = None,
+    event: Annotated[
+        Path | None, typer.Option("-e", "--event", metavar="EVENT.json", help="What starts it, as of `run`.")
+    ] = None,
+    function: Annotated[
+        str | None, typer.Option(metavar="ID", help="Which function starts directly, unless an event does.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(metavar="JSON", help="The data that it starts with.")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=0, max=2000, help="In the place of APP: so many steps, one after the other."),
+    ] = None,
+    output_bytes: Annotated[
+        int, typer.Option(min=2, max=5_000_000, help="With --steps: of each result, and of the event's data.")
+    ] = 1000,
+    step_time: Annotated[
+        str, typer.Option(metavar="TIME", help="How long an attempt of a step takes.")
+    ] = "50ms",
+    invocation_time: Annotated[
+        str, typer.Option(metavar="TIME", help="How long a Lambda invocation takes beside its steps.")
+    ] = "20ms",
+    memory: Annotated[int, typer.Option(min=128, max=10240, help="The Lambda's, in MB.")] = 256,
+    app: App = None,
+    stack: Stack = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a run has cost, to the operation, from its journal. With --rate: what a function will cost, stepwise and all
+    in one invocation, counted in a run of it here, beside AWS Lambda durable functions and Step Functions.
+
+    Here its steps are executed, as by `run`. Prices are those of us-east-1, without the free tier.
+
+    Exit status: 0, 1 when there is no such run or it does not complete here, 2 when something is wrong with an option.
+    """
+    from .cost import assumed, cost_at_rate, cost_of_run
+
+    with one_line("cost"):
+        given = assumed(step_time, invocation_time, memory)
+        if rate is not None:
+            completed = cost_at_rate(
+                target,
+                rate,
+                given,
+                event=event,
+                function=function,
+                data=data,
+                steps=steps,
+                output_bytes=output_bytes,
+                as_json=as_json,
+            )
+            raise typer.Exit(0 if completed else 1)
+        if target is None or event or function or data or steps is not None:
+            raise UsageError("name a RUN_ID; or say --rate, how often a function will start")
+        cost_of_run(target, given, app=app, stack=stack, as_json=as_json)

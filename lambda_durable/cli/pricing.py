@@ -13,11 +13,18 @@ PRICES = {
     "dynamodb_read_unit": 1.25e-7,
     "scheduler_invocation": 1.0e-6,
     "eventbridge_custom_event": 1.0e-6,
+    "aws_durable_operation": 8.0e-6,
+    "aws_durable_gb_written": 0.25,
+    "aws_durable_gb_month": 0.15,
+    "step_functions_standard_transition": 2.5e-5,
     # For one request of S3 Standard.
     "s3_put": 5.0e-6,
     "s3_get": 4.0e-7,
 }
 LOOKED_UP = "2026-11"
+
+STANDING = {"polling three queues": 0.80, "the reconciler": 0.05, "alarms and dashboard": 3.50}
+"""Of a stack in which nothing happens, a month, but for what its state takes: docs/deploy.md."""
 
 ASSUMED_MILLISECONDS = 50
 """Of billed time, for one Lambda invocation: what steps really take is not known here."""
