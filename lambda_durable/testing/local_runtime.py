@@ -51,8 +51,8 @@ class LocalRuntime:
     `start` is the time it is at first. The same `seed` gives the same run, faults included. A Lambda's
     timeout is `lambda_timeout`; the message of an invocation that failed comes back 60 seconds after it.
 
-    `invocations` counts those of the worker so far; `usage` what DynamoDB would charge for: `read_units` and
-    `write_units` (indexes not included), and `items_read` and `bytes_read`.
+    `invocations` counts those of the worker so far; `usage` what DynamoDB would charge for: `read_units`,
+    `write_units` and, beside them, `index_units` of its indexes; and `items_read` and `bytes_read`.
     """
 
     def __init__(

@@ -10,8 +10,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from typer.testing import CliRunner
 
 import lambda_durable
+from lambda_durable.cli.commands import commands
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -62,3 +64,10 @@ def test_every_public_name_is_on_a_page_of_the_api():
     shown = set(re.findall(r"^::: lambda_durable\.(\w+)$", pages, re.MULTILINE))
     types = {"Duration", "Trigger"}
     assert set(lambda_durable.__all__) - types <= shown
+
+
+def test_what_the_readme_shows_of_the_demo_is_what_it_prints():
+    shown = re.search(r"^```text\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    app, event = ROOT / "functions/checkout/app.py", ROOT / "events/checkout.json"
+    printed = CliRunner().invoke(commands, ["run", str(app), "-e", str(event)]).stdout.splitlines()
+    assert set(shown[1].splitlines()) <= set(printed)
