@@ -42,6 +42,7 @@ class Lists(Connected):
             label=label,
             since=millis(since, "runs(since=)"),
             until=millis(until, "runs(until=)"),
+            expected=limit,
         )
         summaries = (summary_of(self._world, header) for header in headers)
         yield from islice((found for found in summaries if status in (None, found.status)), limit)

@@ -444,9 +444,10 @@ class Store(Collectors, Reruns, Protocol):
         since: int | None = None,
         until: int | None = None,
         after: tuple[int, str] | None = None,
+        expected: int | None = None,
     ) -> Iterator[Header]:
         """Headers without event, output and error, newest first; `after` the run that was created then and has that id;
-        eventually consistent. Lazy."""
+        eventually consistent. Lazy; it is `expected` that no more than so many are asked for."""
         ...
 
     def headers(self, run_ids: Sequence[str]) -> Mapping[str, Header]:

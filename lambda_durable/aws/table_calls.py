@@ -69,13 +69,16 @@ class TableCalls:
             }
         )
 
-    def _query(self, request: QueryInputTypeDef) -> Iterator[Item]:
+    def _query(self, request: QueryInputTypeDef, *, grows: bool = False) -> Iterator[Item]:
+        """The items, page by page as they are asked for. If it `grows`, pages after the first are the largest."""
         while True:
             page = self._client.query(**request)
             yield from page["Items"]
             if "LastEvaluatedKey" not in page:
                 return
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+            if grows:
+                request.pop("Limit", None)
 
     def _put(self, item: Item, condition: str = "", values: Item | None = None) -> Item | None:
         """None: it is written. Otherwise what is there instead, empty for nothing."""

@@ -23,6 +23,7 @@ from .chain import Chain
 from .holding import forget
 from .hooks import Hooks
 from .interrupts import GoOn
+from .keeping import NOBODY
 from .letting_go import let_go
 from .messages import compensation
 from .run_ids import run_id
@@ -152,7 +153,8 @@ def too_late(chain: Chain) -> str | None:
     if header.finish_by is not None and now >= header.finish_by:
         return f"{what} was not over after {timedelta(milliseconds=header.finish_by - begun)}"
     top = chain.journal.partitions[""]
-    new = header.renewal is None and not top.records and not top.log and top.failure is None
+    authors = {record.author for record in top.records.values()} | {entry.author for entry in top.log}
+    new = header.renewal is None and authors <= {NOBODY} and top.failure is None
     if new and header.start_by is not None and now >= header.start_by:
         return f"{what} had not begun after {timedelta(milliseconds=header.start_by - begun)}"
     return None

@@ -6,6 +6,7 @@ from collections import Counter
 
 from samples import NOW, ended, header
 
+from lambda_durable.aws.table import SHARDS
 from lambda_durable.engine.journal import Author, Header, Payload, RunStatus
 from lambda_durable.store import Store
 
@@ -127,3 +128,14 @@ def test_headers_are_read_a_hundred_at_a_time(store: Store, calls: Counter[str])
     assert found.keys() == set(names)
     assert found["r7"] == header("r7", created=NOW + 7)
     assert store.headers([]) == {}
+
+
+def test_a_list_of_few_reads_no_more_than_it_is_to_have(store: Store, calls: Counter[str]) -> None:
+    start(store, *(f"r{i}" for i in range(30)))
+    assert [run.run_id for run in store.runs(["checkout"], expected=3)] == [
+        f"r{i}" for i in range(29, -1, -1)
+    ]
+    calls.clear()
+    runs = store.runs(["checkout"], expected=3)
+    assert [next(runs).run_id for _ in range(3)] == ["r29", "r28", "r27"]
+    assert calls == {"Query": SHARDS}

@@ -10,6 +10,7 @@ import pytest
 from lambda_durable import (
     AsyncContext,
     Batch,
+    Concurrency,
     ConfigurationError,
     Context,
     Durable,
@@ -19,6 +20,7 @@ from lambda_durable import (
     RateLimit,
     Retry,
     RunNotFoundError,
+    Timeouts,
     cron,
     current_step,
     on_event,
@@ -453,6 +455,26 @@ def test_flow_control_is_that_of_a_direct_start_but_for_idempotency(durable):
     rt.send(Event("order", {"order": 1}))
     rt.advance("1m")
     assert rt.get(next(rt.runs(f)).run_id).duplicate_of == run.run_id
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_rerun_that_can_not_begin_times_out_whatever_it_keeps(durable, kept):
+    shop = Shop()
+
+    @shop.app.function("f", concurrency=Concurrency(1, counts="runs"), timeouts=Timeouts(start="10m"))
+    def f(ctx: Context[dict]) -> None:
+        ctx.step.run("a", shop.do, "a")
+        ctx.step.sleep("rest", ctx.event.data.get("rest", "1s"))
+
+    rt = durable(shop.app)
+    run = rt.run(f, {})
+    rt.start(f, {"rest": "1h"})
+    rt.advance("1m")
+    new = rt.client.rerun(run.run_id, from_step="rest" if kept else None).run_id
+    rt.advance("5m")
+    assert rt.get(new).status == "queued"
+    rt.advance("6m")
+    assert (rt.get(new).status, rt.get(new).error.type) == ("failed", "lambda_durable.errors.RunTimeoutError")
 
 
 def test_a_step_that_is_not_there_is_an_error_that_names_those_that_are(durable):

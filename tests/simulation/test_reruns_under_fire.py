@@ -80,7 +80,7 @@ class Reruns:
                 yield f"{where}: {check.__name__}: {text}"
         for name, texts in runtime.wrong.items():
             yield f"{where}: {name}: {texts[:3]}"
-        for text in _kept(before, again.run, step):
+        for text in () if again.timed_out else _kept(before, again.run, step):
             yield f"{where}: {text}"
 
 
