@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from .expressions import YIELDED, BoundMethod, decorators_of
+from .expressions import YIELDED, decorators_of
 from .frames import DEEPEST
 from .others import MUTATORS, Others
 from .values import (
     NOTHING,
     AppMethod,
+    BoundMethod,
     Class,
     Container,
     Ctx,

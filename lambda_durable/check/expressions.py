@@ -16,6 +16,7 @@ from .values import (
     NOTHING,
     App,
     AppMethod,
+    BoundMethod,
     Class,
     Container,
     Ctx,
@@ -91,6 +92,8 @@ class Expressions(Frames):
 
     def look(self, value: Value) -> None:
         """All of it is looked at."""
+        if not self.writes:
+            return
         open_, seen = list(value.things), set(value.things)
         while open_:
             thing = open_.pop()
@@ -405,16 +408,6 @@ class Expressions(Frames):
 
 
 YIELDED: Final = "<yielded>"
-
-
-class BoundMethod(Kind):
-    """A method of a list, a future or the like."""
-
-    __slots__ = ("name", "owner")
-
-    def __init__(self, owner: Container | Deferred, name: str) -> None:
-        self.owner = owner
-        self.name = name
 
 
 def _is_generic(kind: Kind) -> bool:

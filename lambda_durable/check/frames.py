@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from .sources import Source
 from .values import Boundary, Deferred, Env, Thing
 
-MOST_NODES = 300_000
+MOST_NODES = 100_000
 """So much of a handler's code, and of what it calls, is looked at."""
 
-MOST_AT_IMPORT = 5_000
+MOST_AT_IMPORT = 1_500
 """And so much of what a statement of a module does when that is imported."""
 
 DEEPEST = 30

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
+from .definitions import is_registered
 from .frames import ExhaustedError
 from .project import Project
 from .sources import Source
-from .statements import Statements, is_registered
+from .statements import Statements
 from .values import Ctx, Env, Function, Handler, Value, of_kind
 
 

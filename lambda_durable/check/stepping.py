@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from .expressions import BoundMethod
 from .frames import Scope, Use, exclusive
 from .values import (
     NOTHING,
     Boundary,
+    BoundMethod,
     Container,
     Deferred,
     DurableStep,

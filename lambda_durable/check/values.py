@@ -199,6 +199,16 @@ class Deferred(Kind):
         self.waited = False  # somebody waits until it has
 
 
+class BoundMethod(Kind):
+    """A method of a list, a future or the like."""
+
+    __slots__ = ("name", "owner")
+
+    def __init__(self, owner: Container | Deferred, name: str) -> None:
+        self.owner = owner
+        self.name = name
+
+
 @dataclass(frozen=True, slots=True)
 class Value:
     """What an expression may be.
@@ -254,7 +264,7 @@ def of_kind(*kinds: Kind) -> Value:
 def join(values: Iterable[Value]) -> Value:
     """What is one of several."""
     listed = [value for value in values if value is not NOTHING]
-    if len(listed) < 2:
+    if not listed or all(value is listed[0] for value in listed):
         return listed[0] if listed else NOTHING
     return Value(
         _unique(*(value.kinds for value in listed)),

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from .calls import Calls
-from .expressions import BoundMethod
 from .values import (
     NOTHING,
+    BoundMethod,
     Container,
     Deferred,
     Env,
