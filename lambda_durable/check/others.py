@@ -136,12 +136,10 @@ class Others(Expressions):
         if name in catalogue.SEEDED and (given or named):
             return NOTHING
         if name in _ORDERING:
-            self._call_given(name, given, named, node, env)
-            value = (
-                self.container([self.content(each) for each in given])
-                if name == "builtins.sorted"
-                else mixed(given)
-            )
+            called = self._call_given(name, given, named, node, env)
+            value = mixed([*given, called])
+            if name == "builtins.sorted":
+                value = self.container([self.content(each) for each in given]).tinged(called)
             if name in ("builtins.max", "builtins.min"):
                 value = join([value, *(self.content(each) for each in given)])
             for each in given:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from .calls import RETURNED
 from .definitions import Definitions
-from .values import NOTHING, Env, External, Instance, Value, join, of_kind
+from .values import NOTHING, Env, External, Instance, Value, join, of_kind, own_nodes
 
 _EVERYTHING = {"builtins.BaseException", "builtins.BaseExceptionGroup"}
 _LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
@@ -270,25 +270,13 @@ def _raises_again(handler: ast.ExceptHandler) -> bool:
     return any(
         isinstance(node, ast.Raise)
         and (node.exc is None or (isinstance(node.exc, ast.Name) and node.exc.id == handler.name))
-        for node in _own_nodes(handler.body)
+        for node in own_nodes(handler.body)
     )
-
-
-def _own_nodes(body: Sequence[ast.stmt]) -> list[ast.AST]:
-    """All nodes, but for those of functions that are defined there."""
-    found: list[ast.AST] = []
-    open_: list[ast.AST] = list(body)
-    while open_:
-        node = open_.pop()
-        found.append(node)
-        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
-            open_.extend(ast.iter_child_nodes(node))
-    return found
 
 
 def _leaving_finally(body: Sequence[ast.stmt]) -> ast.stmt | None:
     """What in a `finally` block lets an exception go unseen."""
-    for node in _own_nodes(body):
+    for node in own_nodes(body):
         if isinstance(node, ast.Return):
             return node
     return next((node for node in body if isinstance(node, (ast.Break, ast.Continue))), None)

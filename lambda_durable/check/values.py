@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -20,6 +21,23 @@ class Origin:
     rule: str
     name: str
     at_import: bool = False
+
+
+def own_nodes(body: Sequence[ast.stmt]) -> list[ast.AST]:
+    """All nodes, but for those of functions that are defined there."""
+    found: list[ast.AST] = []
+    open_: list[ast.AST] = list(body)
+    while open_:
+        node = open_.pop()
+        found.append(node)
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            open_.extend(ast.iter_child_nodes(node))
+    return found
+
+
+@cache
+def _generates(node: ast.AsyncFunctionDef) -> bool:
+    return any(isinstance(each, ast.Yield) for each in own_nodes(node.body))
 
 
 class Boundary:
@@ -113,7 +131,8 @@ class Function(Kind):
 
     @property
     def is_async(self) -> bool:
-        return isinstance(self.node, ast.AsyncFunctionDef)
+        """Whether a call gives a coroutine; that of an async generator does not."""
+        return isinstance(self.node, ast.AsyncFunctionDef) and not _generates(self.node)
 
 
 @dataclass(frozen=True, slots=True)

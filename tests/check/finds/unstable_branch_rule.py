@@ -29,5 +29,7 @@ def branches(ctx: Context[dict]) -> str:
             ctx.step.run("prod", print)
         case _:
             pass
+    for item in sorted(ctx.event.data["items"], key=lambda item: time.time() - item):  # finds: clock, unstable-branch
+        ctx.step.run("item", print, item)
     result = ctx.step.run("x", int) if lucky else 0  # finds: unstable-branch
     return str(result)

@@ -21,6 +21,17 @@ async def charge(amount: int) -> int:
     return amount
 
 
+async def pages(ctx: AsyncContext[dict]):
+    for number in range(3):
+        yield await ctx.step.run(f"page-{number}", send, "x")
+
+
+@app.function("goes-through")
+async def goes_through(ctx: AsyncContext[dict]) -> None:
+    async for page in pages(ctx):
+        await ctx.step.run(f"use-{page}", send, page)
+
+
 @app.function("awaits")
 async def awaits(ctx: AsyncContext[dict]) -> None:
     await ctx.step.run("a", send, "a")
