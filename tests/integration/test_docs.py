@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 import lambda_durable
+from lambda_durable import ai, encryption, local, testing, verify
 from lambda_durable.cli.commands import commands
 
 ROOT = Path(__file__).parents[2]
@@ -59,11 +60,14 @@ def test_the_links_of_a_page_lead_somewhere(page):
         assert (page.parent / target).exists(), target
 
 
-def test_every_public_name_is_on_a_page_of_the_api():
+@pytest.mark.parametrize(
+    "module", [lambda_durable, ai, encryption, local, testing, verify], ids=lambda m: m.__name__
+)
+def test_every_public_name_is_on_a_page_of_the_api(module):
     pages = "".join(page.read_text() for page in (ROOT / "docs/api").glob("*.md"))
-    shown = set(re.findall(r"^::: lambda_durable\.(\w+)$", pages, re.MULTILINE))
-    types = {"Duration", "Trigger"}
-    assert set(lambda_durable.__all__) - types <= shown
+    shown = set(re.findall(rf"^::: {module.__name__}\.(\w+)$", pages, re.MULTILINE))
+    types = {"Duration", "Prompt", "Trigger"}
+    assert set(module.__all__) - types <= shown
 
 
 def test_what_the_readme_shows_of_the_demo_is_what_it_prints():
