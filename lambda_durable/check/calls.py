@@ -184,8 +184,8 @@ class Calls(Others):
         env = Env(function.env.source, function.env, home=self.boundary)
         env.names.update(function.defaults)
         self._bind_parameters(function, [*function.bound, *given], {**dict(function.named), **named}, env)
-        kept = self.stack, self.route
-        self.stack = (*self.stack, function.node)
+        kept = self.stack, self.route, self.left
+        self.stack, self.left = (*self.stack, function.node), []
         if not isinstance(function.node, ast.Lambda):
             self.route = (*self.route, function.name)
         try:
@@ -193,7 +193,7 @@ class Calls(Others):
                 return self.evaluate(function.node.body, env)
             self.execute(function.node.body, env)
         finally:
-            self.stack, self.route = kept
+            self.stack, self.route, self.left = kept
         results = env.names.get(RETURNED, NOTHING)
         if YIELDED in env.names:
             return self.container([env.names[YIELDED]])

@@ -174,7 +174,7 @@ class Definitions(Stepping):
         for expression in reversed(node.decorator_list):
             decorator = self.evaluate(expression, env)
             changed = self._decorated(decorator, value, expression, env)
-            if not decorator.kinds and is_registered(node) and self.takes_context(node, env):
+            if not changed.kinds and is_registered(node) and self.takes_context(node, env):
                 changed = self.decorate(
                     Decorator("function"), value, expression, env
                 )  # of an app that is not known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -64,6 +64,15 @@ class Use:
     trail: tuple[tuple[ast.AST, int], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """An arm of a branch that leaves its function (`for_good`), or at least its round of a loop."""
+
+    branch: ast.AST
+    arm: int
+    for_good: bool
+
+
 @dataclass(eq=False, slots=True)
 class Scope:
     """Where ids are unique: the handler, a group, a branch."""
@@ -108,6 +117,7 @@ class Frames:
         self.nodes = 0
         self.deferred: list[Deferred] = []
         self.writes: dict[Key, list[Write]] = {}
+        self.left: list[Left] = []
         self.guarded: frozenset[str] = frozenset()
         self.event = Thing(None)
         self.twice: set[tuple[ast.AST, ast.AST]] = set()  # calls whose ids were found to be the same
@@ -176,7 +186,7 @@ class Frames:
     @contextmanager
     def importing(self) -> Iterator[None]:
         """At the top level of a module."""
-        names = ("silent", "boundary", "stack", "loops", "unordered", "trail", "nodes")
+        names = ("silent", "boundary", "stack", "loops", "unordered", "trail", "nodes", "left")
         kept = {name: getattr(self, name) for name in names}
         self.silent, self.boundary, self.stack, self.loops, self.unordered, self.trail = (
             True,
@@ -186,7 +196,7 @@ class Frames:
             (),
             (),
         )
-        self.nodes = MOST_NODES - MOST_AT_IMPORT
+        self.nodes, self.left = MOST_NODES - MOST_AT_IMPORT, []
         try:
             yield
         finally:
@@ -211,6 +221,23 @@ class Frames:
             yield
         finally:
             self.trail = kept
+
+    @contextmanager
+    def after(self, left: Sequence[Left]) -> Iterator[None]:
+        """Behind branches of which some arms never come here."""
+        kept = self.trail
+        self.trail = (*kept, *((each.branch, -1 - each.arm) for each in left))
+        try:
+            yield
+        finally:
+            self.trail = kept
+
+    @contextmanager
+    def returning(self) -> Iterator[None]:
+        """In a loop: behind it, only what left for good has left."""
+        before = len(self.left)
+        yield
+        self.left[before:] = [each for each in self.left[before:] if each.for_good]
 
     @contextmanager
     def looping(self, unordered: ast.AST | None = None) -> Iterator[None]:
@@ -258,5 +285,16 @@ class Frames:
 
 def exclusive(one: Use, other: Use) -> bool:
     """Whether only one of two is called."""
-    arms = dict(other.trail)
-    return any(branch in arms and arms[branch] != arm for branch, arm in one.trail)
+    return any(
+        branch is other_branch and _apart(arm, other_arm)
+        for branch, arm in one.trail
+        for other_branch, other_arm in other.trail
+    )
+
+
+def _apart(arm: int, other: int) -> bool:
+    """Whether two places behind a branch are never both come to: on two arms, or on one and where that (-1 - arm) never
+    leads."""
+    if arm < 0 or other < 0:
+        return arm + other == -1
+    return arm != other

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import metadata
 from typing import Any
+from urllib.parse import quote
 
 from .checking import Report
 from .frames import Finding
@@ -64,7 +65,7 @@ def _result(finding: Finding) -> dict[str, Any]:
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": finding.path},
+                    "artifactLocation": {"uri": quote(finding.path)},
                     "region": {
                         "startLine": finding.line,
                         "startColumn": finding.column,

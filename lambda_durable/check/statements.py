@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from .calls import RETURNED
 from .definitions import Definitions
+from .frames import Left
 from .values import NOTHING, Env, External, Instance, Value, join, of_kind, own_nodes
 
 _EVERYTHING = {"builtins.BaseException", "builtins.BaseExceptionGroup"}
@@ -17,14 +18,14 @@ class Statements(Definitions):
     """Executes statements, without running anything."""
 
     def execute(self, body: Sequence[ast.stmt], env: Env) -> bool:
-        """Whether the code after these is never reached. Where an arm of an `if` leaves, what follows is its other
-        arm."""
+        """Whether the code after these is never reached. Behind a branch, code does not run after arms that leave."""
         for place, statement in enumerate(body):
             self.count()
+            before = len(self.left)
             if self._execute(statement, env):
                 return True
-            if isinstance(statement, ast.If) and (arm := _arm_that_stays(statement)) is not None:
-                with self.behind(statement, arm):
+            if len(self.left) > before:
+                with self.after(self.left[before:]):
                     return self.execute(body[place + 1 :], env)
         return False
 
@@ -92,6 +93,8 @@ class Statements(Definitions):
             env.names = dict(before)
             with self.behind(node, place):
                 over = self.execute(arm, env)
+            if over:
+                self.left.append(Left(node, place, for_good=_leaves_for_good(arm)))
             returned.append(env.names.get(RETURNED, NOTHING))
             if not over:
                 after.append(env.names)
@@ -114,7 +117,7 @@ class Statements(Definitions):
         condition = NOTHING
         for _ in range(2):
             condition = join([condition, self.read(node.test, env)])
-            with self.looping():
+            with self.looping(), self.returning():
                 self.execute(node.body, env)
             env.names = _merged([before, env.names])
         self.branch_depends(node.test, condition, events, env, left=False)
@@ -127,7 +130,7 @@ class Statements(Definitions):
         item, token = self.item_of(source, node)
         events, before = self.events, dict(env.names)
         for _ in range(2):
-            with self.looping(token):
+            with self.looping(token), self.returning():
                 self.bind(node.target, item, env)
                 self.execute(node.body, env)
             env.names = _merged([before, env.names])
@@ -186,7 +189,8 @@ class Statements(Definitions):
         over = self.execute(node.body, env)
         has_steps = self.events > events
         if not over:
-            over = self.execute(node.orelse, env)
+            with self.behind(node, len(node.handlers)):
+                over = self.execute(node.orelse, env)
         ends = [] if over else [env.names]
         returned = [env.names.get(RETURNED, NOTHING)]
         within = _merged([before, env.names])
@@ -199,9 +203,11 @@ class Statements(Definitions):
             if has_steps and self._catches_all(handler, env):
                 shown = f"except {ast.unparse(handler.type)}" if handler.type is not None else "a bare except"
                 self._tell_of_catching(handler, shown, env)
-            with self.behind(handler, place):
+            with self.behind(node, place):
                 if not self.execute(handler.body, env):
                     ends.append(env.names)
+                else:
+                    self.left.append(Left(node, place, for_good=_leaves_for_good(handler.body)))
             returned.append(env.names.get(RETURNED, NOTHING))
         env.names = _merged(ends) if ends else dict(within)
         if (joined := join(returned)) is not NOTHING:
@@ -238,17 +244,13 @@ def _merged(several: Sequence[dict[str, Value]]) -> dict[str, Value]:
     return {name: join(each[name] for each in several if name in each) for name in names}
 
 
+def _leaves_for_good(body: Sequence[ast.stmt]) -> bool:
+    """Whether the function is left at the end of these, and not a loop."""
+    return bool(body) and not isinstance(body[-1], (ast.Continue, ast.Break))
+
+
 def _leaves(body: Sequence[ast.stmt]) -> bool:
     return bool(body) and isinstance(body[-1], _LEAVING)
-
-
-def _arm_that_stays(node: ast.If) -> int | None:
-    """The arm of an `if` after which the code goes on, if the other one leaves."""
-    if _leaves(node.body) and not _leaves(node.orelse):
-        return 1
-    if _leaves(node.orelse) and not _leaves(node.body):
-        return 0
-    return None
 
 
 def _not_there_yet(test: ast.expr) -> frozenset[str]:

@@ -345,6 +345,62 @@ def test_calls_are_followed_into_other_files(broken):
     assert finding.told == "time.time() outside a step (called by handler -> outer)"
 
 
+MAKING = {
+    "alias": """
+        from lambda_durable import Durable
+        app = Durable("shared")
+        function = app.function
+        """,
+    "partial": """
+        from functools import partial
+        import lambda_durable
+        app = lambda_durable.Durable("shared")
+        function = partial(app.function, retry=None)
+        """,
+    "factory": """
+        from lambda_durable import *
+        app = Durable("shared")
+        def function(id, *triggers, **options):
+            return app.function(id, *triggers, **options)
+        """,
+    "unknown": """
+        import unheard_of
+        app = unheard_of.make_app()
+        function = app.function
+        """,
+}
+HANDLERS = """\
+import time
+from lambda_durable import Context
+import shared
+from shared import app, function
+
+class Jobs:
+    @staticmethod
+    @app.function("a")
+    def a(ctx: Context[dict]):
+        return time.time()
+
+def make():
+    @shared.app.function("b")
+    async def b(ctx: "Context[dict]"):
+        return time.time()
+    return b
+
+@function("c")
+def c(ctx: Context[dict]):
+    return time.time()
+"""
+
+
+@pytest.mark.parametrize("shared", MAKING.values(), ids=MAKING.keys())
+def test_handlers_are_found_however_they_are_made(tmp_path, monkeypatch, shared):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shared.py").write_text(textwrap.dedent(shared))
+    (tmp_path / "h.py").write_text(HANDLERS)
+    assert [finding.line for finding in check([tmp_path / "h.py"]).findings] == [10, 15, 20]
+
+
 def test_calls_are_followed_through_a_receiver(broken):
     extra = """
         import time

@@ -57,3 +57,27 @@ async def two_tasks(ctx: AsyncContext[dict]) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(left(ctx))
         group.create_task(right(ctx))
+
+
+@app.function("going-on")
+def going_on(ctx: Context[dict]) -> None:
+    try:
+        ctx.step.run("pay", send, "a")
+    except ValueError:
+        ctx.step.run("tell", send, "failed")
+    ctx.step.run("tell", send, "done")  # finds: duplicate-id
+    for item in ctx.event.data["items"]:
+        if item == "skip":
+            ctx.step.run("skip", send, item)
+            continue
+        ctx.step.run(f"use-{item}", send, item)
+    ctx.step.run("skip", send, "all")  # finds: duplicate-id
+    if helper(ctx):
+        ctx.step.run("help", send, "again")  # finds: duplicate-id
+
+
+def helper(ctx: Context[dict]) -> bool:
+    if ctx.event.data["a"]:
+        ctx.step.run("help", send, "a")
+        return True
+    return False

@@ -1,6 +1,6 @@
 import asyncio
 
-from lambda_durable import AsyncContext, Context, Durable
+from lambda_durable import AsyncContext, Context, Durable, StepError
 
 app = Durable("shop")
 
@@ -60,3 +60,47 @@ async def lift(ctx: AsyncContext[dict], side: str) -> None:
 @app.function("two-tasks")
 async def two_tasks(ctx: AsyncContext[dict]) -> None:
     await asyncio.gather(lift(ctx, "left"), lift(ctx, "right"))
+
+
+@app.function("leaving")
+def leaving(ctx: Context[dict]) -> str:
+    try:
+        ctx.step.run("pay", send, "a")
+    except StepError:
+        ctx.step.run("tell", send, "failed")
+        return "failed"
+    except ValueError:
+        ctx.step.run("tell", send, "odd")
+        raise
+    if ctx.event.data["a"]:
+        ctx.step.run("tell", send, "a")
+        return "a"
+    elif ctx.event.data["b"]:
+        ctx.step.run("tell", send, "b")
+        return "b"
+    for item in ctx.event.data["items"]:
+        if item == "skip":
+            ctx.step.run(f"skip-{item}", send, item)
+            continue
+        if item == "stop":
+            ctx.step.run("tell", send, "stopped")
+            return "stopped"
+    match ctx.event.data["c"]:
+        case 1:
+            ctx.step.run("tell", send, "1")
+            return "1"
+        case 2:
+            ctx.step.run("tell", send, "2")
+            raise ValueError
+    ctx.step.run("tell", send, "done")
+    return "done"
+
+
+@app.function("trying")
+def trying(ctx: Context[dict]) -> None:
+    try:
+        number = ctx.event.data["number"]
+    except KeyError:
+        ctx.step.run("number", send, "none")
+    else:
+        ctx.step.run("number", send, number)
