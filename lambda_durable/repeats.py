@@ -67,8 +67,9 @@ class Repeats(Connected):
         """Do again, whole and on the present code, all runs of a function that ended like this, `per_second` at most;
         the ids of the new runs.
 
-        Who calls again finishes what was begun: a run that has a replay which is still going on, or has ended
-        otherwise, is left out. With an `id` for the replay, a run is done again in it once, however that ended."""
+        Who calls again finishes what was begun: a run that was done again, one by one or in a replay, and goes on or
+        has ended otherwise, is left out. With an `id` for the replay, a run is done again in it once, however that
+        ended."""
         return list(self.replaying(function, status, since, until, per_second=per_second, id=id))
 
     def replaying(

@@ -53,7 +53,7 @@ def replay(
     """Do the runs of a function again that ended like this, so many a second at most; the ids of the new ones.
 
     Those follow from the runs that they repeat, and the `name` of the replay if it has one. Without, the number of the
-    replay of a run stands for it: one that has a replay which has not ended like it is left out."""
+    replay of a run stands for it: one that was done again, and goes on or ended otherwise, is left out."""
     began, count = to_millis(world.clock.now()), 0
     listed = world.store.runs((function_id,), statuses=(status,), since=since, until=until)
     seen: set[str] = set()
@@ -92,7 +92,9 @@ def _first(world: World, run: str, status: str) -> Header | None:
 
 
 def _next(world: World, repeated: Header, status: str) -> str | None:
-    """The id of a run's next replay; None if the last one has not ended like this."""
+    """The id of a run's next replay; None if there is nothing left to put right."""
+    if _is_put_right(world, repeated, status):
+        return None
     number = 0
     while True:
         run = _named(repeated, f"#{number}")
@@ -102,6 +104,14 @@ def _next(world: World, repeated: Header, status: str) -> str | None:
         if header.status != status:
             return None
         number += 1
+
+
+def _is_put_right(world: World, header: Header, status: str) -> bool:
+    """Whether a run was done again, and that, or what did it again in turn, goes on or has ended otherwise."""
+    reruns = (world.store.get_header(run) for run in header.reruns)
+    return any(
+        again.status != status or _is_put_right(world, again, status) for again in reruns if again is not None
+    )
 
 
 def _named(repeated: Header, name: str) -> str:

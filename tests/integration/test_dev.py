@@ -81,7 +81,7 @@ def sleeper(ctx: Context[dict]) -> str:
 class Dev:
     """A running `lambda-durable dev`."""
 
-    def __init__(self, folder, *options):
+    def __init__(self, folder, *options, app="little.py"):
         self.folder = folder
         self.said = folder / "said"
         self.heard = folder / "heard"
@@ -89,7 +89,7 @@ class Dev:
         environment["AWS_PROFILE"] = "work"  # as a shell has it that is set up for AWS
         with self.heard.open("w") as stdout, self.said.open("w") as stderr:
             self.process = subprocess.Popen(
-                [*PROGRAM, "dev", "little.py", *options],
+                [*PROGRAM, "dev", app, *options],
                 cwd=folder,
                 env={**environment, "PYTHONPATH": str(ROOT)},
                 stdout=stdout,

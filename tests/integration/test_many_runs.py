@@ -217,6 +217,21 @@ def test_replays_that_failed_too_are_done_again_once_each(durable, shop):
     assert rt.client.replay("order", "failed") == []
 
 
+def test_what_was_put_right_one_by_one_is_left_out(durable, shop):
+    rt = durable(shop.app)
+    orders(rt, 4)
+    first, second = [run.run_id for run in rt.runs(status="failed")]
+    once = rt.client.rerun(second).run_id
+    rt.advance("1m")
+    shop.broken = False
+    rt.client.rerun(once, from_step="pay")
+    rt.advance("1m")
+    new = rt.client.replay("order", "failed")
+    rt.advance("1m")
+    assert [rt.get(run).rerun_of for run in new] == [first]
+    assert sorted(shop.paid) == [0, 1, 2, 3]
+
+
 def test_with_an_id_a_run_is_done_again_once_whatever_comes_of_it(durable, shop):
     rt = durable(shop.app)
     orders(rt, 4)
