@@ -50,10 +50,8 @@ def verify_runs(
     as_json: bool,
 ) -> bool:
     """Print what becomes of runs. Whether none diverges. Raises UsageError and FailedError."""
-    if journals and (statuses or since or until or stack):
-        raise UsageError(
-            "--status, --since, --until and --stack choose runs of the table: leave JOURNALS out"
-        )
+    if journals and (statuses or since or until):
+        raise UsageError("--status, --since and --until choose runs of the table: leave JOURNALS out")
     stdout = sys.stdout
     # What the user's code prints must not get among the JSON.
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext(), as_one_line(stack):

@@ -24,6 +24,7 @@ from ..errors import (
 )
 from ..event_json import load_events
 from ..function import App, Function
+from .mentions import mentions
 from .recording import Recording
 from .rehearsal import OURS, Course, moment_of, rehearse
 from .verdict import Change, Difference, Outcome, Verdict
@@ -182,16 +183,26 @@ class _Judge:
         ]
 
     def _left(self, course: Course) -> list[Difference]:
-        """What the code calls no more. Where it was left midway, only what it has passed is known to be so."""
+        """What the code calls no more. Where it was left midway, what it has passed is known to be so, and what it has
+        no text for."""
         whole = course.ended or course.renewed or (course.error is None and course.unclear is None)
         found = []
         for record in course.left:
-            if whole or moment_of(record) < course.passed.get(parent(record.path), (0, 0)):
+            passed = moment_of(record) < course.passed.get(parent(record.path), (0, 0))
+            if whole or passed or self._has_gone(course, record):
                 why = (
                     f"{record.path!r} is recorded, and the code no longer calls it: what it did is forgotten"
                 )
                 found.append(Difference(Change.REMOVED, record.path, why))
         return found
+
+    def _has_gone(self, course: Course, record: Record) -> bool:
+        """Whether a step that the rehearsal did not come to has an id that is nowhere in the code, which makes none."""
+        assert self.function is not None
+        handler = self.function.handler
+        if mentions(handler, record.path) or not course.made_up:
+            return False
+        return all(mentions(handler, path) for path in course.calls)
 
     def _error(self, course: Course, found: Sequence[Difference]) -> list[Difference]:
         """An error that the code raises where the recorded run went on."""
@@ -210,6 +221,8 @@ class _Judge:
         told = f"the code raises {type(error).__name__}{after}: {_text(error)}"
         if isinstance(error, DeterminismError):
             return [Difference(Change.LIST, last, f"the run fails: {error}", _raised_at(error))]
+        if course.made_up and any(each.change is Change.REMOVED for each in found):
+            return []  # it is known to diverge, and after a stand-in an error says nothing
         if course.made_up:
             why = f"{told}; it may be because of the unknown result of {next(iter(course.made_up))!r}"
             return [Difference(Change.UNCLEAR, last, why, _raised_at(error))]

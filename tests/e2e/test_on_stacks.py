@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from deployment import printed_template
@@ -161,6 +163,43 @@ def test_a_poison_message_is_put_where_people_look_and_nobody_waits_for_it(shop,
     (message,) = shop.wait("the message in the dead-letter queue", look)
     assert "none of ours" in message["MessageAttributes"]["reason"]["StringValue"]
     sqs.purge_queue(QueueUrl=shop.outputs["DeadLetterUrl"])
+
+
+def test_live_runs_are_verified_on_code_that_is_yet_to_be_deployed(shop, tmp_path):
+    run_id = shop.wait_for_run("checkout", shop.put_event("store/checkout.completed", cart(order="A-7")))
+    shop.wait_for_step(run_id, "cool-off")
+    table = shop.outputs["Table"]
+    before = shop.aws("dynamodb").scan(TableName=table)["Items"]
+
+    def verdict(old, new, status):
+        folder = tmp_path / str(uuid4())
+        shutil.copytree(ROOT / "functions" / "checkout", folder)
+        code = (folder / "app.py").read_text()
+        assert old in code
+        (folder / "app.py").write_text(code.replace(old, new))
+        told = json.loads(shop.command("verify", str(folder / "app.py"), "--json", status=status))
+        (found,) = [each for each in told if each["run_id"] == run_id]
+        return found["outcome"], [
+            (each["change"], each["step"], each["now"]) for each in found["differences"]
+        ]
+
+    assert verdict('"claim-inventory"', '"claim-inventory"', 0) == ("goes on", [])
+    renamed = [("renamed", "charge", "charge-card")]
+    assert verdict('"charge"', '"charge-card"', 1) == ("diverges", renamed)
+    assert verdict('ctx.step.sleep("cool-off", "3d")', "", 1)[1] == [("removed", "cool-off", None)]
+    kind = verdict('ctx.step.sleep("cool-off", "3d")', 'ctx.step.run("cool-off", len, "3d")', 1)
+    assert kind == ("diverges", [("kind changed", "cool-off", None)])
+    assert verdict('ctx.step.run("send-receipt"', 'ctx.step.run("send-it"', 0) == ("goes on", [])
+    assert verdict("    try:", '    ctx.step.run("check", len, "")\n    try:', 0) == (
+        "goes on",
+        [("added", "check", None)],
+    )
+    assert shop.aws("dynamodb").scan(TableName=table)["Items"] == before
+
+    (path,) = json.loads(shop.command("export", run_id, "-o", str(tmp_path / "journals"), "--json"))
+    shop.command("verify", str(ROOT / "functions" / "checkout" / "app.py"), path)
+    bill = json.loads(shop.command("cost", run_id, "--json"))
+    assert {"claim-inventory", "charge", "cool-off"} <= {each["id"] for each in bill["operations"]}
 
 
 def test_the_doctor_finds_a_deployed_stack_in_order_and_tells_and_repairs_what_is_stuck(shop):

@@ -221,6 +221,21 @@ def test_what_diverges_is_named_with_its_step_and_line(rt, cli):
     assert "1 runs on the code of 'shop': 1 diverges" in done.stderr
 
 
+def test_a_step_that_the_code_has_no_id_for_any_more_is_removed_though_what_follows_is_not_known(
+    rt, cli, tmp_path
+):
+    start(rt)
+    rt.advance("1h")  # it sleeps in `cool-off`
+    (tmp_path / "app.py").write_text(
+        APP.replace('"bill"', '"charge"')
+        .replace('ctx.step.sleep("cool-off", "3d")', "")
+        .replace('return ctx.step.run("ship", trap)', 'return int(str(ctx.step.run("ship", trap)))')
+    )
+    (found,) = json.loads(cli("verify", "app.py", "--json").stdout)
+    assert (found["outcome"], found["at"]) == ("diverges", ["ship"])
+    assert [(each["change"], each["step"]) for each in found["differences"]] == [("removed", "cool-off")]
+
+
 def test_no_runs_are_no_failure(cli):
     done = cli("verify", "app.py")
     assert (done.exit_code, done.stdout) == (0, "")
