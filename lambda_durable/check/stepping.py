@@ -26,7 +26,7 @@ from .values import (
     join,
     of_kind,
 )
-from .waiting import Waiting
+from .waiting import Waiting, is_true
 
 _RUNS: Final = {"run", "submit", "poll"}
 _GROUPS: Final = {"group", "map_group", "parallel"}
@@ -67,17 +67,13 @@ class Stepping(Waiting):
             self._check_items(name, node, rest[1], env)
         if name in ("map", "map_group", "parallel"):
             result = self.container([result])
-            if (
-                _is_true(node, "return_exceptions")
-                and getattr(node, "discarded", False)
-                and not kind.is_async
-            ):
+            if is_true(node, "return_exceptions") and getattr(node, "discarded", False) and not kind.is_async:
                 self._hides(node, env)
         if name == "submit" or kind.is_async:
             what = "future" if name == "submit" else "step"
             deferred = self.begun(what, node, env, can_fail=name not in _SURE)
             self.results[deferred] = result
-            if kind.is_async and name in ("map", "map_group") and _is_true(node, "return_exceptions"):
+            if kind.is_async and name in ("map", "map_group") and is_true(node, "return_exceptions"):
                 self.hiding.add(deferred)
             return of_kind(deferred)
         return result
@@ -286,10 +282,3 @@ def _plain(value: Value) -> tuple[Kind, ...]:
 
 def _named(name: str) -> str:
     return name if "." in name and name.startswith("ctx") else f"{name}()"
-
-
-def _is_true(node: ast.Call, word: str) -> bool:
-    return any(
-        each.arg == word and isinstance(each.value, ast.Constant) and each.value.value is True
-        for each in node.keywords
-    )

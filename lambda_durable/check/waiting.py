@@ -97,7 +97,7 @@ class Waiting(Calls):
         match name:
             case "asyncio.gather" | "asyncio.as_completed" | "asyncio.wait_for" | "asyncio.shield":
                 results = [self._ended(each, as_task=True) for each in waited]
-                if name == "asyncio.gather" and "return_exceptions" in named:
+                if name == "asyncio.gather" and is_true(node, "return_exceptions"):
                     results = [self.container([result]) for result in results]
                     return of_kind(self._gathered(node, env, waited, self.container(results)))
                 whole = self.begun("coroutine", node, env)
@@ -212,6 +212,14 @@ def _deferred(value: Value) -> Iterable[Deferred]:
 def _called(node: ast.AST) -> str:
     shown = ast.unparse(node.func) if isinstance(node, ast.Call) else ast.unparse(node)
     return f"{shown}()"
+
+
+def is_true(node: ast.Call, word: str) -> bool:
+    """Whether an argument is True, and nothing else."""
+    return any(
+        each.arg == word and isinstance(each.value, ast.Constant) and each.value.value is True
+        for each in node.keywords
+    )
 
 
 def _is_zero(node: ast.Call) -> bool:

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 import lambda_durable
-from lambda_durable import ai, encryption, local, testing, verify
+from lambda_durable import ai, check, encryption, local, testing, verify
 from lambda_durable.cli.commands import commands
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +61,7 @@ def test_the_links_of_a_page_lead_somewhere(page):
 
 
 @pytest.mark.parametrize(
-    "module", [lambda_durable, ai, encryption, local, testing, verify], ids=lambda m: m.__name__
+    "module", [lambda_durable, ai, check, encryption, local, testing, verify], ids=lambda m: m.__name__
 )
 def test_every_public_name_is_on_a_page_of_the_api(module):
     pages = "".join(page.read_text() for page in (ROOT / "docs/api").glob("*.md"))

@@ -31,6 +31,7 @@ async def async_asks(ctx: AsyncContext[dict]) -> list:
     async with asyncio.TaskGroup() as group:
         group.create_task(ctx.step.run("c", send, "c"))
         kept = group.create_task(ctx.step.run("d", send, "d"))
+    await asyncio.gather(ctx.step.run("g", send, "g"), return_exceptions=False)
     results = await asyncio.gather(ctx.step.run("e", send, "e"), return_exceptions=True)
     race = {asyncio.create_task(ctx.step.run(f"f-{n}", send, "f")) for n in range(3)}
     done, pending = await asyncio.wait(race, return_when=asyncio.FIRST_COMPLETED)
