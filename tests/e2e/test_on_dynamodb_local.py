@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -64,3 +65,23 @@ def test_the_store_keeps_its_contract(endpoint):
     )
     assert done.returncode == 0, done.stdout[-8000:]
     assert " passed" in done.stdout
+
+
+def test_a_page_is_quick_with_a_hundred_thousand_runs_in_the_table(endpoint):
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.e2e.lists", endpoint, "100000"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-8000:]
+    found = json.loads(done.stdout)["lists"]
+    print(done.stdout)  # noqa: T201
+    for name in ("the newest", "of a day, a while ago", "failed, one in ten"):
+        assert found[name]["calls"] == {"Query": 32}
+        assert found[name]["median_ms"] < 300, found
+    assert found["with a label, one in a hundred"]["calls"] == {"Query": 32}
+    assert found["cancelled, one in ten thousand"]["calls"] == {"Query": 64}
+    assert found["by an expression"]["calls"] == {"Query": 32, "BatchGetItem": 1}

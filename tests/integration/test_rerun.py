@@ -16,6 +16,7 @@ from lambda_durable import (
     Durable,
     Event,
     Idempotency,
+    Middleware,
     NonRetriableError,
     RateLimit,
     Retry,
@@ -576,6 +577,32 @@ def test_a_crash_anywhere_leaves_one_whole_rerun(durable):
 
     for crash in crash_everywhere(shop.app, f, drive=drive):
         assert crash.run.status == "completed", crash.point
+
+
+class Hidden(Middleware):
+    """Encodes what is kept by where it is, as encryption does: what is moved elsewhere can't be read."""
+
+    def encode(self, text, place):
+        return f"#{place}#{text[::-1]}"
+
+    def decode(self, text, place):
+        head = f"#{place}#"
+        if not text.startswith(head):
+            raise ValueError(f"{text!r} is not from {place}")
+        return text.removeprefix(head)[::-1]
+
+
+def test_what_middleware_encodes_is_read_and_encoded_anew(durable):
+    shop = Shop(middleware=[Hidden()])
+    rt, f = durable(shop.app), in_a_row(shop)
+    shop.broken = {"y"}
+    run = failed(rt, f, {"a": "first"})
+    shop.broken = set()
+    new = again(rt, shop, run, from_step="g/y")
+    assert (new.status, new.output[0], shop.done) == ("completed", "first", ["y", "c"])
+    edited = again(rt, shop, run, data={"a": "second"})
+    assert edited.output[0] == "second"
+    assert rt.client.search("f", "event.data.a == 'second'").runs[0].run_id == edited.run_id
 
 
 def test_a_run_whose_function_is_gone_says_so(durable):
