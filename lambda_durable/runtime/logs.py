@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import cache
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from ..engine import paths
 from ..engine.replay import Replay
 from ..engine.scope import current_scope, current_task
 from ..step_info import running_step
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _current: ContextVar[HandlerLog | None] = ContextVar("lambda_durable.log", default=None)
 
@@ -28,8 +32,15 @@ class HandlerLog:
         self._function_id = function_id
         self._counts: dict[str, int] = {}
         self._held: list[tuple[object, str, logging.Logger, logging.LogRecord]] = []
-        _current.set(self)
         replay.log = self
+
+    def hear(self, handler: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run the handler, and take the lines that are written meanwhile; who writes later is none of its."""
+        before = _current.set(self)
+        try:
+            return handler(*args, **kwargs)
+        finally:
+            _current.reset(before)
 
     def logger(self) -> Any:
         return _powertools_logger(self._function_id)

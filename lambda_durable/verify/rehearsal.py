@@ -142,7 +142,7 @@ def _rehearse(
     )
     try:
         run = functools.partial(replay.run, call)
-        course.result = Hooks.of(app).around_handler(recording.header, events[0], run)
+        course.result = log.hear(Hooks.of(app).around_handler, recording.header, events[0], run)
         course.ended = True
     except Unclear as unclear:
         course.unclear = unclear.path

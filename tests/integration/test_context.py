@@ -557,3 +557,13 @@ def test_functions_log_each_for_itself(durable, app, lines):
         assert [(line["message"], line["function_id"]) for line in others.all] == [("from other", "other")]
     finally:
         others.close()
+
+
+def test_who_logs_when_a_handler_has_ended_is_heard(durable, app, flavour, mode, lines):
+    def body(ctx):
+        ctx.logger.info("in it")
+        yield ctx.step.sleep("nap", "1h")
+
+    durable(app, steps_per_invocation=mode).run(flavour.function(app, body))
+    logging.getLogger("f").warning("after it")
+    assert [line.get("message") for line in lines.all] == ["in it", "after it"]

@@ -525,7 +525,9 @@ def test_branches_of_one_run_do_not_take_a_signal_from_each_other(durable, mode)
 def waiters(rt):
     items = rt.aws("dynamodb").scan(TableName=rt.client._world.store._table)["Items"]
     return [
-        (item["pk"]["S"], item["sk"]["S"]) for item in items if item["pk"]["S"][:2] == "s#" or "g" in item
+        (item["pk"]["S"], item["sk"]["S"])
+        for item in items
+        if item["pk"]["S"].startswith("s#") or (item["pk"]["S"].startswith("w#") and "/" in item["sk"]["S"])
     ]
 
 
