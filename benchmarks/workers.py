@@ -15,8 +15,8 @@ from lambda_durable.engine.journal import Author, Header, Kind, Partition, Paylo
 from lambda_durable.event_json import dump_event
 from lambda_durable.pauses import Pause
 from lambda_durable.ports import Delivery, Invocation, World
-from lambda_durable.runtime.starting import invoked_event
 from lambda_durable.runtime.messages import Continuation
+from lambda_durable.runtime.starting import invoked_event
 from lambda_durable.runtime.worker import Worker
 
 from .replays import app

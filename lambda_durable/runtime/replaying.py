@@ -87,9 +87,7 @@ class Replaying:
             _renew=partial(renew, function, replay, chain.max_output),
         )
         try:
-            result = log.hear(
-                self.hooks.around_handler, chain.header, events[0], partial(replay.run, call)
-            )
+            result = log.hear(self.hooks.around_handler, chain.header, events[0], partial(replay.run, call))
         except Renewed as renewed:
             log.flush()
             if replay.focus:

@@ -256,9 +256,7 @@ class Undoing:
                 _logger=log.logger,
                 _renew=functools.partial(renew, function, survey, chain.max_output),
             )
-            log.hear(
-                self.hooks.around_handler, chain.header, events[0], functools.partial(survey.run, call)
-            )
+            log.hear(self.hooks.around_handler, chain.header, events[0], functools.partial(survey.run, call))
         except Interrupt as left:
             if left.__cause__ is not None:
                 raise
