@@ -13,7 +13,7 @@ from ..durations import to_millis
 from ..engine.gates import Line, Waiting
 from ..ports import Outgoing, World
 from .messages import Continuation
-from .wakes import send_at
+from .wakes import SKEW, send_at
 
 AT_ONCE = 10
 """How many of a line are woken at once."""
@@ -21,8 +21,8 @@ AT_ONCE = 10
 RECENT = 30_000
 """Milliseconds in which a message that was sent may still be on its way."""
 
-LATE = 60_000
-"""Milliseconds after its time at which a wake that did not come is lost."""
+SLOW = 5_000
+"""Milliseconds after which whoever gets a place in a line looks whether the wake that it has seen came meanwhile."""
 
 
 def wake(world: World, heads: Sequence[Waiting]) -> None:
@@ -39,9 +39,10 @@ def wake_later(
     world: World, line: Line, name: str, at: int, by: str, *, came: int | None, any_time: bool
 ) -> None:
     """Have the head of a line look after it at a time (milliseconds), or if it is to be done at `any_time`, at
-    another that somebody sees to already. `came`: the time for which the message in hand was sent to do so."""
+    another that somebody sees to already. `came`: the time for which the message in hand was sent to do so. One whose
+    time is near may have come, and found that nobody waited."""
     store, now, gate = world.store, to_millis(world.clock.now()), line.gate
-    if gate.wake == at or (any_time and gate.wake + LATE > now and gate.wake != came):
+    if gate.wake == at or (any_time and gate.wake > now + SKEW + SLOW and gate.wake != came):
         if by != gate.woken_by and came != gate.wake:
             return
         at = gate.wake  # an earlier delivery may not have sent it, or it came early

@@ -31,7 +31,7 @@ from . import limits as flow
 from . import payloads
 from .chain import Chain
 from .checks import look_seldom
-from .lines import AT_ONCE, wake, wake_later
+from .lines import AT_ONCE, SLOW, wake, wake_later
 from .messages import Continuation, tag
 from .visit import Visit
 from .wakes import LONGEST_DELAY, SKEW
@@ -242,9 +242,14 @@ class _Taking:
         message = chain.once_more(gate=limit.gate, order=self.order, idle=chain.message.idle)
         join = Join(place_of(message, limit.gate, self.order), limit, gate, message.body())
         came = chain.message.wake if chain.message.gate == limit.gate else None
+        began = self.world.clock.monotonic()
         self.slots.watch(limit.gate, Line(gate, [Waiting(join.place, join.body)]), self._tag, came)
         if not self.world.store.wait_in_line(join, leaving=place):
             return False
+        if (
+            self.world.clock.monotonic() > began + SLOW / 1000
+        ):  # what is to look after the line may have done so before
+            self.slots.serve(limit.gate, self.slots.line(limit.gate), self._tag)
         if chain.message.check:
             look_seldom(chain)
         return True

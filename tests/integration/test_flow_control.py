@@ -321,7 +321,10 @@ def test_a_priority_that_fails_is_none(durable, caplog):
     order = []
 
     @app.function(
-        "f", on_event("job"), concurrency=Concurrency(1, counts="runs"), priority=Priority("data.urgent")
+        "told-once-of-priority",  # what others have not been told of in this process
+        on_event("job"),
+        concurrency=Concurrency(1, counts="runs"),
+        priority=Priority("data.urgent"),
     )
     def f(ctx: Context[dict]) -> None:
         ctx.step.run("work", order.append, ctx.event.data["n"])

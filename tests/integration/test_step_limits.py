@@ -19,6 +19,7 @@ from lambda_durable import (
     Timeouts,
     on_event,
 )
+from lambda_durable.aws.dynamodb import DynamoStore
 from lambda_durable.testing import Faults, LocalRuntime
 
 TEN = timedelta(seconds=10)
@@ -304,6 +305,59 @@ def test_the_slot_of_a_lambda_that_was_killed_is_free_once_it_is_surely_gone():
         completed(rt, 3)
         assert calls.at_once() == 1
         assert calls.took < 30 * 60
+
+
+def test_who_waits_behind_a_slot_that_is_not_given_back_relies_on_no_wake_that_has_come():
+    """A step that can't be stopped has its slot until its Lambda is surely gone; its message is done with before."""
+    app = Durable("shop", steps_per_invocation="all")
+
+    @app.function("f", on_event("job"), concurrency=Concurrency(1), retry=Retry.never())
+    def f(ctx: Context[str]) -> None:
+        ctx.step.run(ctx.event.data, work, ctx.event.data)
+
+    rt = LocalRuntime(app, lambda_timeout="60s")
+    for step, takes in (("short", "10s"), ("long", "90s")):
+        rt.stub(step, str, takes=takes)
+    jobs(rt, "short")
+    rt.advance("1s")
+    jobs(rt, "short")  # waits, so somebody is to look after the line when the first lease ends: at 65 s
+    rt.advance("49s")
+    jobs(rt, "long")
+    rt.advance("30s")  # who looked has found that nobody waits
+    jobs(rt, "short")
+    rt.drain()
+    assert Counter(run.status for run in rt.runs()) == {"completed": 3, "failed": 1}
+
+
+def test_who_gets_its_place_late_looks_whether_the_line_was_looked_after_meanwhile(monkeypatch):
+    app = Durable("shop", steps_per_invocation="all")
+
+    @app.function("f", on_event("job"), concurrency=Concurrency(1), retry=Retry.never())
+    def f(ctx: Context[str]) -> None:
+        ctx.step.run(ctx.event.data, work, ctx.event.data)
+
+    rt = LocalRuntime(app, lambda_timeout="60s")
+    for step, takes in (("short", "10s"), ("long", "90s")):
+        rt.stub(step, str, takes=takes)
+    waits = DynamoStore.wait_in_line
+
+    def stands_still(store, join, *, leaving):
+        process = rt._simulation.current()
+        if rt.now() > began + timedelta(seconds=45):
+            process.sleep_until(rt.now() + timedelta(seconds=30))
+        return waits(store, join, leaving=leaving)
+
+    monkeypatch.setattr(DynamoStore, "wait_in_line", stands_still)
+    began = rt.now()
+    jobs(rt, "short")
+    rt.advance("1s")
+    jobs(rt, "short")
+    rt.advance("24s")
+    jobs(rt, "long")
+    rt.advance("25s")
+    jobs(rt, "short")
+    rt.drain()
+    assert Counter(run.status for run in rt.runs()) == {"completed": 3, "failed": 1}
 
 
 def test_a_deploy_that_changes_a_limit_holds_for_who_comes_and_who_waits(durable):

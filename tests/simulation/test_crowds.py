@@ -23,6 +23,10 @@ def test_crowds(seed: int) -> None:
     assert play(crowd) == [], crowd.text()
 
 
+def test_who_waits_behind_a_slot_that_is_not_given_back_is_served() -> None:
+    assert play(Crowd.of(1101, "one step", "frozen")) == []
+
+
 @pytest.mark.parametrize(
     "kind", ["one step", "steps, twice limited", "one run", "a throttle", "the last alone"]
 )
