@@ -21,7 +21,9 @@ from lambda_durable.aws.leftovers import Leftovers
 from lambda_durable.doctor.examination import Patient, examine, examine_run
 from lambda_durable.durations import to_millis
 from lambda_durable.findings import Level
+from lambda_durable.runtime import worker
 from lambda_durable.runtime.admission import Admission
+from lambda_durable.runtime.messages import parse
 from lambda_durable.testing import LocalRuntime
 
 TABLE = "lambda-durable"
@@ -281,6 +283,31 @@ def test_what_was_held_when_a_pause_ended_is_brought_back():
     assert finding.done == "sent what brings them back"
     rt.drain()
     assert ids(rt, "completed") == ["e0", "e1", "e2"]
+    assert stuck(rt) == []
+
+
+def test_what_stays_held_since_the_message_that_resumes_became_a_dead_letter_is_found(monkeypatch):
+    rt = make()
+    rt.client.pause("f")
+    rt.advance("10s")
+    send(rt, "e0", "e1")
+    rt.advance("1s")
+
+    def fails(*_):
+        raise OSError("no")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(worker, "resume", fails)
+        rt.client.resume("f")
+        rt.advance("2h")
+    assert [parse(letter.body).kind for letter in rt.dead_letters] == ["resume"]
+    assert list(rt.runs()) == []
+    (finding,) = stuck(rt)
+    assert (finding.kind, finding.subject) == ("held-back", "function 'f'")
+    assert "2 events and 0 messages" in finding.why
+    (finding,) = stuck(rt, fix=True)
+    rt.drain()
+    assert ids(rt, "completed") == ["e0", "e1"]
     assert stuck(rt) == []
 
 
