@@ -320,9 +320,9 @@ class Store(Collectors, Reruns, Protocol):
         """Forget a gate with slots that nobody is inside of, and nobody waits at."""
         ...
 
-    def let_expire(self, gate: str, after: int) -> None:
-        """Let a gate expire some time after that (milliseconds), unless somebody waits at it: it does not from when
-        somebody begins to wait, until this. Idempotent."""
+    def let_expire(self, gate: str, after: int) -> bool:
+        """Let a gate expire some time after that (milliseconds), and forget its wake, unless somebody waits at it: it
+        does not expire from when somebody begins to wait, until this. Idempotent. Whether nobody waits."""
         ...
 
     def quit(self, place: Place) -> None:

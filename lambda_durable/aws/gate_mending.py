@@ -24,14 +24,15 @@ class GateMending(GateStore):
         entries = self._gate_entries(gate, change, condition, names, values, None)
         return self._all_or_nothing([*entries, self._still(run, header)]) is None
 
-    def let_expire(self, gate: str, after: int) -> None:
-        self._update(
+    def let_expire(self, gate: str, after: int) -> bool:
+        done, found = self._update(
             gate_key(gate),
             GATE,
-            "SET x = :x",
+            "SET x = :x REMOVE k, g",
             {":x": gate_expiry(after), ":zero": number(0)},
-            condition=f"attribute_exists(pk) AND attribute_not_exists(x) AND {NOBODY_WAITS}",
+            condition=f"attribute_exists(pk) AND {NOBODY_WAITS}",
         )
+        return done or not found
 
     def _still(self, run: str, header: Header | None) -> TransactWriteItemTypeDef:
         """The part of a transaction that changes nothing, and fails if a header is not as it was found. (A

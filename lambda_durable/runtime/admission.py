@@ -269,8 +269,11 @@ class Admission:
         store, now = self._world.store, to_millis(self._world.clock.now())
         line = store.line(limit.gate, AT_ONCE)
         if not line.gate.waiting:
-            self._tidy_up(limit.gate, line.gate)
-            return
+            if self._tidy_up(limit.gate, line.gate):
+                return
+            line = store.line(
+                limit.gate, AT_ONCE
+            )  # who came meanwhile may rely on the very wake that is in hand
         free = gates.free(limit, line.gate, now)
         if free > 0:
             lines.wake(self._world, line.ahead(free))
@@ -278,13 +281,13 @@ class Admission:
             at = gates.opens(limit, line.gate)
             lines.wake_later(self._world, line, limit.gate, at, tag, came=wake, any_time=False)
 
-    def _tidy_up(self, name: str, gate: Gate) -> None:
-        """Nobody waits at a gate any more."""
-        if gate.due:
-            if not gate.expires:
-                self._world.store.let_expire(name, gate.due)
-        elif not gate.inside:
+    def _tidy_up(self, name: str, gate: Gate) -> bool:
+        """Nobody waited at a gate any more. Whether that is so still."""
+        if gate.due and (gate.wake or not gate.expires):
+            return self._world.store.let_expire(name, gate.due)
+        if not gate.due and not gate.inside:
             self._world.store.remove_gate(name)
+        return True
 
 
 def _left(limits: Sequence[Limit], way: Queueing) -> list[Limit]:

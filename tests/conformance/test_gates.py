@@ -251,14 +251,15 @@ def test_a_gate_does_not_expire_from_when_somebody_waits_until_it_is_let(store: 
     assert store.gate("g").expires
     assert wait(store, place("r"))
     assert not store.gate("g").expires
-    store.let_expire("g", NOW)
-    assert not store.gate("g").expires
+    assert store.set_wake("g", store.gate("g"), LATER, "me")
+    assert not store.let_expire("g", NOW)
+    assert (store.gate("g").expires, store.gate("g").wake) == (False, LATER)
     store.leave("g", "a")
     assert store.lease(lease("c"), place("r")) is None
     assert not store.gate("g").expires
-    store.let_expire("g", NOW)
-    assert store.gate("g").expires
-    store.let_expire("nobody", NOW)
+    assert store.let_expire("g", NOW)
+    assert (store.gate("g").expires, store.gate("g").wake) == (True, 0)
+    assert store.let_expire("nobody", NOW)
     assert store.gate("nobody") == EMPTY
 
 

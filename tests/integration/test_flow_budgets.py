@@ -47,7 +47,9 @@ def cost(runs=1, mode=1, *, steps=STEPS, takes="0s", **options):
     rt = LocalRuntime(app)
     for n in range(steps):
         rt.stub(f"s{n}", int, takes=takes)
-    rt.send(*(Event("job", n, id=f"e{n}") for n in range(runs)))  # by which runs of one moment stand in a line
+    rt.send(
+        *(Event("job", n, id=f"e{n}") for n in range(runs))
+    )  # by which runs of one moment stand in a line
     rt.drain()
     calls, usage, invocations = Counter(rt.calls), rt.usage, rt.invocations
     found = Cost(

@@ -149,6 +149,30 @@ def test_a_throttle_starts_one_each_interval_and_a_burst_at_once(durable, app):
     assert rt.invocations < 60
 
 
+def gate(rt):
+    """The item of the one that there is."""
+    items = rt.aws("dynamodb").scan(TableName="lambda-durable")["Items"]
+    (found,) = [item for item in items if item["pk"]["S"].startswith("q#") and item["sk"]["S"] == "!"]
+    return found
+
+
+def test_the_wake_of_a_throttle_that_nobody_waits_for_any_more_is_forgotten(durable, app):
+    """Who comes next, by a clock that is a little behind, would wait for that wake, which has been."""
+
+    @app.function("f", throttle=Throttle(1, "1m"))
+    def f(ctx: Context) -> None: ...
+
+    rt = durable(app)
+    rt.run(f)
+    left = rt.start(f)
+    rt.advance("1s")
+    assert "k" in gate(rt)
+    rt.client.cancel(left.run_id)
+    rt.drain()
+    assert "k" not in gate(rt)
+    assert "x" in gate(rt)
+
+
 def test_a_long_throttle_waits_with_schedules(durable, app):
     @app.function("f", on_event("job"), throttle=Throttle(1, "1d"))
     def f(ctx: Context[dict]) -> None:
