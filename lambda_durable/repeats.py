@@ -41,6 +41,10 @@ class Repeats(Connected):
         id = self._function_id(header.function_id, "rerun")
         now = self._world.clock.now()
         new = make_run_id(to_millis(now), Event("x").id) if new_run_id is None else check_run_id(new_run_id)
+        if new == run_id:
+            raise ConfigurationError(
+                f"rerun(new_run_id=) names a new run, and {run_id!r} is the one to do again"
+            )
         step = "" if from_step is None else rerunning.step_of(self._world, header, from_step)
         edited = None if data is None else self._edited(header, data)
         message = rerunning.message(self._world, header, new, step=step, text=edited)
@@ -68,8 +72,8 @@ class Repeats(Connected):
         the ids of the new runs.
 
         Who calls again finishes what was begun: a run that was done again, one by one or in a replay, and goes on or
-        has ended otherwise, is left out. With an `id` for the replay, a run is done again in it once, however that
-        ended."""
+        has ended otherwise, is left out; not so one whose rerun was skipped. With an `id` for the replay, a run is done
+        again in it once, however that ended."""
         return list(self.replaying(function, status, since, until, per_second=per_second, id=id))
 
     def replaying(

@@ -53,7 +53,8 @@ def replay(
     """Do the runs of a function again that ended like this, so many a second at most; the ids of the new ones.
 
     Those follow from the runs that they repeat, and the `name` of the replay if it has one. Without, the number of the
-    replay of a run stands for it: one that was done again, and goes on or ended otherwise, is left out."""
+    replay of a run stands for it: one that was done again, and goes on or ended otherwise, is left out, unless what did
+    it again was skipped."""
     began, count = to_millis(world.clock.now()), 0
     listed = world.store.runs((function_id,), statuses=(status,), since=since, until=until)
     seen: set[str] = set()
@@ -101,7 +102,7 @@ def _next(world: World, repeated: Header, status: str) -> str | None:
         header = world.store.get_header(run)
         if header is None:
             return run
-        if header.status != status:
+        if not _puts_nothing_right(header, status):
             return None
         number += 1
 
@@ -110,8 +111,15 @@ def _is_put_right(world: World, header: Header, status: str) -> bool:
     """Whether a run was done again, and that, or what did it again in turn, goes on or has ended otherwise."""
     reruns = (world.store.get_header(run) for run in header.reruns)
     return any(
-        again.status != status or _is_put_right(world, again, status) for again in reruns if again is not None
+        not _puts_nothing_right(again, status) or _is_put_right(world, again, status)
+        for again in reruns
+        if again is not None
     )
+
+
+def _puts_nothing_right(again: Header, status: str) -> bool:
+    """Whether a run that did another one again ended like that, or was skipped: by a rate limit or a pause, say."""
+    return again.status in (status, RunStatus.SKIPPED)
 
 
 def _named(repeated: Header, name: str) -> str:

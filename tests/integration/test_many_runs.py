@@ -7,7 +7,17 @@ from itertools import pairwise
 
 import pytest
 
-from lambda_durable import Batch, ConfigurationError, Context, Durable, Event, Retry, Throttle, on_event
+from lambda_durable import (
+    Batch,
+    ConfigurationError,
+    Context,
+    Durable,
+    Event,
+    RateLimit,
+    Retry,
+    Throttle,
+    on_event,
+)
 from lambda_durable.aws.table import SHARDS
 
 
@@ -230,6 +240,26 @@ def test_what_was_put_right_one_by_one_is_left_out(durable, shop):
     rt.advance("1m")
     assert [rt.get(run).rerun_of for run in new] == [first]
     assert sorted(shop.paid) == [0, 1, 2, 3]
+
+
+def test_what_a_rate_limit_skipped_is_not_left_out_the_next_time(durable):
+    shop = Shop(rate_limit=RateLimit(2, "1h"))
+    rt = durable(shop.app)
+    for number in (1, 3, 5):
+        rt.send(Event("order", {"n": number}))
+        rt.advance("1h")
+    shop.broken = False
+    once = rt.client.replay("order")
+    rt.advance("1m")
+    skipped = [rt.get(run).rerun_of for run in once if rt.get(run).status == "skipped"]
+    assert len(once) == 3
+    assert len(skipped) == 1
+    rt.advance("1h")
+    new = rt.client.replay("order")
+    rt.advance("1m")
+    assert [rt.get(run).rerun_of for run in new] == skipped
+    assert sorted(shop.paid) == [1, 3, 5]
+    assert rt.client.replay("order") == []
 
 
 def test_with_an_id_a_run_is_done_again_once_whatever_comes_of_it(durable, shop):

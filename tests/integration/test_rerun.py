@@ -518,6 +518,14 @@ def test_with_an_id_of_ones_own_it_happens_once(durable):
     assert (shop.done, rt.get("mine").status, rt.get(run.run_id).reruns) == (["c"], "completed", ("mine",))
 
 
+def test_a_run_can_not_be_its_own_rerun(durable):
+    shop = Shop()
+    rt, f = durable(shop.app), in_a_row(shop)
+    run = rt.run(f, {})
+    with pytest.raises(ConfigurationError, match="names a new run"):
+        rt.client.rerun(run.run_id, new_run_id=run.run_id)
+
+
 def test_a_rerun_outlives_the_run_that_it_repeats(durable):
     shop = Shop()
 
