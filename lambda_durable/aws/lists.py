@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import merge
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..engine.journal import Header, RunStatus
@@ -67,7 +68,7 @@ class Lists(TableCalls):
             )
 
         shards = map(listed, range(EVENT_SHARDS))
-        return map(items.event_id, merge(*shards, key=lambda item: item["es"]["S"], reverse=newest_first))
+        return map(items.event_id, self._merged(shards, "es", newest_first=newest_first))
 
     def runs(
         self,
@@ -114,8 +115,12 @@ class Lists(TableCalls):
             return self._query(request, grows=few)
 
         shards = [index_partition(id, shard) for id in dict.fromkeys(function_ids) for shard in range(SHARDS)]
-        newest_first = merge(*map(listed, shards), key=lambda item: item["gs"]["S"], reverse=True)
+        newest_first = self._merged(map(listed, shards), "gs", newest_first=True)
         return (headers.listed(item) for item in newest_first if item["gs"]["S"] != before)
+
+    def _merged(self, shards: Iterable[Iterator[Item]], key: str, *, newest_first: bool) -> Iterator[Item]:
+        begun = shards if self._at_once == 1 else _begun(list(shards), self._at_once)
+        yield from merge(*begun, key=lambda item: item[key]["S"], reverse=newest_first)
 
     def headers(self, run_ids: Sequence[str]) -> Mapping[str, Header]:
         found: dict[str, Header] = {}
@@ -148,3 +153,12 @@ class Lists(TableCalls):
                 "Limit": LIST_PAGE,
             }
             yield from map(headers.due_check, self._query(request))
+
+
+def _begun(shards: Sequence[Iterator[Item]], at_once: int) -> list[Iterator[Item]]:
+    """Shards of which each has been read as far as its first item: to merge them takes that of all."""
+    from concurrent.futures import ThreadPoolExecutor  # no worker needs it
+
+    with ThreadPoolExecutor(min(at_once, len(shards) or 1)) as pool:
+        firsts = list(pool.map(lambda shard: next(shard, None), shards))
+    return [chain((first,), rest) for first, rest in zip(firsts, shards, strict=True) if first is not None]

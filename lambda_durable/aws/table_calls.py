@@ -31,13 +31,17 @@ LIST_PAGE = 100
 
 
 class TableCalls:
-    """One table, and what is written there: until when it lives."""
+    """One table, and what is written there: until when it lives. Shards of a list are read so many `at_once`, each in a
+    thread of its own."""
 
-    def __init__(self, client: DynamoDBClient, table: str, *, retention: timedelta, clock: Clock) -> None:
+    def __init__(
+        self, client: DynamoDBClient, table: str, *, retention: timedelta, clock: Clock, at_once: int = 1
+    ) -> None:
         self._client = client
         self._table = table
         self._life = retention + GRACE
         self._clock = clock
+        self._at_once = at_once
         self._kept: dict[str, int] = {}  # runs that live longer than what is written now would: until when
 
     def _expiry(self, start: int | None = None) -> int:

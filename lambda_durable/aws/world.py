@@ -16,8 +16,11 @@ from .settings import Settings
 from .sqs import SqsQueue
 
 
-def connect(settings: Settings, executor: Executor, *, clients: Clients | None = None) -> World:
-    """The ports on AWS. What every invocation needs, DynamoDB and SQS, is made now; the rest on first use.
+def connect(
+    settings: Settings, executor: Executor, *, clients: Clients | None = None, at_once: int = 1
+) -> World:
+    """The ports on AWS. What every invocation needs, DynamoDB and SQS, is made now; the rest on first use. Shards of
+    lists are read so many `at_once`.
 
     Raises ConfigurationError where boto3 finds no region, say.
     """
@@ -25,7 +28,9 @@ def connect(settings: Settings, executor: Executor, *, clients: Clients | None =
     clock = SystemClock()
     return World(
         clock=clock,
-        store=DynamoStore(made.dynamodb, settings.table, retention=settings.retention, clock=clock),
+        store=DynamoStore(
+            made.dynamodb, settings.table, retention=settings.retention, clock=clock, at_once=at_once
+        ),
         blobs=S3Blobs(_lazy(lambda: made.s3), settings.bucket),
         queue=SqsQueue(made.sqs, settings.queue_url, settings.dead_letter_url),
         scheduler=EventBridgeScheduler(_lazy(lambda: made.scheduler), settings, clock),

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
+import pytest
 from samples import NOW, ended, header
 
+from lambda_durable.aws.clock import SystemClock
+from lambda_durable.aws.dynamodb import DynamoStore
 from lambda_durable.aws.table import SHARDS
 from lambda_durable.engine.journal import Author, Header, Payload, RunStatus
 from lambda_durable.store import Store
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 
 def listed(header: Header) -> Header:
@@ -139,3 +147,29 @@ def test_a_list_of_few_reads_no_more_than_it_is_to_have(store: Store, calls: Cou
     runs = store.runs(["checkout"], expected=3)
     assert [next(runs).run_id for _ in range(3)] == ["r29", "r28", "r27"]
     assert calls == {"Query": SHARDS}
+
+
+def test_shards_that_are_read_at_once_make_the_same_list_in_as_many_calls(
+    dynamodb: DynamoDBClient, table: str, store: Store, calls: Counter[str]
+) -> None:
+    start(store, *(f"r{i}" for i in range(60)))
+    together = DynamoStore(dynamodb, table, retention=timedelta(days=30), clock=SystemClock(), at_once=8)
+    for filters in ({}, {"since": NOW + 7}, {"label": "none"}, {"after": (NOW + 30, "r30")}):
+        calls.clear()
+        one_by_one, queries = ids(store, **filters), calls["Query"]
+        calls.clear()
+        assert ids(together, **filters) == one_by_one
+        assert calls["Query"] == queries == SHARDS
+    calls.clear()
+    assert list(together.runs([])) == []
+    runs = together.runs(["checkout"])
+    assert calls["Query"] == 0
+    assert next(runs).run_id == "r59"
+
+
+def test_a_shard_that_can_not_be_read_fails_the_list(dynamodb: DynamoDBClient) -> None:
+    store = DynamoStore(
+        dynamodb, "no-such-table", retention=timedelta(days=30), clock=SystemClock(), at_once=8
+    )
+    with pytest.raises(dynamodb.exceptions.ResourceNotFoundException):
+        next(store.runs(["checkout"]))

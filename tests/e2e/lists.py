@@ -28,6 +28,7 @@ from lambda_durable.aws.clock import SystemClock
 from lambda_durable.aws.dynamodb import DynamoStore
 from lambda_durable.aws.table import table_definition
 from lambda_durable.client import Client
+from lambda_durable.connected import SHARDS_AT_ONCE
 from lambda_durable.durations import to_millis
 from lambda_durable.engine.journal import Author, Header, Payload, RunStatus
 from lambda_durable.ports import World
@@ -54,7 +55,7 @@ def main(endpoint: str, runs: int = 100_000) -> int:
         fill(dynamodb, runs)
     dynamodb.meta.events.register("before-call.dynamodb.*", lambda model, **_: calls.update([model.name]))
     clock = SystemClock()
-    store = DynamoStore(dynamodb, TABLE, retention=timedelta(days=30), clock=clock)
+    store = DynamoStore(dynamodb, TABLE, retention=timedelta(days=30), clock=clock, at_once=SHARDS_AT_ONCE)
     unused: Any = None
     world = World(clock, store, unused, unused, unused, unused, unused)
     measured = {}
