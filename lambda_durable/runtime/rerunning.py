@@ -11,6 +11,7 @@ import difflib
 from dataclasses import replace
 from functools import partial
 
+from ..durations import to_millis
 from ..engine import paths
 from ..engine.interrupts import Reload, Suspend
 from ..engine.journal import Header, Kind, Origin, Record, RunStatus
@@ -39,7 +40,7 @@ def keep(chain: Chain) -> DurableError | None:
     header, origin, store = chain.header, chain.header.origin, chain.world.store
     assert origin is not None
     repeated = store.get_header(origin.run_id)
-    if repeated is None:
+    if repeated is None or _expires(chain.world, repeated):
         return ConfigurationError(
             f"run {origin.run_id}, which this one was to repeat from step {origin.step!r}, has expired"
         )
@@ -90,6 +91,11 @@ def step_of(world: World, header: Header, id: object) -> str:
     """The path of the step from which a run is to be repeated. Raises ConfigurationError for one that it has not."""
     if not isinstance(id, str) or not id:
         raise ConfigurationError(f"from_step= is the id of a step, and this is {id!r}")
+    if _expires(world, header):
+        raise ConfigurationError(
+            f"run {header.run_id} of {header.function_id!r} has expired: some of its steps may be gone, and would be "
+            "done anew; do it again as a whole"
+        )
     for path in dict.fromkeys((id, paths.escape(id))):
         record = world.store.get_record(header.journal_id, path) if path[0] != ":" else None
         if record is not None:
@@ -100,6 +106,11 @@ def step_of(world: World, header: Header, id: object) -> str:
     near = difflib.get_close_matches(id, known, n=3, cutoff=0.5) or known[:5]
     has = f"; it has {', '.join(map(repr, near))}" if near else "; it has none yet"
     raise ConfigurationError(f"run {header.run_id} of {header.function_id!r} has no step {id!r}{has}")
+
+
+def _expires(world: World, header: Header) -> bool:
+    """Whether what a run has may be going, item by item and in any order, while its header is still there."""
+    return header.expires is not None and header.expires <= to_millis(world.clock.now())
 
 
 def _with_its_callback(world: World, header: Header, path: str) -> str:

@@ -26,6 +26,9 @@ from lambda_durable import (
     current_step,
     on_event,
 )
+from lambda_durable.durations import to_millis
+from lambda_durable.ports import Outgoing
+from lambda_durable.runtime.rerunning import message
 from lambda_durable.testing import crash_everywhere
 
 MODES = [1, "all", "auto"]
@@ -541,6 +544,23 @@ def test_a_rerun_outlives_the_run_that_it_repeats(durable):
     new = rt.client.rerun(run.run_id, from_step="rest").run_id
     rt.drain()
     assert rt.get(new).output == "xxx"
+
+
+def test_of_a_run_that_is_expiring_no_step_is_taken_for_one_that_was_not_done(durable):
+    shop = Shop()
+    rt, f = durable(shop.app), in_a_row(shop)
+    run = rt.run(f, {})
+    world = rt.client._world
+    late = message(world, world.store.get_header(run.run_id), "late", step="c")
+    at = to_millis(rt.now() + timedelta(days=50))
+    world.queue.send([Outgoing(late.model_copy(update={"at": at}).body())])
+    shop.done.clear()
+    rt.advance("49d")
+    with pytest.raises(ConfigurationError, match="has expired"):
+        rt.client.rerun(run.run_id, from_step="c")
+    rt.advance("2d")
+    assert "has expired" in rt.get("late").error.message
+    assert shop.done == []
 
 
 @pytest.mark.parametrize("steps", [250])
