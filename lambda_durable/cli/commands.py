@@ -11,10 +11,12 @@ import typer
 
 from . import gates
 from .options import App, AsJson, Stack, one_line
+from .panels import Panels
 from .run_commands import commands as run_commands
 from .usage_error import UsageError
 
 commands = typer.Typer(
+    cls=Panels,
     help="Durable functions on AWS Lambda.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -74,7 +76,7 @@ def send(
     event: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[EVENT.json]",
+            metavar="EVENT.json",
             help='An EventBridge event, a list of them, or {"name": ..., "data": ...}; - for stdin.',
         ),
     ] = None,
@@ -189,7 +191,7 @@ def resume(target: Target, app: App = None, stack: Stack = None, as_json: AsJson
 @commands.command()
 def queues(
     function: Annotated[
-        str | None, typer.Argument(metavar="[FUNCTION]", help="Only what waits at this one.")
+        str | None, typer.Argument(metavar="FUNCTION", help="Only what waits at this one.")
     ] = None,
     app: App = None,
     stack: Stack = None,
@@ -208,7 +210,7 @@ def queues(
 @commands.command()
 def doctor(
     run_id: Annotated[
-        str | None, typer.Argument(metavar="[RUN_ID]", help="Only this run: what it waits for, and why.")
+        str | None, typer.Argument(metavar="RUN_ID", help="Only this run: what it waits for, and why.")
     ] = None,
     fix: Annotated[
         bool,
@@ -241,7 +243,7 @@ def doctor(
 def check(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[PATH]...", help="Files and folders of Python; this folder unless given."),
+        typer.Argument(metavar="PATH", help="Files and folders of Python; this folder unless given."),
     ] = None,
     ignore: Annotated[
         list[str] | None, typer.Option(metavar="RULE", help="Leave a rule out; may be given again.")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from ..app import Durable
 from ..client import Client
 from ..errors import ConfigurationError, DurableError
 from .usage_error import FailedError, UsageError
+
+_ARGUMENT: Final = re.compile(r"(?:\w+\()?(\w+)=\)?(?=[: ])")
+"""That a message of the client is about: `status=`, `cancel_all(if_exp=)`."""
 
 
 @contextmanager
@@ -24,7 +29,26 @@ def as_one_line(stack: str | None) -> Iterator[None]:
     try:
         yield
     except ConfigurationError as error:
-        hint = "" if stack or "not set in the environment" not in str(error) else "; or say --stack NAME"
-        raise UsageError(f"{error}{hint}") from None
+        raise UsageError(_nowhere(str(error)) if stack is None else _as_options(str(error))) from None
     except DurableError as error:
         raise FailedError(str(error)) from None
+
+
+def _nowhere(message: str) -> str:
+    """What to type where nothing says which app is meant."""
+    if not message.startswith("not set in the environment"):
+        return _as_options(message)
+    missing = message.partition(";")[0]
+    return (
+        "say which app: --stack NAME (or LAMBDA_DURABLE_STACK), or paste into this terminal what "
+        f"`lambda-durable dev` printed ({missing})"
+    )
+
+
+def _as_options(message: str) -> str:
+    """`search(where=)` is a word of Python's; here it is an option."""
+    name = _ARGUMENT.match(message)
+    if name is None:
+        return message
+    option = {"if_exp": "if"}.get(name[1], name[1].replace("_", "-"))
+    return f"--{option}{message[name.end() :]}"

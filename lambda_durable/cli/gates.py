@@ -41,7 +41,7 @@ def verify(
     journals: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[JOURNALS]...", help="Files of `export`, or folders of them; else the runs in the table."
+            metavar="JOURNALS", help="Files of `export`, or folders of them; else the runs in the table."
         ),
     ] = None,
     function: Functions = None,
@@ -86,9 +86,7 @@ def verify(
 
 
 def export(
-    runs: Annotated[
-        list[str] | None, typer.Argument(metavar="[RUN_ID]...", help="As `runs` lists them.")
-    ] = None,
+    runs: Annotated[list[str] | None, typer.Argument(metavar="RUN_ID", help="As `runs` lists them.")] = None,
     function: Functions = None,
     status: Statuses = None,
     since: Since = None,
@@ -132,7 +130,7 @@ def export(
 def cost(
     target: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN_ID|APP]", help="A run that was; with --rate, path/to/app.py, say."),
+        typer.Argument(metavar="RUN_ID|APP", help="A run that was; with --rate, path/to/app.py, say."),
     ] = None,
     rate: Annotated[
         str | None,

@@ -26,7 +26,7 @@ def pause(target: str, *, events: str, runs: str, **where: Any) -> bool:
     def a_function(client: Client) -> bool:
         return client.pause(target, events=cast(Events, events), runs=cast(Runs, runs))
 
-    return _tell(target, a_run, a_function, "paused", "is paused already, or over", **where)
+    return _tell(target, a_run, a_function, "paused", "is paused already", **where)
 
 
 def resume(target: str, **where: Any) -> bool:
@@ -63,7 +63,8 @@ def _tell(
     elif did:
         sys.stdout.write(f"{done} {what} {target}\n")
     if not did:
-        sys.stderr.write(f"lambda-durable: {what} {target} {otherwise}\n")
+        over = ", or over" if what == "run" and done == "paused" else ""
+        sys.stderr.write(f"lambda-durable: {what} {target} {otherwise}{over}\n")
     return did
 
 

@@ -13,9 +13,7 @@ commands = typer.Typer()
 
 @commands.command()
 def runs(
-    function: Annotated[
-        str | None, typer.Argument(metavar="[FUNCTION]", help="The id of a function.")
-    ] = None,
+    function: Annotated[str | None, typer.Argument(metavar="FUNCTION", help="The id of a function.")] = None,
     app: Annotated[
         str | None, typer.Option(metavar="APP", help="The runs of all functions in path/to/app.py, say.")
     ] = None,
@@ -182,7 +180,7 @@ def replay(
 @commands.command()
 def cancel(
     run_ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[RUN_ID]...", help="As `runs` lists them.")
+        list[str] | None, typer.Argument(metavar="RUN_ID", help="As `runs` lists them.")
     ] = None,
     function: Annotated[
         str | None, typer.Option(metavar="FUNCTION", help="All runs of this one that have not ended.")

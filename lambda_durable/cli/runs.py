@@ -47,6 +47,8 @@ def list_runs(asked: Asked, *, as_json: bool, watch: bool) -> None:
         raise UsageError("name a FUNCTION, or give --app APP for all of its functions")
     if watch and as_json:
         raise UsageError("--watch is for people: with --json, call it again")
+    for given, option in ((asked.since, "--since"), (asked.until, "--until")):
+        moment(given, option)
     with deployed(asked.stack, load_app(asked.app) if asked.app is not None else None) as client:
         page = _find(client, asked)
         if watch:
@@ -62,7 +64,7 @@ def list_runs(asked: Asked, *, as_json: bool, watch: bool) -> None:
     if asked.where is not None:
         sys.stderr.write(f"lambda-durable runs: {_how_far(page)}\n")
     elif not page.runs:
-        sys.stderr.write("lambda-durable runs: there are none such\n")
+        sys.stderr.write(f"lambda-durable runs: {_none(asked)}\n")
 
 
 def list_events(
@@ -155,6 +157,13 @@ def _columns(run: RunSummary) -> list[tuple[str, int, str]]:
     took = f" after {spell(run.ended_at - run.created_at)}" if run.ended_at is not None else ""
     style = {"completed": "green", "running": "blue"}.get(run.status, "red")
     return [(run.run_id, 32, "bold"), (run.status + took, 28, style), (", ".join(run.labels), 0, "")]
+
+
+def _none(asked: Asked) -> str:
+    """Nothing says which functions a stack has: it may be a slip."""
+    if asked.function is None or asked.status or asked.label or asked.since or asked.until:
+        return "there are none such"
+    return f"there is no run of a function {asked.function!r}"
 
 
 def _how_far(page: Page) -> str:

@@ -9,10 +9,12 @@ import subprocess
 import sys
 
 import pytest
+from typer.main import get_command
 
 from lambda_durable import Context, Durable, Event, Retry, on_event
 from lambda_durable.cli import repeats, runs
 from lambda_durable.cli.commands import commands
+from lambda_durable.cli.panels import PANELS
 
 
 class Shop:
@@ -169,6 +171,39 @@ def test_events_are_listed_with_their_runs(durable, shop, command):
     listed = json.loads(command(rt, "events", "order", "--json")[1])
     assert [event["runs"]["order"] for event in listed] == made[::-1]
     assert command(rt, "events", "nothing")[1:] == ("", "lambda-durable events: there are none such\n")
+
+
+def test_a_function_that_is_none_is_told_from_nothing_found(durable, shop, command):
+    rt = durable(shop.app)
+    orders(rt, 1)
+    assert "there is no run of a function 'ordr'" in command(rt, "runs", "ordr")[2]
+    assert "there are none such" in command(rt, "runs", "order", "--status", "skipped")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["runs", "order", "--status", "faild"], "runs: --status is one of queued,"),
+        (["runs", "order", "--where", "event.data.n >"], "runs: --where: "),
+        (["replay", "order", "--per-second", "0"], "replay: --per-second is a number above 0"),
+        (["cancel", "--function", "order", "--if", "event.data.n >"], "cancel: --if: "),
+        (["pause", "order", "--events", "drop"], "pause: --events: expected 'hold' or 'skip'"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_mistake_is_told_in_words_of_the_command_line(durable, shop, command, arguments, message):
+    rt = durable(shop.app)
+    orders(rt, 1)
+    status, out, err = command(rt, *arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"lambda-durable {message}")
+
+
+def test_help_has_each_command_in_a_panel(durable, shop, command):
+    shown = command(durable(shop.app), "--help")[1]
+    assert [panel for panel in PANELS if panel in shown] == list(PANELS)
+    listed = [name for names in PANELS.values() for name in names]
+    assert sorted(listed) == sorted(get_command(commands).commands)
 
 
 def test_runs_are_cancelled_by_id_or_all_of_a_function(durable, shop, command):

@@ -485,7 +485,7 @@ def test_a_port_that_is_taken_and_a_state_folder_that_cannot_be_are_one_line(tmp
         (["runs", "f"], "LAMBDA_DURABLE_TABLE"),
         (["runs"], "name a FUNCTION, or give --app APP"),
         (["runs", "f", "--since", "monday"], "--since"),
-        (["show", "r"], "or say --stack NAME"),
+        (["show", "r"], "say which app: --stack NAME (or LAMBDA_DURABLE_STACK)"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
