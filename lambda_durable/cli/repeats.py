@@ -80,7 +80,7 @@ def replay(
         ids = client.replaying(function, cast(Status, status), first, last, per_second=per_second, id=id)
         _confirm(f"do all {status} runs of {function} again", first, yes=yes)
         _tell(
-            counted(ids, "runs begun again"),
+            _counted(ids, "runs begun again"),
             as_json,
             f"no run of {function} that {status} is left to do again",
         )
