@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from botocore.config import Config
 from lambda_durable.aws.dynamodb import DynamoStore
 from lambda_durable.aws.s3 import S3Blobs
 from lambda_durable.aws.table import table_definition
-from lambda_durable.local import LocalCloud
+from tests.conformance.clouds import ministack, stop_ministack
 from tests.conformance.services import Fakes, Services
 
 if TYPE_CHECKING:
@@ -55,15 +54,8 @@ def connect_moto(service: Any) -> Any:
     return client
 
 
-@cache
-def ministack() -> str:
-    """Where one is: one that runs already (MINISTACK_ENDPOINT), or one of this process's own."""
-    if endpoint := os.environ.get("MINISTACK_ENDPOINT"):
-        return endpoint
-    cloud = LocalCloud()
-    cloud.start()
-    atexit.register(cloud.stop)
-    return cloud.endpoint
+def pytest_sessionfinish() -> None:
+    stop_ministack()
 
 
 @cache  # to make a client reads and parses its service's model, which takes longer than most tests here
