@@ -31,7 +31,7 @@ class Connected:
         self, app: App | None = None, *, stack: str | None = None, world: World | None = None
     ) -> None:
         self._app = app
-        self._world = world if world is not None else sealed(_connect(stack), app)
+        self._world = world if world is not None else sealed(connect_to(stack), app)
 
     def _header(self, run_id: str, what: str) -> Header:
         header = self._world.store.get_header(run_id)
@@ -102,7 +102,8 @@ def millis(when: datetime | None, what: str) -> int | None:
     return None if when is None else to_millis(require_aware(when, what))
 
 
-def _connect(stack: str | None) -> World:
+def connect_to(stack: str | None) -> World:
+    """The world of a stack, or of what the environment names, for who runs no handler. Raises ConfigurationError."""
     from .aws.settings import Settings
     from .aws.world import connect
 

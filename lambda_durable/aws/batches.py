@@ -1,4 +1,4 @@
-"""Batches, as SQS and EventBridge take them: at most 10 entries, and a limit on their bytes together."""
+"""Batches, as AWS takes them: at most so many entries, and a limit on their bytes together."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from typing import Final, TypeVar
 T = TypeVar("T")
 
 MOST_ENTRIES: Final = 10
+"""Of SQS and EventBridge."""
 
 PAUSES: Final = (0.1, 0.4, 1.6)
 """Seconds before entries that AWS refused for a reason of its own are sent again."""
 
 
-def batches(items: Sequence[T], size: Callable[[T], int], most_bytes: int) -> Iterator[list[T]]:
+def batches(
+    items: Sequence[T], size: Callable[[T], int], most_bytes: int, *, most: int = MOST_ENTRIES
+) -> Iterator[list[T]]:
     """Split what is to be sent. An entry that is too large by itself is a batch by itself."""
     batch: list[T] = []
     total = 0
     for item in items:
         bytes_ = size(item)
-        if batch and (len(batch) == MOST_ENTRIES or total + bytes_ > most_bytes):
+        if batch and (len(batch) == most or total + bytes_ > most_bytes):
             yield batch
             batch, total = [], 0
         batch.append(item)

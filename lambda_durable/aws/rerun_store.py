@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ..engine.journal import Header, Record, RunStatus
 from . import headers, items, keys
 from .attributes import number, text
+from .batches import batches
 from .table_calls import TableCalls
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class RerunStore(TableCalls):
 
     def keep_all(self, run_id: str, records: Sequence[Record]) -> None:
         expiry = self._expiry_in(run_id)
-        for some in _batches([items.record_item(run_id, record, expiry) for record in records]):
+        entries = [items.record_item(run_id, record, expiry) for record in records]
+        for some in batches(entries, _size, MOST_BYTES, most=MOST_ITEMS):
             left = some
             while left:
                 left = self._keep_those_not_there(left)
@@ -89,15 +91,5 @@ class RerunStore(TableCalls):
         raise AssertionError
 
 
-def _batches(some: Sequence[Item]) -> Iterator[list[Item]]:
-    batch: list[Item] = []
-    total = 0
-    for item in some:
-        size = sum(len(str(value)) for value in item.values())
-        if batch and (len(batch) == MOST_ITEMS or total + size > MOST_BYTES):
-            yield batch
-            batch, total = [], 0
-        batch.append(item)
-        total += size
-    if batch:
-        yield batch
+def _size(item: Item) -> int:
+    return sum(len(str(value)) for value in item.values())

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from ..client import Client
 from .deployed import deployed
-from .loading import load_app
+from .json_data import read_data
 from .plain import write_json
-from .usage_error import UsageError
 
 Act = Callable[[Client], bool]
 
@@ -20,7 +18,7 @@ SETTLED = "it did nothing: the callback was settled already, has timed out, or i
 
 def complete_callback(token: str, *, data: str | None, **where: Any) -> bool:
     """Whether it did. Raises UsageError and FailedError, as do all of these."""
-    result = _parse(data)
+    result = read_data(data)
     return _tell(lambda client: client.complete_callback(token, result), "completed", SETTLED, **where)
 
 
@@ -33,13 +31,13 @@ def heartbeat_callback(token: str, **where: Any) -> bool:
 
 
 def send_signal(name: str, *, data: str | None, **where: Any) -> bool:
-    content = _parse(data)
+    content = read_data(data)
     nobody = f"nobody waits for signal {name!r}"
     return _tell(lambda client: client.send_signal(name, content), "sent", nobody, **where)
 
 
 def _tell(act: Act, done: str, otherwise: str, *, app: str | None, stack: str | None, as_json: bool) -> bool:
-    with deployed(stack, load_app(app) if app is not None else None) as client:
+    with deployed(stack, app) as client:
         did = act(client)
     if as_json:
         write_json({done: did}, sys.stdout)
@@ -48,10 +46,3 @@ def _tell(act: Act, done: str, otherwise: str, *, app: str | None, stack: str | 
     if not did:
         sys.stderr.write(f"lambda-durable: {otherwise}\n")
     return did
-
-
-def _parse(data: str | None) -> Any:
-    try:
-        return None if data is None else json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"--data is no JSON: {error}") from None

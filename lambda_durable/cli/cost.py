@@ -19,10 +19,11 @@ from ..verify import deployed
 from ..verify.recording import read_recording
 from .deployed import as_one_line
 from .display import Display
-from .estimate import Assumed, Counted, Peer, Start, break_even, count, failed, parse_data, peers, sequence
+from .estimate import Assumed, Counted, Peer, Start, break_even, count, failed, peers, sequence
 from .event_files import check_wanted, read_events
 from .journal_bill import JournalBill, Operation, bill_of
-from .loading import load_app
+from .json_data import read_data
+from .loading import load_app, load_given
 from .plain import write_json
 from .pricing import LOOKED_UP, STANDING, Charge, total
 from .run import START
@@ -55,7 +56,7 @@ def assumed(step: str, invocation: str, megabytes: int) -> Assumed:
 def cost_of_run(run_id: str, given: Assumed, *, app: str | None, stack: str | None, as_json: bool) -> None:
     """Print what a run has cost. Raises UsageError and FailedError."""
     with as_one_line(stack):
-        world = deployed.world_of(stack, load_app(app) if app is not None else None)
+        world = deployed.world_of(stack, load_given(app))
         recording = read_recording(world, run_id)
     found = bill_of(recording, overhead=given.invocation, megabytes=given.megabytes)
     if as_json:
@@ -182,10 +183,7 @@ def _workload(
     chosen = app.functions.get(function or names[0])
     if chosen is None:
         raise UsageError(f"app {app.id!r} has no function {function!r}; it has {', '.join(names)}")
-    try:
-        given = None if data is None else parse_data(data)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"--data is no JSON: {error}") from None
+    given = read_data(data)
 
     def start(runtime: LocalRuntime) -> int:
         runtime.start(chosen, given)

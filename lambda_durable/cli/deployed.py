@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from ..app import Durable
 from ..client import Client
 from ..errors import ConfigurationError, DurableError
+from .loading import load_given
 from .usage_error import FailedError, UsageError
 
 _ARGUMENT: Final = re.compile(r"(?:\w+\()?(\w+)=\)?(?=[: ])")
@@ -17,10 +17,12 @@ _ARGUMENT: Final = re.compile(r"(?:\w+\()?(\w+)=\)?(?=[: ])")
 
 
 @contextmanager
-def deployed(stack: str | None, app: Durable | None = None) -> Iterator[Client]:
-    """The client of a stack, or of what the environment names; with its errors as `as_one_line` has them."""
+def deployed(stack: str | None, app: str | None = None) -> Iterator[Client]:
+    """The client of a stack, or of what the environment names, with the app that a reference names; with its errors as
+    `as_one_line` has them."""
+    loaded = load_given(app)
     with as_one_line(stack):
-        yield Client(app, stack=stack)
+        yield Client(loaded, stack=stack)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from ..doctor.examination import examine, examine_run
 from ..findings import Finding, Level
 from .deployed import as_one_line
 from .display import Display
-from .loading import load_app
+from .loading import load_given
 from .plain import write_json
 from .usage_error import UsageError
 
@@ -32,7 +32,7 @@ def see_the_doctor(
     if run_id is not None and deep:
         raise UsageError("--deep looks at all runs: leave RUN_ID out")
     with as_one_line(stack):
-        who = patient(stack, load_app(app) if app is not None else None)
+        who = patient(stack, load_given(app))
         found = examine(who, fix=fix, deep=deep) if run_id is None else examine_run(who, run_id, fix=fix)
         findings = list(found if as_json else _shown(found, Display(sys.stdout)))
     if as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -175,11 +174,6 @@ def _charge(what: str, count: float, price: str) -> Charge:
 
 def _some(*charges: Charge) -> list[Charge]:
     return [charge for charge in charges if charge.count]
-
-
-def parse_data(text: str) -> Any:
-    """Raises ValueError."""
-    return json.loads(text)
 
 
 def failed(runs: Iterable[Run[Any]]) -> list[Run[Any]]:

@@ -13,7 +13,7 @@ from ..verify.files import save
 from ..verify.recording import Recording, read_recording
 from .choice import choice_of
 from .deployed import as_one_line
-from .loading import load_app
+from .loading import load_given
 from .plain import write_json
 from .progress import counted
 from .usage_error import FailedError, UsageError
@@ -39,7 +39,7 @@ def export_runs(
     if directory.suffix == ".json":
         raise UsageError(f"-o is a folder, which gets a file for each run, and this is {directory}")
     with as_one_line(stack):
-        world = deployed.world_of(stack, load_app(app) if app is not None else None)
+        world = deployed.world_of(stack, load_given(app))
         if world.seal.encodes and not plain:
             raise UsageError(
                 f"the middleware of {app} encodes what is kept, and a journal has it in plain text: if that is what "

@@ -25,6 +25,11 @@ def load_app(reference: str) -> Durable:
     return load(reference)[1]
 
 
+def load_given(reference: str | None) -> Durable | None:
+    """The app that an option names, if it was given. Raises UsageError."""
+    return None if reference is None else load_app(reference)
+
+
 def load(reference: str) -> tuple[ModuleType, Durable]:
     """The app that a reference names, and the module that it is in. Raises UsageError."""
     where, name = _split(reference)

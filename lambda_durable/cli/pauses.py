@@ -10,7 +10,6 @@ from ..client import Client
 from ..errors import RunNotFoundError
 from ..pauses import Events, Runs
 from .deployed import deployed
-from .loading import load_app
 from .plain import write_json
 from .usage_error import UsageError
 
@@ -52,7 +51,7 @@ def _tell(
     stack: str | None,
     as_json: bool,
 ) -> bool:
-    with deployed(stack, load_app(app) if app is not None else None) as client:
+    with deployed(stack, app) as client:
         try:
             did, what = a_run(client), "run"
         except RunNotFoundError:

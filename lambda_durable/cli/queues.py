@@ -7,14 +7,13 @@ import sys
 from ..queues import Queue
 from .deployed import deployed
 from .display import Display
-from .loading import load_app
 from .plain import write_json
 from .timeline import spell, stamp
 
 
 def list_queues(function: str | None, *, app: str | None, stack: str | None, as_json: bool) -> None:
     """Print them. Raises UsageError and FailedError."""
-    with deployed(stack, load_app(app) if app is not None else None) as client:
+    with deployed(stack, app) as client:
         found = client.queues(function)
     if as_json:
         write_json([queue.model_dump(mode="json") for queue in found], sys.stdout)

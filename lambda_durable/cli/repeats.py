@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -13,7 +12,7 @@ from ..client import Client
 from ..errors import RunNotFoundError
 from ..runs import Status
 from .deployed import deployed
-from .loading import load_app
+from .json_data import read_data
 from .plain import write_json
 from .progress import counted
 from .runs import moment
@@ -42,8 +41,8 @@ def rerun(
     """Whether it was started; with `watch`, whether it completed. Raises UsageError and FailedError."""
     if from_failed and from_step is not None:
         raise UsageError("--from-failed and --from-step say the same thing: give one of them")
-    edited = _parse(data)
-    with deployed(stack, load_app(app) if app is not None else None) as client:
+    edited = read_data(data)
+    with deployed(stack, app) as client:
         if from_failed:
             from_step = _failed_step(client, run_id)
         new = client.rerun(run_id, from_step=from_step, data=edited, new_run_id=id)
@@ -76,7 +75,7 @@ def replay(
 ) -> None:
     """Print the new runs' ids. Raises UsageError and FailedError."""
     first, last = moment(since, "--since"), moment(until, "--until")
-    with deployed(stack, load_app(app) if app is not None else None) as client:
+    with deployed(stack, app) as client:
         ids = client.replaying(function, cast(Status, status), first, last, per_second=per_second, id=id)
         _confirm(f"do all {status} runs of {function} again", first, yes=yes)
         _tell(
@@ -104,7 +103,7 @@ def cancel(
     if run_ids and (since or until or if_exp):
         raise UsageError("--since, --until and --if choose among the runs of a --function")
     first, last = moment(since, "--since"), moment(until, "--until")
-    with deployed(stack, load_app(app) if app is not None else None) as client:
+    with deployed(stack, app) as client:
         if function is not None:
             ids = client.cancelling(function, first, last, if_exp)
             _confirm(f"cancel the runs of {function} that have not ended", first, yes=yes)
@@ -164,10 +163,3 @@ def _await(client: Client, run_id: str) -> None:
             client.get(run_id)
             return
         time.sleep(POLL)
-
-
-def _parse(data: str | None) -> Any:
-    try:
-        return None if data is None else json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"--data is no JSON: {error}") from None

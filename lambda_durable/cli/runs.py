@@ -15,7 +15,6 @@ from ..errors import ConfigurationError
 from ..runs import EventRecord, Page, RunSummary, Status
 from .deployed import deployed
 from .display import Display
-from .loading import load_app
 from .plain import plain_value, summary_as_plain, write_json
 from .timeline import brief_value, spell, stamp
 from .usage_error import UsageError
@@ -49,7 +48,7 @@ def list_runs(asked: Asked, *, as_json: bool, watch: bool) -> None:
         raise UsageError("--watch is for people: with --json, call it again")
     for given, option in ((asked.since, "--since"), (asked.until, "--until")):
         moment(given, option)
-    with deployed(asked.stack, load_app(asked.app) if asked.app is not None else None) as client:
+    with deployed(asked.stack, asked.app) as client:
         page = _find(client, asked)
         if watch:
             _watch(client, asked, page)
@@ -79,7 +78,7 @@ def list_events(
 ) -> None:
     """Print them. Raises UsageError and FailedError."""
     first, last = moment(since, "--since"), moment(until, "--until")
-    with deployed(stack, load_app(app) if app is not None else None) as client:
+    with deployed(stack, app) as client:
         found = list(client.events(name, first, last, limit))
     if as_json:
         write_json([_event_as_plain(event) for event in found], sys.stdout)

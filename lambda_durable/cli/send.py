@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import sys
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from ..errors import ConfigurationError
 from ..events import Event
 from .deployed import deployed
 from .event_files import read_events
+from .json_data import read_data
 from .plain import write_json
 from .usage_error import UsageError
 
@@ -40,10 +40,7 @@ def _events(path: Path | None, name: str | None, data: str | None, id: str | Non
         if data is not None or id is not None:
             raise UsageError("--data and --id go with --name; an event file has its own")
         return read_events(path, start=datetime.now(UTC), seed=secrets.randbits(64))
-    try:
-        content = {} if data is None else json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"--data is no JSON: {error}") from None
+    content = read_data(data, otherwise={})
     try:
         return [Event(name or "", content) if id is None else Event(name or "", content, id=id)]
     except ConfigurationError as error:

@@ -13,7 +13,6 @@ from ..engine.code import Code
 from ..runs import FailedAttempt, Run, StepRecord
 from .deployed import deployed
 from .display import Display
-from .loading import load_app
 from .plain import as_plain, plain_value, write_json
 from .timeline import Line, awaited, brief_error, brief_outcome, spell, spell_wait, stamp
 
@@ -30,7 +29,7 @@ def show_run(run_id: str, *, app: str | None, stack: str | None, as_json: bool, 
 
     Raises UsageError and FailedError.
     """
-    with deployed(stack, load_app(app) if app is not None else None) as client:
+    with deployed(stack, app) as client:
         run = client.get(run_id)
         view = None if as_json else _View(run)
         while True:

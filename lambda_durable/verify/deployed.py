@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from ..aws.settings import Settings
-from ..aws.world import connect
+from ..connected import connect_to
 from ..engine.journal import RunStatus
 from ..errors import DamagedItemError, MiddlewareError, RunNotFoundError
 from ..function import App
 from ..ports import World
-from ..runtime.executor import NoExecutor
 from ..runtime.sealing import sealed
 from .recording import Recording, read_recording
 
@@ -25,8 +23,7 @@ FAR = 10**14
 def world_of(stack: str | None, app: App | None) -> World:
     """Where the runs of a stack lie, or those of what the environment names. What an app's middleware has encoded can
     be read with the app alone. Raises ConfigurationError."""
-    settings = Settings.from_environment(worker=False) if stack is None else Settings.from_stack(stack)
-    world = connect(settings, NoExecutor())
+    world = connect_to(stack)
     return world if app is None else sealed(world, app)
 
 
