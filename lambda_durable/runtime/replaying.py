@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from ..config import StepsPerInvocation
-from ..durations import from_millis, in_millis
+from ..durations import in_millis
 from ..engine.asynchronous import AsyncReplay
 from ..engine.interrupts import Renewed, Swallowed
 from ..engine.journal import Failure, RunStatus
@@ -22,11 +21,12 @@ from . import branches, children
 from .attempts import what_left
 from .chain import Chain
 from .endings import Endings
+from .handlers import play
 from .hooks import Hooks
 from .interrupts import GoOn, Strayed
 from .logs import HandlerLog
 from .messages import FAILURE
-from .renewal import Renewals, renew
+from .renewal import Renewals
 from .slots import Slots
 from .turn import Turn
 from .wakes import send_at
@@ -75,19 +75,18 @@ class Replaying:
     def _replay(self, replay: Replay, events: Sequence[Event[Any]], turn: Turn) -> None:
         chain, function = self.chain, self.function
         log = HandlerLog(replay, function.id)
-        call = partial(
-            function.call,
-            event=events[0],
-            _events=events,
-            run_id=chain.header.run_id,
-            function_id=function.id,
-            attempt=self._attempt(),
-            started_at=from_millis(chain.header.created),
-            _logger=log.logger,
-            _renew=partial(renew, function, replay, chain.max_output),
-        )
+        attempt = self._attempt()
         try:
-            result = log.hear(self.hooks.around_handler, chain.header, events[0], partial(replay.run, call))
+            result = play(
+                replay,
+                function,
+                chain.header,
+                events,
+                self.hooks,
+                log,
+                attempt=attempt,
+                max_output=chain.max_output,
+            )
         except Renewed as renewed:
             log.flush()
             if replay.focus:

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from ..config import Retry, StepsPerInvocation
-from ..durations import from_millis
 from ..engine import paths
 from ..engine.interrupts import Interrupt, Reload, Suspend
 from ..engine.journal import Kind, Record, State
@@ -31,10 +30,10 @@ from .attempts import Attempts
 from .chain import Chain
 from .checks import look_again
 from .endings import Endings
+from .handlers import play
 from .hooks import Hooks
 from .logs import HandlerLog
 from .messages import Due, compensation
-from .renewal import renew
 from .scopes import partitions
 from .slots import Slots
 from .turn import Turn
@@ -245,18 +244,8 @@ class Undoing:
         error: Exception | None = None
         try:
             events = function.validate_all(load_events(text))
-            call = functools.partial(
-                function.call,
-                event=events[0],
-                _events=events,
-                run_id=chain.header.run_id,
-                function_id=function.id,
-                attempt=1,
-                started_at=from_millis(chain.header.created),
-                _logger=log.logger,
-                _renew=functools.partial(renew, function, survey, chain.max_output),
-            )
-            log.hear(self.hooks.around_handler, chain.header, events[0], functools.partial(survey.run, call))
+            header, most = chain.header, chain.max_output
+            play(survey, function, header, events, self.hooks, log, attempt=1, max_output=most)
         except Interrupt as left:
             if left.__cause__ is not None:
                 raise

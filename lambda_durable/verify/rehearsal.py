@@ -8,14 +8,11 @@ to come, it goes on with a stand-in for the result, to see what comes after that
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..durations import from_millis
 from ..engine import paths
 from ..engine.interrupts import Interrupt, Renewed, Suspend, Swallowed
 from ..engine.journal import Author, Journal, Kind, Partition, Payload, Record, State
@@ -28,9 +25,9 @@ from ..event_json import load_event
 from ..events import Event
 from ..function import App, Function
 from ..runtime.attempts import what_left
+from ..runtime.handlers import play
 from ..runtime.hooks import Hooks
 from ..runtime.logs import HandlerLog
-from ..runtime.renewal import renew
 from .recording import Recording
 from .stand_ins import Unclear, stand_in
 
@@ -98,18 +95,7 @@ def rehearse(
 ) -> Course:
     """Replay the handler against a recording, with its (valid) `events`. `names` are paths that recorded steps are to
     go by, where they are called something else now."""
-    # In a context of its own: what holds back the handler's lines is to hold back nobody else's.
-    return copy_context().run(_rehearse, recording, function, app, events, names or {})
-
-
-def _rehearse(
-    recording: Recording,
-    function: Function[Any, Any],
-    app: App,
-    events: Sequence[Event[Any]],
-    names: Mapping[str, str],
-) -> Course:
-    course = Course()
+    course, names = Course(), names or {}
     partitions = [_renamed(each, names) for each in recording.partitions]
     journal = Journal(each for each in partitions if not each.scope.startswith(":"))
     rehearsing = _Rehearsing.on(journal, recording, course)
@@ -129,20 +115,18 @@ def _rehearse(
     assert recording.header.event.text is not None
     replay.event = load_event(recording.header.event.text)
     log = HandlerLog(replay, function.id)
-    call = functools.partial(
-        function.call,
-        event=events[0],
-        _events=events,
-        run_id=recording.header.run_id,
-        function_id=function.id,
-        attempt=_attempt(recording),
-        started_at=from_millis(recording.header.created),
-        _logger=log.logger,
-        _renew=functools.partial(renew, function, replay, app.max_output),
-    )
+    attempt, hooks = _attempt(recording), Hooks.of(app)
     try:
-        run = functools.partial(replay.run, call)
-        course.result = log.hear(Hooks.of(app).around_handler, recording.header, events[0], run)
+        course.result = play(
+            replay,
+            function,
+            recording.header,
+            events,
+            hooks,
+            log,
+            attempt=attempt,
+            max_output=app.max_output,
+        )
         course.ended = True
     except Unclear as unclear:
         course.unclear = unclear.path

@@ -360,21 +360,22 @@ def test_who_gets_its_place_late_looks_whether_the_line_was_looked_after_meanwhi
     assert Counter(run.status for run in rt.runs()) == {"completed": 3, "failed": 1}
 
 
+def limited_to(limit):
+    app = Durable("shop")
+
+    @app.function("f", on_event("job"), concurrency=Concurrency(limit))
+    def f(ctx: Context[int]) -> None:
+        ctx.step.run("work", work, ctx.event.data)
+
+    return app
+
+
 def test_a_deploy_that_changes_a_limit_holds_for_who_comes_and_who_waits(durable):
-    def app_of(limit):
-        app = Durable("shop")
-
-        @app.function("f", on_event("job"), concurrency=Concurrency(limit))
-        def f(ctx: Context[int]) -> None:
-            ctx.step.run("work", work, ctx.event.data)
-
-        return app
-
-    rt = durable(app_of(1))
+    rt = durable(limited_to(1))
     calls = Calls(rt, "work")
     jobs(rt, *range(7))
     rt.advance("5s")
-    rt.deploy(app_of(3))
+    rt.deploy(limited_to(3))
     calls.log.clear()
     rt.drain()
     completed(rt, 7)
@@ -439,21 +440,12 @@ def test_two_who_wait_each_in_a_line_do_not_wait_for_each_other(seed):
 
 
 def test_who_waits_for_a_limit_that_a_deploy_has_lowered_does_not_wake_itself_for_ever(durable):
-    def app_of(limit):
-        app = Durable("shop")
-
-        @app.function("f", on_event("job"), concurrency=Concurrency(limit))
-        def f(ctx: Context[int]) -> None:
-            ctx.step.run("work", work, ctx.event.data)
-
-        return app
-
-    rt = durable(app_of(5))
+    rt = durable(limited_to(5))
     rt.stub("work", int, takes="50s")
     for n in range(8):
         jobs(rt, n)
         rt.advance("3s")
-    rt.deploy(app_of(2))
+    rt.deploy(limited_to(2))
     for _ in range(60):
         rt.advance("1s")
         assert rt.invocations < 60
