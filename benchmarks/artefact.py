@@ -29,7 +29,9 @@ def measure(runs: int, row: Row) -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         _install(folder)
-        print(f"{'artefact of functions/checkout':<58} {_size(folder)}")
+        zipped, unpacked = size(folder)
+        what = "artefact of functions/checkout"
+        print(f"{what:<58} {zipped:>8.1f} MB zipped {unpacked:>5.1f} MB unpacked")
         row(_imports(runs, folder), "import app: a cold start with it (wall, whole process)")
         compileall.compile_dir(folder, quiet=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
         row(_imports(runs, folder), "import app: the same, compiled beforehand")
@@ -44,14 +46,14 @@ def _install(folder: Path) -> None:
         (folder / source.name).write_bytes(source.read_bytes())
 
 
-def _size(folder: Path) -> str:
+def size(folder: Path) -> tuple[float, float]:
+    """Megabytes of what is in a folder: zipped, as Lambda takes it, and as it is."""
     packed = io.BytesIO()
     files = [path for path in folder.rglob("*") if path.is_file()]
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in files:
             archive.write(path, path.relative_to(folder))
-    unpacked = sum(path.stat().st_size for path in files)
-    return f"{len(packed.getvalue()) / 1e6:>8.1f} MB zipped {unpacked / 1e6:>5.1f} MB unpacked"
+    return len(packed.getvalue()) / 1e6, sum(path.stat().st_size for path in files) / 1e6
 
 
 def _imports(runs: int, folder: Path) -> list[float]:

@@ -49,9 +49,10 @@ from .flow_control import (
 )
 from .function import Failure, Function
 from .futures import StepFuture
-from .middleware import HandlerReplay, Middleware, Place, RunInfo, StepAttempt
+from .log_keys import RunKeys
+from .middleware import EndedStep, HandlerReplay, Middleware, Place, RunInfo, StepAttempt
 from .queues import Queue
-from .runs import FailedAttempt, Run, RunSummary, StepRecord, WaitingFor
+from .runs import FailedAttempt, Message, MessagePage, Run, RunSummary, StepRecord, Update, WaitingFor
 from .schedules import Schedule, cron, every
 from .signals import Signal
 from .step_info import StepInfo, current_step
@@ -76,6 +77,7 @@ __all__ = [
     "Durable",
     "DurableError",
     "Duration",
+    "EndedStep",
     "ErrorInfo",
     "Event",
     "EventDataError",
@@ -85,6 +87,8 @@ __all__ = [
     "HandlerReplay",
     "Idempotency",
     "InvokeError",
+    "Message",
+    "MessagePage",
     "Middleware",
     "MiddlewareError",
     "NestedStepError",
@@ -100,6 +104,7 @@ __all__ = [
     "RunCancelledError",
     "RunFailedError",
     "RunInfo",
+    "RunKeys",
     "RunNotFoundError",
     "RunSkippedError",
     "RunSummary",
@@ -121,6 +126,7 @@ __all__ = [
     "Timeouts",
     "TransactionError",
     "Trigger",
+    "Update",
     "WaitingFor",
     "cron",
     "current_step",

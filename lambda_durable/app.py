@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -96,10 +97,20 @@ class Durable:
 
     @functools.cached_property
     def handler(self) -> Callable[[Any, Any], Any]:
-        """What a Lambda calls; template.yaml names the variable of a module that holds it."""
+        """What a Lambda calls; template.yaml names the variable of a module that holds it. In the Lambda of the HTTP
+        API, which has LAMBDA_DURABLE_HTTP_API set, it is `api_handler`."""
+        if os.environ.get("LAMBDA_DURABLE_HTTP_API"):
+            return self.api_handler
         from .handler import LambdaHandler
 
         return LambdaHandler(self)
+
+    @functools.cached_property
+    def api_handler(self) -> Callable[[Any, Any], Any]:
+        """The HTTP API, as the Lambda of a function URL."""
+        from .api.handler import ApiHandler
+
+        return ApiHandler(self)
 
     @property
     def functions(self) -> Mapping[str, Function[Any, Any]]:

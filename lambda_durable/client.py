@@ -20,20 +20,22 @@ from .errors import (
     RunTimeoutError,
 )
 from .events import Event, to_eventbridge_entry
+from .following import Following
 from .function import Function
 from .lists import Lists
 from .pauses import Events, Hold, Pause, Runs
 from .ports import Outgoing
 from .queues import Queue
 from .repeats import Repeats
-from .runs import Run
+from .runs import Run, StepRecord
 from .runtime import backlogs, callbacks, payloads, signals, starting
+from .runtime.hooks import Hooks
 from .runtime.large_events import wrap
 from .runtime.messages import Continuation, Paused, Resume, tag
 from .runtime.resuming import end
 from .runtime.run_ids import run_id as make_run_id
 from .runtime.views import load, run_of
-from .serialization import codec, plain_data
+from .serialization import codec, plain_data, to_plain
 from .signals import check_signal, signal_text
 
 D = TypeVar("D")
@@ -43,7 +45,7 @@ POLL = 0.5
 """Seconds between two looks at a run that is waited for."""
 
 
-class Client(Lists, Repeats):
+class Client(Lists, Repeats, Following):
     """Sends events, starts, reads and cancels runs.
 
     `stack` is the CloudFormation stack whose app it is; without one, the environment says where things are:
@@ -63,7 +65,8 @@ class Client(Lists, Repeats):
                     f"send() takes events, and this is {event!r}: write Event(name, data)"
                 )
         now = self._world.clock.now()
-        timed = [replace(event, time=now) if event.time_is_default else event for event in events]
+        carrying = map(Hooks.of(self._app).carrying, events)
+        timed = [replace(event, time=now) if event.time_is_default else event for event in carrying]
         entries = [to_eventbridge_entry(event, self._encode) for event in timed]
         self._world.bus.put([wrap(self._world, entry) for entry in entries])
         return [event.id for event in events]
@@ -90,9 +93,10 @@ class Client(Lists, Repeats):
         now = self._world.clock.now()
         run = check_run_id(run_id) if run_id is not None else make_run_id(to_millis(now), Event("x").id)
         plain = plain_data(data)
-        message = starting.start_message(self._world, id, run, plain, now, limit=self._limit)
+        carried = Hooks.of(self._app).carry()
+        message = starting.start_message(self._world, id, run, plain, now, limit=self._limit, carried=carried)
         self._world.queue.send([Outgoing(message.body())])
-        event = starting.invoked_event(plain, run, now)
+        event = starting.invoked_event(plain, run, now, carried)
         return Run(run_id=run, function_id=id, status="queued", event=event, created_at=now)
 
     def get(self, run_id: str) -> Run[Any]:
@@ -105,6 +109,28 @@ class Client(Lists, Repeats):
         header, top = loaded
         function = self._app.functions.get(header.function_id) if self._app is not None else None
         return run_of(self._world, header, top, function)
+
+    def overview(self, run_id: str) -> Run[Any]:
+        """As `get`, for people to look at: its output is plain JSON values, and event, output and outputs of steps that
+        lie in S3, since they are large, are left out (`truncated`). Raises RunNotFoundError."""
+        world = replace(self._world, blobs=payloads.Unread())
+        loaded = load(world, run_id)
+        if loaded is None:
+            raise RunNotFoundError(f"there is no run {run_id!r}")
+        return run_of(world, *loaded, None)
+
+    def step(self, run_id: str, step_id: str) -> StepRecord:
+        """One step of a run, whole. Raises RunNotFoundError, also for a step that the run does not have."""
+        run = self.overview(run_id)
+        if (step := run.steps.get(step_id)) is None:
+            raise RunNotFoundError(f"run {run_id!r} has no step {step_id!r}")
+        if not step.truncated:
+            return step
+        header = self._header(run_id, "look at")
+        record = self._world.store.get_record(header.journal_id, step_id)
+        text = payloads.peek(self._world.blobs, record.output if record is not None else None)
+        output = to_plain(text) if text is not None else None
+        return step.model_copy(update={"output": output, "truncated": False})
 
     def result(self, run_id: str, *, timeout: Duration) -> Any:
         """Wait for a run and return its output. Raises RunFailedError, RunCancelledError or RunSkippedError
@@ -153,7 +179,7 @@ class Client(Lists, Repeats):
         runs then, in their order; or they are skipped. Its runs stop before their next step; or they are
         cancelled. What is started directly is queued. True if this call paused it, or changed how; False if it was
         paused like that."""
-        id, store = self._function_id(function, "pause"), self._world.store
+        id, store = self.function_id_of(function, "pause"), self._world.store
         check_choice(events, Events, "pause(events=)")
         check_choice(runs, Runs, "pause(runs=)")
         while True:
@@ -179,6 +205,7 @@ class Client(Lists, Repeats):
         id = self._function_id(function, "resume")
         pause = self._world.store.pauses(latest=True).get(id)
         if pause is None:
+            self.function_id_of(function, "resume")
             return False
         return self._resume(Hold(number=pause.number, function=id))
 
@@ -201,10 +228,10 @@ class Client(Lists, Repeats):
         return self._resume(Hold(number=abs(header.pauses), run=run_id))
 
     def queues(self, function: Function[Any, Any] | str | None = None) -> list[Queue]:
-        """What waits: a `Queue` for each function (the one asked for, those of the app, or without an app those that
-        are paused), and one for each limit at which somebody waits; with an app, those of its limits that have no
-        key in any case. What has waited for longest comes first."""
-        ids = None if function is None else [self._function_id(function, "queues")]
+        """What waits: a `Queue` for each function (the one asked for, or those of the app), and one for each limit at
+        which somebody waits; with an app, those of its limits that have no key in any case. What has waited for longest
+        comes first."""
+        ids = None if function is None else [self.function_id_of(function, "queues")]
         return list(backlogs.queues(self._world, self._app, ids))
 
     def _resume(self, hold: Hold) -> bool:

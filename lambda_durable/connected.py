@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, get_args
 
+from .catalogue import FunctionInfo, functions_of
 from .durations import require_aware, to_millis
 from .engine.journal import Header
 from .engine.journal_ids import run_of
@@ -48,11 +49,38 @@ class Connected:
             raise ConfigurationError(f"the app has no function {id!r}; it has {known}")
         return id
 
+    def functions(self) -> list[FunctionInfo]:
+        """What there is to know of the app's functions: of a client without the app, as they were deployed last."""
+        if self._app is not None:
+            found = functions_of(self._app)
+        else:
+            found = [
+                FunctionInfo.model_validate_json(told) for told in self._world.store.published().values()
+            ]
+        paused = {id for id, pause in self._world.store.pauses(latest=True).items() if not pause.over}
+        return [each.model_copy(update={"paused": each.id in paused}) for each in found]
+
+    def function_id_of(self, function: Function[Any, Any] | str, what: str) -> str:
+        """As `_function_id`. Without an app, it is one that was deployed last, or has a run: a slip is an error."""
+        id = self._function_id(function, what)
+        if self._app is not None:
+            return id
+        known = self._world.store.published()
+        if known and id not in known and next(iter(self._world.store.runs((id,), expected=1)), None) is None:
+            raise ConfigurationError(
+                f"{what}(): there is no function {id!r}, nor a run of one; there are {', '.join(map(repr, known))}"
+            )
+        return id
+
     def _function_ids(self, function: Function[Any, Any] | str | None, what: str) -> list[str]:
         if function is None:
-            if self._app is None:
-                raise ConfigurationError(f"{what}() without a function needs a Client(app)")
-            return list(self._app.functions)
+            known = self._app.functions if self._app is not None else self._world.store.published()
+            if not known and self._app is None:
+                raise ConfigurationError(
+                    f"{what}() without a function: nothing is known of this app's functions, since no deploy of it has "
+                    "registered them yet; name one, or use Client(app)"
+                )
+            return list(known)
         return [function if isinstance(function, str) else function.id]
 
     def _check_plain(self, journal_id: str) -> None:

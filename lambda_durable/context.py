@@ -12,6 +12,7 @@ from .async_steps import AsyncStep
 from .durations import from_millis
 from .engine.scope import scope_here
 from .events import Event
+from .publishing import publish
 from .steps import Step
 
 if TYPE_CHECKING:
@@ -54,6 +55,15 @@ class _Base(Generic[Data]):
     def logger(self) -> Logger:
         """A Powertools Logger that writes each line once, however often the handler is replayed."""
         return self._logger()  # type: ignore[no-any-return]
+
+    def publish(self, topic: str, data: Any = None) -> None:
+        """Tell those who follow the run (`client.follow`) something, under a topic: once, however often the handler
+        is replayed. It is written before the next step begins, or when the handler ends.
+
+        `data` is plain JSON when it comes, up to 32 KiB. Raises ConfigurationError for a topic that is none,
+        SerializationError and PayloadTooLargeError. In a step's function it is `current_step().publish`.
+        """
+        publish(topic, data)
 
     def continue_as_new(self, data: Data) -> NoReturn:
         """Begin the run anew, with other data: the same run id, and a journal in which nothing is remembered. For

@@ -70,3 +70,17 @@ def to_millis(value: datetime) -> int:
 
 def from_millis(value: int) -> datetime:
     return datetime.fromtimestamp(value / 1000, UTC)
+
+
+def spell(duration: timedelta) -> str:
+    """A duration for people: its two largest units, "3 days 4 h"."""
+    seconds = duration.total_seconds()
+    if seconds < 10 and seconds != int(seconds):
+        return f"{seconds:.1f} s"
+    left = round(seconds)
+    parts = []
+    for size, unit in ((86400, "day"), (3600, "h"), (60, "min"), (1, "s")):
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {unit}{'s' if unit == 'day' and count > 1 else ''}")
+    return " ".join(parts[:2]) or "0 s"

@@ -81,6 +81,10 @@ class ConfigurationError(DurableError, ValueError):
     """Something was declared or called in a way that cannot work; the message says what to change."""
 
 
+class SetupError(ConfigurationError):
+    """AWS is not set up as the app needs it: a permission, a resource or a login is missing."""
+
+
 class NonRetriableError(DurableError):
     """Raise it in a step to say that another attempt is useless."""
 

@@ -18,17 +18,16 @@ def dump_event(event: Event[Any]) -> str:
     data = (
         event.data.model_dump(mode="json", by_alias=True) if isinstance(event.data, BaseModel) else event.data
     )
-    return json.dumps(
-        {
-            "name": event.name,
-            "data": to_jsonable_python(data),
-            "id": event.id,
-            "time": event.time.isoformat(),
-            "source": event.source,
-        },
-        ensure_ascii=False,
-        separators=(",", ":"),
-    )
+    fields = {
+        "name": event.name,
+        "data": to_jsonable_python(data),
+        "id": event.id,
+        "time": event.time.isoformat(),
+        "source": event.source,
+    }
+    if event.carried:
+        fields["carried"] = dict(event.carried)
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
 
 
 def join_events(texts: Sequence[str]) -> str:

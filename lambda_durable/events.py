@@ -24,9 +24,10 @@ Data = TypeVar("Data", default=Any)
 LONGEST_NAME = 255
 LONGEST_ID = 256
 LONGEST_SOURCE = 256
+MOST_CARRIED = 2048
 ENVELOPE = "lambda_durable"
 """The key of an EventBridge event's `detail` that is ours: `id` and `time` as the sender has them, and `data`
-where that is no JSON object, or holds this key itself."""
+where that is no JSON object, or holds this key itself; and what it carries, `carried`."""
 
 _DEEPEST = 200
 _MADE_HERE: Any = None
@@ -42,7 +43,8 @@ class Event(Generic[Data]):
 
     `id` is the dedupe key: within 24 hours, a second event with it starts nothing; without one, it is made up. `time`
     is an aware datetime, and without one the time of sending; what an event with a time to come starts, begins then.
-    Raises ConfigurationError for a bad name, id, source or time.
+    `carried` are strings of middleware (a trace's `traceparent`, say), which go with it from who sent it to the runs
+    that it starts: at most 2,048 characters. Raises ConfigurationError for a bad name, id, source, time or `carried`.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Event(Generic[Data]):
     id: str = _MADE_HERE
     time: datetime = _MADE_HERE
     source: str = "lambda_durable"
+    carried: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_text(self.name, "an event's name", LONGEST_NAME)
@@ -61,6 +64,8 @@ class Event(Generic[Data]):
         vars(self)["_time_is_default"] = self.time is None
         time = datetime.now(UTC) if self.time is None else self.time
         vars(self)["time"] = require_aware(time, "an event's time")
+        if self.carried:
+            _check_carried(self.carried)
 
     @property
     def id_is_default(self) -> bool:
@@ -93,6 +98,7 @@ def from_eventbridge(record: object) -> Event[Any]:
         id=_text(*chosen("id"), LONGEST_ID),
         time=_time(*chosen("time")),
         source=_text(fields, "source", LONGEST_SOURCE),
+        carried=_carried(envelope.get("carried")),
     )
 
 
@@ -103,6 +109,8 @@ def to_eventbridge_entry(event: Event[Any], encode: Callable[[Any], str]) -> dic
     """
     data = json.loads(encode(_without_models(event.data)))
     envelope: dict[str, Any] = {"id": event.id, "time": event.time.isoformat()}
+    if event.carried:
+        envelope["carried"] = dict(event.carried)
     if isinstance(data, dict) and ENVELOPE not in data:
         detail = {**data, ENVELOPE: envelope}
     else:
@@ -237,6 +245,30 @@ def _complaint(value: object, longest: int) -> str | None:
 def _check_text(value: object, what: str, longest: int) -> None:
     if complaint := _complaint(value, longest):
         raise ConfigurationError(f"{what}: {complaint}")
+
+
+def _check_carried(carried: object) -> None:
+    if not isinstance(carried, Mapping) or not all(
+        isinstance(text, str) and text.isascii() for pair in carried.items() for text in pair
+    ):
+        raise ConfigurationError(
+            f"an event's `carried` is a mapping of ASCII strings to ASCII strings, and this is {carried!r}"
+        )
+    if (size := sum(len(key) + len(value) for key, value in carried.items())) > MOST_CARRIED:
+        raise ConfigurationError(
+            f"an event's `carried` has at most {MOST_CARRIED:,} characters, and this has {size:,}"
+        )
+
+
+def _carried(found: object) -> Mapping[str, str]:
+    """What an event carries. It is worth no event: what can't be carried on is left out."""
+    if found is None:
+        return {}
+    try:
+        _check_carried(found)
+    except ConfigurationError:
+        return {}
+    return cast("Mapping[str, str]", found)
 
 
 def _text(fields: Mapping[str, Any], what: str, longest: int) -> str:

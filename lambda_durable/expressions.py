@@ -283,7 +283,9 @@ def _parse(source: str, what: str) -> Program:
     except BaseException as error:
         if not _is_failure(error):
             raise
-        raise ConfigurationError(f"{what}: {error}") from error
+        from .cel_syntax import explained
+
+        raise ConfigurationError(f"{what}: {explained(str(error), source)}") from error
     return program
 
 

@@ -178,7 +178,7 @@ class Function(Generic[Data, Result]):
             raise EventDataError(
                 f"event {event.name!r} ({event.id}): its model raised {type(error).__name__}: {error}"
             ) from error
-        return Event(name=event.name, data=data, id=event.id, time=event.time, source=event.source)
+        return Event(event.name, data, event.id, event.time, event.source, event.carried)
 
     def validate_all(self, events: Sequence[Event[Any]]) -> list[Event[Data]]:
         """The events of a batch, or the one. Raises EventDataError, which says which it is."""

@@ -19,9 +19,12 @@ from .durations import to_millis
 from .engine.journal_ids import run_of
 from .errors import ConfigurationError
 from .events import from_eventbridge
+from .log_keys import RUN_KEYS, bound
+from .metrics import MESSAGES_FAILED
 from .ports import Clock, Delivery, Invocation, World
-from .runtime import ingress, registration
+from .runtime import registration
 from .runtime.executor import ThreadExecutor
+from .runtime.hooks import Hooks
 from .runtime.interrupts import ComesAgain
 from .runtime.messages import PoisonError
 from .runtime.reconciler import reconcile
@@ -29,6 +32,7 @@ from .runtime.sealing import sealed
 from .runtime.worker import Worker
 
 if TYPE_CHECKING:
+    from .aws.emf import MetricLines
     from .aws.versions import LambdaVersions
     from .function import App
 
@@ -53,10 +57,13 @@ class LambdaHandler:
         self._world: World | None = None
         self._versions: LambdaVersions | None = None
         self._failed_queue = ""
+        self._metrics: MetricLines | None = None
         self._acknowledge: Callable[[str], None] = lambda _: None
         self._mistake: ConfigurationError | None = None
         self._on_lambda = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
         if self._on_lambda:
+            for handler in logging.getLogger().handlers:
+                handler.addFilter(RUN_KEYS)
             try:
                 self._connect()
             except ConfigurationError as error:
@@ -81,16 +88,29 @@ class LambdaHandler:
             self._register(kind, context)
             return None
         world = self._connected()
+        try:
+            return self._work(world, kind, context)
+        finally:
+            self._tell(_remaining(context))
+
+    def _work(self, world: World, kind: dict[str, Any], context: Any) -> dict[str, Any] | None:
         if _is_batch(kind.get("Records")):
             return self._batch(world, kind, _invocation(context, world.clock))
         if "detail-type" in kind:
-            return self._event(world, kind, context.aws_request_id)
+            return self._event(world, kind, _invocation(context, world.clock), context.aws_request_id)
         if kind.get("lambda_durable") == "reconcile":
             return {"overdue": reconcile(world)}
         raise ConfigurationError(
             "the worker takes messages of its SQS queues and EventBridge events, and this Lambda event is "
             f"neither: it has {', '.join(map(repr, list(kind)[:5])) or 'nothing that tells what it is'}"
         )
+
+    def _tell(self, seconds: float) -> None:
+        """What was counted and measured goes to the log, when all else is done; so does what middleware has in hand,
+        wherever that goes, in the seconds that are left."""
+        if self._metrics is not None:
+            self._metrics.write()
+        Hooks.of(self._app).invocation_ended(seconds)
 
     def _connected(self) -> World:
         mistake, self._mistake = self._mistake, None
@@ -103,6 +123,7 @@ class LambdaHandler:
 
     def _connect(self) -> None:
         from .aws.clients import Clients, Lazy
+        from .aws.emf import metric_lines, or_unmeasured
         from .aws.settings import Settings
         from .aws.sqs import SqsQueue
         from .aws.versions import LambdaVersions
@@ -121,7 +142,8 @@ class LambdaHandler:
         check(world, settings, clients)
         self._failed_queue = settings.failed_queue_arn
         self._acknowledge = SqsQueue(clients.sqs, settings.queue_url, settings.dead_letter_url).delete
-        self._world = replace(world, versions=self._versions)
+        self._metrics = metric_lines(self._app.id, world.clock)
+        self._world = replace(world, versions=self._versions, metrics=or_unmeasured(self._metrics))
 
     def _batch(self, world: World, event: Mapping[str, Any], invocation: Invocation) -> dict[str, Any]:
         """Messages of a queue; or one that another version of the worker hands over, whose run is pinned to this."""
@@ -139,10 +161,16 @@ class LambdaHandler:
         self, world: World, records: list[Mapping[str, Any]], invocation: Invocation
     ) -> dict[str, Any]:
         """Work on each message; those that failed come back, and the others don't."""
-        failed = [record["messageId"] for record in records if not self._message(world, record, invocation)]
+        failed = []
+        for record in records:
+            with bound(message_id=record["messageId"]):
+                if not self._message(world, record, invocation, last=record is records[-1]):
+                    failed.append(record["messageId"])
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
-    def _message(self, world: World, record: Mapping[str, Any], invocation: Invocation) -> bool:
+    def _message(
+        self, world: World, record: Mapping[str, Any], invocation: Invocation, *, last: bool
+    ) -> bool:
         """Whether a message is done with."""
         if invocation.deadline - world.clock.monotonic() < invocation.timeout * MARGIN:
             return False
@@ -152,6 +180,7 @@ class LambdaHandler:
             message_id=record["messageId"],
             receive_count=_count(attributes, "ApproximateReceiveCount") or 1,
             first_received=_count(attributes, "ApproximateFirstReceiveTimestamp"),
+            sent=_count(attributes, "SentTimestamp"),
             receipt=record.get("receiptHandle") or "",
         )
         executor = ThreadExecutor()
@@ -161,21 +190,34 @@ class LambdaHandler:
             if record.get("eventSourceARN") == self._failed_queue:
                 worker.dead_letter(delivery, invocation)
             else:
-                worker.handle(delivery, invocation)
+                worker.handle(delivery, invocation, last=last)
         except ComesAgain as again:
             logger.info("%s (message %s)", again, delivery.message_id)
             done = False
         except Exception as error:
             _log_failure(delivery, error)
+            world.metrics.add(MESSAGES_FAILED)
             done = False
-        # What a handler has abandoned may end in the time that is left.
-        now = world.clock.monotonic()
-        outlived = executor.close(max(invocation.last_call - now, (invocation.deadline - now) / 4, 0))
-        if outlived:
-            self._exit(delivery, outlived, record.get("receiptHandle") if done else None)
+        self._close(executor, world.clock, invocation, delivery, done=done)
         return done
 
-    def _exit(self, delivery: Delivery, outlived: list[str], receipt: str | None) -> None:
+    def _close(
+        self,
+        executor: ThreadExecutor,
+        clock: Clock,
+        invocation: Invocation,
+        delivery: Delivery,
+        *,
+        done: bool,
+    ) -> None:
+        """What a handler has abandoned may end in the time that is left."""
+        now = clock.monotonic()
+        outlived = executor.close(max(invocation.last_call - now, (invocation.deadline - now) / 4, 0))
+        if outlived:
+            left = max(invocation.deadline - clock.monotonic(), 0)
+            self._exit(delivery, outlived, delivery.receipt if done else "", left)
+
+    def _exit(self, delivery: Delivery, outlived: list[str], receipt: str, seconds: float) -> None:
         """End the process: frozen and thawed, a thread would go on with its effect during a later invocation.
 
         Lambda then counts the invocation as failed, so the message is acknowledged here, if it is done with:
@@ -189,21 +231,30 @@ class LambdaHandler:
             _run_of(delivery.body),
         )
         try:
-            if receipt is not None:
+            if receipt:
                 self._acknowledge(receipt)
+            self._tell(seconds)
         finally:
             logging.shutdown()
             os._exit(1)
 
     # -- an event, given directly --------------------------------------------------------------------
 
-    def _event(self, world: World, event: dict[str, Any], request_id: str) -> dict[str, Any]:
-        """Start what an event starts; a retry of the same invocation starts nothing twice."""
-        delivery = Delivery(json.dumps(event), request_id)
+    def _event(
+        self, world: World, event: dict[str, Any], invocation: Invocation, request_id: str
+    ) -> dict[str, Any]:
+        """Start what an event starts; a retry of the same invocation starts nothing twice. Nothing may bring it back,
+        so it is treated as a message's redelivery: before it writes an outcome, it sends what goes on in its place."""
+        delivery = Delivery(json.dumps(event), request_id, receive_count=2)
+        executor = ThreadExecutor()
+        worker = Worker(self._app, replace(world, executor=executor))
         try:
-            runs = ingress.event(world, self._app, event, delivery)
+            with bound():
+                runs = worker.event(event, delivery, invocation, eagerly=True)
         except PoisonError as error:
             raise ConfigurationError(str(error)) from None
+        finally:
+            self._close(executor, world.clock, invocation, delivery, done=True)
         return {"event": from_eventbridge(event).id, "runs": runs}
 
     # -- a deployment --------------------------------------------------------------------------------
@@ -215,7 +266,14 @@ class LambdaHandler:
         from .aws.cloudformation import put_answer
 
         scheduler: Any = Lazy(lambda: self._connected().scheduler)
-        registration.handle(event, self._app, scheduler, put_answer, remaining=lambda: _remaining(context))
+        registration.handle(
+            event,
+            self._app,
+            scheduler,
+            put_answer,
+            publish=lambda told: self._connected().store.publish(told),
+            remaining=lambda: _remaining(context),
+        )
 
 
 def _remaining(context: Any) -> float:

@@ -38,14 +38,13 @@ class Lists(Connected):
             check_count(limit, "limit=")
         headers = self._world.store.runs(
             self._function_ids(function, "runs"),
-            statuses=("queued", "running") if status == "queued" else (status,) if status is not None else (),
+            statuses=(status,) if status is not None else (),
             label=label,
             since=millis(since, "runs(since=)"),
             until=millis(until, "runs(until=)"),
             expected=limit,
         )
-        summaries = (summary_of(self._world, header) for header in headers)
-        yield from islice((found for found in summaries if status in (None, found.status)), limit)
+        yield from islice((summary_of(self._world, header) for header in headers), limit)
 
     def search(
         self,

@@ -16,7 +16,8 @@ from .events import Event
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
     """Which run a hook is called for. All of it is the same in every invocation, so a trace's ids can follow
-    from it. `parent_run_id` and `parent_step_id` are set where a step invoked the run."""
+    from it; but for `ended_at`, which is set once the run has ended. `parent_run_id` and `parent_step_id` are set where
+    a step invoked the run. `carried` is what its event brought along from who sent it (`Middleware.carry`)."""
 
     app_id: str
     run_id: str
@@ -26,6 +27,8 @@ class RunInfo:
     labels: tuple[str, ...] = ()
     parent_run_id: str | None = None
     parent_step_id: str | None = None
+    carried: Mapping[str, str] = field(default_factory=dict)
+    ended_at: datetime | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,16 +46,39 @@ class HandlerReplay:
 @dataclass(slots=True, kw_only=True)
 class StepAttempt:
     """One attempt of a step, with what its function was given. Once it has ended, `error` is set, or `result`,
-    which may be replaced: by what the step then returned."""
+    which may be replaced: by what the step then returned.
+
+    `key` names the step among those of all runs, and those of a run that continues as new. `attempt` begins anew
+    with each check of a poll; `calls` counts on, this attempt included.
+    """
 
     run: RunInfo
     step_id: str
     kind: str
     attempt: int
+    key: str
+    calls: int
+    began_at: datetime
     args: Sequence[Any] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     result: Any = None
     error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedStep:
+    """A step of any kind as it was when what it lies in ended: the run, its group or its map. `status` is "completed",
+    "failed" or "cancelled"; or, where nobody waited for its end, "running", "retrying" or "waiting", and `ended_at` is
+    then the end of what it lies in. `key` is as of StepAttempt."""
+
+    step_id: str
+    kind: str
+    key: str
+    status: str
+    attempts: int
+    began_at: datetime
+    ended_at: datetime
+    error: ErrorInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +115,22 @@ class Middleware:
 
     def run_ended(self, run: RunInfo, status: str, error: ErrorInfo | None) -> None:
         """A run is `completed`, `failed` or `cancelled`. Called again if the message that ended it comes again."""
+
+    def steps_ended(self, run: RunInfo, steps: Sequence[EndedStep]) -> None:
+        """A run, a group, a map or a branch ends, and these are the steps right in it, sleeps and waits included.
+        Called again if the message that ends it comes again."""
+
+    def carry(self, run: RunInfo | None, step_key: str | None) -> Mapping[str, str]:  # noqa: ARG002
+        """What goes with an event, or with the start of a run, to the run that it starts (`RunInfo.carried`).
+
+        Where a client sends, or the function of a step, it is called there, and `run` is None. Where a run starts
+        another, `run` is the former, and `step_key` its step that invokes, or None for `on_failure`.
+        """
+        return {}
+
+    def invocation_ended(self, seconds: float) -> None:
+        """An invocation of the worker's Lambda has done its work, and has so many seconds left. After that the process
+        is frozen, perhaps for ever: send now what is still to be sent. Who waits for a run waits for it, too."""
 
     def encode(self, text: str, place: Place) -> str:  # noqa: ARG002
         """What is kept instead of a value (JSON): in the table, the bucket, a message, an event on the bus. Need

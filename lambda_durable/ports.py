@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from .metrics import UNMEASURED, Metrics
 from .pauses import Pauses
 from .seals import PLAIN, Seal
 from .store import Store
@@ -58,13 +59,21 @@ class Outgoing:
 class Delivery:
     """A message as it was received. SQS delivers at least once, in any order; `receive_count` is a hint.
     `first_received`: when it was for the first time, in milliseconds; None if that is not known.
-    `receipt` is what it can be deleted by, where it came with one."""
+    `sent` is when it was, likewise. `receipt` is what it can be deleted by, where it came with one."""
 
     body: str
     message_id: str
     receive_count: int = 1
     first_received: int | None = None
+    sent: int | None = None
     receipt: str = field(default="", repr=False, compare=False)
+
+    @property
+    def waited(self) -> int:
+        """Milliseconds from when it was sent to when it was received first; 0 if that is not known."""
+        if self.first_received is None or self.sent is None:
+            return 0
+        return self.first_received - self.sent
 
 
 class Queue(Protocol):
@@ -185,6 +194,7 @@ class World:
     seal: Seal = PLAIN
     versions: Versions = UNVERSIONED
     pauses: Pauses = field(default_factory=Pauses)
+    metrics: Metrics = UNMEASURED
 
 
 @dataclass(frozen=True, slots=True)

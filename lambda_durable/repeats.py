@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from .connected import Connected, check_run_id, millis
+from .connected import Connected, check_count, check_run_id, millis
 from .durations import to_millis
 from .engine.journal import Header, RunStatus
 from .errors import ConfigurationError
@@ -16,13 +16,23 @@ from .events import Event
 from .expressions import compile_search
 from .function import Function
 from .ports import Outgoing
-from .runs import Run, Status
+from .runs import Portion, Run, Status
 from .runtime import bulk, payloads, rerunning
 from .runtime.run_ids import run_id as make_run_id
+from .runtime.searching import position
 from .serialization import plain_data
 
 PER_SECOND = 10.0
 """Runs that a replay begins, unless it is told otherwise."""
+
+SLOWEST = 0.00001
+"""Runs that a replay begins in a second, at least: about one a day."""
+
+LATEST = 10**13
+"""Milliseconds: when a replay has begun its last run, in the year 2286."""
+
+PORTION = 200
+"""Runs that one portion of a bulk call looks at, unless it is told otherwise."""
 
 
 class Repeats(Connected):
@@ -87,20 +97,69 @@ class Repeats(Connected):
         id: str | None = None,
     ) -> Iterator[str]:
         """As `replay`, run by run as it is iterated."""
+        found = self._replaying(function, status, since, until, per_second=per_second, id=id)
+        return (run for some in found for run in some.runs)
+
+    def replay_portion(
+        self,
+        function: Function[Any, Any] | str,
+        status: Status = "failed",
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        per_second: float = PER_SECOND,
+        id: str | None = None,
+        look_at: int = PORTION,
+        cursor: str | None = None,
+    ) -> Portion:
+        """As `replay`, for who has little time: looks at so many runs at most, and goes on from the `cursor` of the
+        portion before, at the same pace."""
+        after, begun = (None, (None, 0)) if cursor is None else _place_of_replay(cursor)
+        began = begun[0] or to_millis(self._world.clock.now())
+        found = self._replaying(
+            function,
+            status,
+            since,
+            until,
+            per_second=per_second,
+            id=id,
+            after=after,
+            began=began,
+            count=begun[1],
+        )
+        if began + begun[1] * 1000 / per_second > LATEST:
+            raise ConfigurationError(f"cursor= is that of an earlier portion, and this is {cursor!r}")
+        return _portion(found, look_at, lambda count: f"{began}/{begun[1] + count}/")
+
+    def _replaying(
+        self,
+        function: Function[Any, Any] | str,
+        status: Status,
+        since: datetime | None,
+        until: datetime | None,
+        *,
+        per_second: float,
+        id: str | None,
+        **place: Any,
+    ) -> Iterator[bulk.Some]:
         if status not in ENDED:
             raise ConfigurationError(f"replay(status=) is one of {', '.join(ENDED)}, and this is {status!r}")
-        if isinstance(per_second, bool) or not isinstance(per_second, int | float) or not per_second > 0:
-            raise ConfigurationError(f"replay(per_second=) is a number above 0, and this is {per_second!r}")
+        paced = isinstance(per_second, int | float) and not isinstance(per_second, bool)
+        if not (paced and per_second >= SLOWEST):
+            raise ConfigurationError(
+                f"replay(per_second=) is a number above 0, at least {SLOWEST:f}, and this is {per_second!r}"
+            )
         if id is not None and (not isinstance(id, str) or not id or id.startswith("#")):
             raise ConfigurationError(f"replay(id=) is a text of your own, and this is {id!r}")
         return bulk.replay(
             self._world,
-            self._function_id(function, "replay"),
+            self.function_id_of(function, "replay"),
             status,
             since=millis(since, "replay(since=)"),
             until=millis(until, "replay(until=)"),
             per_second=per_second,
             name=id or "",
+            **place,
         )
 
     def cancel_all(
@@ -123,13 +182,39 @@ class Repeats(Connected):
         if_exp: str | Callable[[Any], object] | None = None,
     ) -> Iterator[str]:
         """As `cancel_all`, run by run as it is iterated."""
+        return (run for some in self._cancelling(function, since, until, if_exp) for run in some.runs)
+
+    def cancel_portion(
+        self,
+        function: Function[Any, Any] | str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        if_exp: str | Callable[[Any], object] | None = None,
+        *,
+        look_at: int = PORTION,
+        cursor: str | None = None,
+    ) -> Portion:
+        """As `cancel_all`, for who has little time: looks at so many runs at most, and goes on from the `cursor` of the
+        portion before."""
+        after = None if cursor is None else position(cursor)
+        return _portion(self._cancelling(function, since, until, if_exp, after), look_at)
+
+    def _cancelling(
+        self,
+        function: Function[Any, Any] | str,
+        since: datetime | None,
+        until: datetime | None,
+        if_exp: str | Callable[[Any], object] | None,
+        after: tuple[int, str] | None = None,
+    ) -> Iterator[bulk.Some]:
         condition = None if if_exp is None else compile_search(if_exp, "cancel_all(if_exp=)", output=False)
         return bulk.cancel(
             self._world,
-            self._function_id(function, "cancel_all"),
+            self.function_id_of(function, "cancel_all"),
             since=millis(since, "cancel_all(since=)"),
             until=millis(until, "cancel_all(until=)"),
             condition=condition,
+            after=after,
         )
 
     def _edited(self, header: Header, data: Any) -> str:
@@ -149,3 +234,29 @@ class Repeats(Connected):
 
 
 ENDED = tuple(status.value for status in RunStatus if status.ended)
+
+
+def _portion(found: Iterator[bulk.Some], look_at: int, told: Callable[[int], str] = lambda _: "") -> Portion:
+    """What comes of the first runs that are looked at. What is `told` of so many goes into the cursor."""
+    check_count(look_at, "look_at=")
+    runs: list[str] = []
+    looked_at, last = 0, None
+    for some in found:
+        runs += some.runs
+        looked_at += some.looked_at
+        last = some.last if some.looked_at == bulk.AT_ONCE else None
+        if looked_at >= look_at:
+            break
+    else:
+        last = None
+    cursor = f"{told(len(runs))}{last.created}/{last.run_id}" if last is not None else None
+    return Portion(runs=tuple(runs), looked_at=looked_at, cursor=cursor)
+
+
+def _place_of_replay(cursor: str) -> tuple[tuple[int, str], tuple[int | None, int]]:
+    """The run that was looked at last; when the replay began, and how many it has done again."""
+    began, _, rest = cursor.partition("/")
+    count, _, last = rest.partition("/")
+    if not all(each.isascii() and each.isdecimal() and len(each) < 15 for each in (began, count)):
+        raise ConfigurationError(f"cursor= is that of an earlier portion, and this is {cursor!r}")
+    return position(last), (int(began), int(count))

@@ -34,7 +34,8 @@ class WaitingFor(_Frozen):
 
 class StepRecord(_Frozen):
     """One step of a run. `output` is plain JSON values. `unused` says that the code which completed the run no
-    longer called it: it was renamed or removed by a deploy. `kept` is one of the run that this one repeats."""
+    longer called it: it was renamed or removed by a deploy. `kept` is one of the run that this one repeats. `truncated`
+    says that its output was left out, since it is large: `client.step` has it."""
 
     id: str
     kind: str
@@ -48,6 +49,7 @@ class StepRecord(_Frozen):
     waiting_for: WaitingFor | None = None
     unused: bool = False
     kept: bool = False
+    truncated: bool = False
 
 
 class FailedAttempt(_Frozen):
@@ -63,7 +65,8 @@ class Run(_Frozen, Generic[Result]):
     to be tried again. `event` is the first of the `events` of a batch. `continuations`: how often it has continued as
     new; events and steps are those of since. `version` (what its function calls it) and `lambda_version` are of the
     code that it began on, and stays on if it is `pinned`. `rerun_of` is the run that it repeats, `rerun_from` the step
-    from which it does, and `reruns` are the ids of those that repeat it.
+    from which it does, and `reruns` are the ids of those that repeat it. `truncated` and `event_truncated` say that
+    output and event were left out of an overview, since they are large.
     """
 
     run_id: str
@@ -88,6 +91,8 @@ class Run(_Frozen, Generic[Result]):
     rerun_of: str | None = None
     rerun_from: str | None = None
     reruns: tuple[str, ...] = ()
+    truncated: bool = False
+    event_truncated: bool = False
     steps: dict[str, StepRecord] = {}
 
 
@@ -125,3 +130,44 @@ class Page(_Frozen):
     failed: int = 0
     until: datetime | None = None
     cursor: str | None = None
+
+
+class Portion(_Frozen):
+    """A portion of what is done to many runs: the ids of those that came of it. It `looked_at` so many, and the next
+    goes on from `cursor`, which is None when there is nothing left."""
+
+    runs: tuple[str, ...] = ()
+    looked_at: int = 0
+    cursor: str | None = None
+
+
+class Message(_Frozen):
+    """Something that a run published. `data` is plain JSON values; `step_id` and `attempt` are set where a step's
+    function did. `cursor`: what comes next is after it."""
+
+    topic: str
+    data: Any = None
+    published_at: datetime
+    step_id: str | None = None
+    attempt: int | None = None
+    cursor: str
+
+
+class MessagePage(_Frozen):
+    """What a run has published, in its order. What comes next is `after` the cursor, which is there even if nothing
+    came. Once `ended`, nothing does."""
+
+    messages: tuple[Message, ...]
+    cursor: str
+    ended: bool
+
+
+class Update(_Frozen):
+    """What happens to a run that is followed: a `message`, a `step` as it is now, or, of the `run`, another `status`.
+    `cursor` is from where to go on."""
+
+    kind: Literal["message", "step", "run"]
+    cursor: str
+    status: Status
+    message: Message | None = None
+    step: StepRecord | None = None

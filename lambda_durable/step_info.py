@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
 from .errors import ConfigurationError
 
@@ -21,6 +22,7 @@ class StepInfo:
     step_id: str
     attempt: int
     idempotency_key: str
+    _publish: Callable[[str, Any], None] | None = field(repr=False, default=None)
     _deadline: float = field(repr=False, default=0.0)
     _monotonic: Callable[[], float] = field(repr=False, default=lambda: 0.0)
 
@@ -28,6 +30,12 @@ class StepInfo:
     def remaining_time(self) -> float:
         """Seconds until this Lambda is killed, and the attempt with it."""
         return max(self._deadline - self._monotonic(), 0.0)
+
+    def publish(self, topic: str, data: Any = None) -> None:
+        """Tell those who follow the run, at once: how far a long step is, say. As `ctx.publish`; each attempt
+        publishes anew, and one that is made again after a crash doesn't repeat what it said before."""
+        if self._publish is not None:
+            self._publish(topic, data)
 
 
 running_step: ContextVar[StepInfo | None] = ContextVar("lambda_durable.step", default=None)

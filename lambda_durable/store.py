@@ -11,7 +11,11 @@ from .engine.gates import Gate, Limit, Line, Place
 from .engine.journal import Author, Failure, Header, LogEntry, Partition, Payload, Record
 from .errors import ErrorInfo
 from .pauses import Held, Hold, Pause
+from .publishing import Published
 from .reruns import Reruns
+
+FIRST_CHECK = 15 * 60 * 1000
+"""Milliseconds after its start at which a run is looked after first, if it goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +111,8 @@ class Quit:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """A gate as people see it: what `limit` it is of, how many ever had to wait (`delayed`; forgotten with a gate that
-    nobody is inside of), and by what the first in its line is served (milliseconds)."""
+    """A gate as people see it: what `limit` it is of, how many ever had to wait (`delayed`; forgotten with a gate
+    that nobody is inside of), and by what the first in its line is served (milliseconds)."""
 
     limit: Limit
     gate: Gate
@@ -141,6 +145,10 @@ class Store(Collectors, Reruns, Protocol):
 
     def create_run(self, header: Header) -> Header | None:
         """Write the header unless the run exists: then its header is returned, and nothing changes."""
+        ...
+
+    def expiry(self) -> int:
+        """When what is written now expires (milliseconds), unless it says otherwise."""
         ...
 
     def load_run(self, run_id: str) -> tuple[Header, Partition] | None:
@@ -312,8 +320,8 @@ class Store(Collectors, Reruns, Protocol):
         ...
 
     def release(self, gate: str, run: str, header: Header | None) -> bool:
-        """Take a slot from a run that gives it back no more, if its header is still as it was found after the gate was
-        read: over, or gone, or without that slot. Idempotent. Whether it did."""
+        """Take a slot from a run that gives it back no more, if its header is still as it was found after the gate
+        was read: over, or gone, or without that slot. Idempotent. Whether it did."""
         ...
 
     def remove_gate(self, gate: str) -> None:
@@ -360,6 +368,23 @@ class Store(Collectors, Reruns, Protocol):
 
     def unpark(self, hold: Hold, key: str) -> None:
         """Keep a message no longer. Idempotent."""
+        ...
+
+    def add_message(self, run_id: str, message: Published) -> Published | None:
+        """Write a message at its position unless there is one: then nothing changes, and that one is returned. It
+        expires when what is written of the run now does."""
+        ...
+
+    def messages(
+        self,
+        run_id: str,
+        *,
+        after: int | None = None,
+        newest_first: bool = False,
+        expected: int | None = None,
+    ) -> Iterator[Published]:
+        """The messages of a run, by position, `after` the one at that. Lazy; it is `expected` that no more than so many
+        are asked for."""
         ...
 
     def add_waiter(self, waiter: Waiter) -> None:
@@ -414,6 +439,15 @@ class Store(Collectors, Reruns, Protocol):
         """Keep a text under a name, for good, unless there is one already. The one that is there now."""
         ...
 
+    def publish(self, functions: Mapping[str, str]) -> None:
+        """Let these texts be what is told of an app's functions, by id, and forget all others. Idempotent; a write
+        for each that changed, so that one which fails is done again."""
+        ...
+
+    def published(self) -> Mapping[str, str]:
+        """What is told of an app's functions, by id; eventually consistent."""
+        ...
+
     def overdue(self, now: int) -> Iterator[tuple[str, int]]:
         """Runs that have not ended and whose `check_at` is past: their ids, and the time. Eventually
         consistent. Lazy."""
@@ -445,11 +479,11 @@ class Store(Collectors, Reruns, Protocol):
         until: int | None = None,
         after: tuple[int, str] | None = None,
         expected: int | None = None,
+        whole: bool = False,
     ) -> Iterator[Header]:
-        """Headers without event, output and error, newest first; `after` the run that was created then and has that id;
-        eventually consistent. Lazy; it is `expected` that no more than so many are asked for."""
-        ...
+        """Headers, newest first, without event, output and error unless they are to be `whole`; `after` the run that
+        was created then and has that id; eventually consistent. One that is to start later is `queued` until then.
+        Lazy; it is `expected` that no more than so many are asked for.
 
-    def headers(self, run_ids: Sequence[str]) -> Mapping[str, Header]:
-        """The headers of runs, of those that there are; eventually consistent. A call for each hundred."""
+        Every list but that of completed runs is found as it is; those are found by looking at all."""
         ...

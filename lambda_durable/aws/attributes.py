@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from ..engine.journal import Author, Payload
 from ..errors import DamagedItemError, ErrorInfo
+from .packing import packed, unpacked
+from .sizes import item_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -69,23 +71,37 @@ def from_json(item: Item, name: str, default: Any) -> Any:
     return json.loads(item[name]["S"]) if name in item else default
 
 
-def put_payload(item: Item, payload: Payload | None, inline: str, blob: str) -> None:
+def update(change: Iterable[str], gone: Iterable[str] = ()) -> str:
+    """An UpdateExpression that sets attributes, whose values have their names, and removes others."""
+    removed = ", ".join(gone)
+    return (
+        "SET " + ", ".join(f"{name} = :{name}" for name in change) + (f" REMOVE {removed}" if removed else "")
+    )
+
+
+def named(item: Item) -> Item:
+    """Attributes as an expression refers to them, each by its name."""
+    return {f":{name}": value for name, value in item.items()}
+
+
+def put_payload(item: Item, payload: Payload | None, inline: str, blob: str, *, beside: int = 0) -> None:
+    """Add a payload to an item that has all else, but for so many bytes of what it has `beside`, or will have."""
     if payload is None:
         return
     if payload.key is not None:
         item[blob] = text(payload.key)
     if payload.text is not None:
-        item[inline] = text(payload.text)
+        item[inline] = packed(payload.text, beside + item_size(item) + len(inline))
 
 
 def read_payload(item: Item, inline: str, blob: str) -> Payload | None:
     if inline in item:
-        return Payload(text=item[inline]["S"])
+        return Payload(text=unpacked(item[inline]))
     return Payload(key=item[blob]["S"]) if blob in item else None
 
 
 def needed_payload(item: Item, inline: str, blob: str) -> Payload:
-    return Payload(key=item[blob]["S"]) if blob in item else Payload(text=item[inline]["S"])
+    return Payload(key=item[blob]["S"]) if blob in item else Payload(text=unpacked(item[inline]))
 
 
 def error_json(error: ErrorInfo) -> AttributeValueTypeDef:

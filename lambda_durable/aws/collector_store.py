@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING
 
 from ..engine.collectors import EMPTY, Collector, Member, Seat
 from . import keys
-from .attributes import integer, names_damage, number, put_payload, read_payload, read_text, text
-from .table_calls import TableCalls
+from .attributes import integer, named, names_damage, number, put_payload, read_payload, read_text, text
+from .table_calls import NOTHING_IS_THERE, TableCalls
 
 if TYPE_CHECKING:
     from .attributes import Item
 
 STATE = "!"
+A_BURST = 160  # about the bytes of its item without its event
 MEMORY = timedelta(days=15)
 """For how long it is remembered where an event was collected. SQS: a message is kept for 14 days at most."""
 
@@ -53,10 +54,10 @@ class CollectorStore(TableCalls):
 
     def collect_last(self, name: str, burst: Collector, *, until: int) -> Collector:
         item: Item = {"l": text(burst.last), "x": number(self._expiry(until))}
-        put_payload(item, burst.event, "v", "V")
+        put_payload(item, burst.event, "v", "V", beside=A_BURST)
         if burst.joined:
             item["j"] = number(burst.joined)
-        values = {f":{each}": value for each, value in item.items()} | {":o": number(burst.opened)}
+        values = named(item) | {":o": number(burst.opened)}
         changes = ", ".join(f"{each} = :{each}" for each in item)
         others = ", ".join(each for each in ("v", "V", "j") if each not in item)
         _, found = self._update(
@@ -114,7 +115,7 @@ class CollectorStore(TableCalls):
         values = {":o": number(opened), ":one": number(1), ":size": number(size), ":x": expiry}
         if seen.opened:
             over = {"pk": text(partition(name, seen.opened)), "sk": text(STATE)}
-            self._put({**over, "n": number(seen.seats), "x": expiry}, "attribute_not_exists(pk)")
+            self._put({**over, "n": number(seen.seats), "x": expiry}, NOTHING_IS_THERE)
             condition, values = "o = :seen", values | {":seen": number(seen.opened)}
         done, found = self._update(
             partition(name),
@@ -132,7 +133,7 @@ class CollectorStore(TableCalls):
 
     def give_seat(self, name: str, order: str, seat: Seat, *, instead_of: Seat | None = None) -> Seat:
         item = {"pk": text(_mark(name, order)), "sk": text(STATE), "x": number(self._soon())}
-        condition, values = "attribute_not_exists(pk)", None
+        condition, values = NOTHING_IS_THERE, None
         if instead_of is not None:
             condition += " OR (o = :o AND n = :n)"
             values = {":o": number(instead_of.opened), ":n": number(instead_of.number)}
@@ -148,7 +149,7 @@ class CollectorStore(TableCalls):
         if member.order:
             item["l"] = text(member.order)
         put_payload(item, member.event, "v", "V")
-        found = self._put(item, "attribute_not_exists(pk)")
+        found = self._put(item, NOTHING_IS_THERE)
         return member if found is None else _member(found)
 
     def members(self, name: str, opened: int) -> tuple[int | None, Mapping[int, Member]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -31,22 +32,25 @@ class Letter:
 
 
 class SqsDeadLetters:
-    """Letters are taken, so that two who look do not act on one; what is not removed is there again afterwards."""
+    """Letters are taken, so that two who look do not act on one; what is not removed is there again afterwards. Threads
+    wait for each other: to who looks meanwhile there would be no letters."""
 
     def __init__(self, client: SQSClient, url: str) -> None:
         self._client = client
         self._url = url
+        self._looking = Lock()
 
     @contextmanager
     def taken(self) -> Iterator[list[Letter]]:
         """All letters there are, up to MOST."""
         found: dict[str, Letter] = {}
-        try:
-            while len(found) < MOST and (page := self._receive()):
-                found |= {letter.message_id: letter for letter in page}
-            yield list(found.values())
-        finally:
-            self._put_back([letter.receipt for letter in found.values()])
+        with self._looking:
+            try:
+                while len(found) < MOST and (page := self._receive()):
+                    found |= {letter.message_id: letter for letter in page}
+                yield list(found.values())
+            finally:
+                self._put_back([letter.receipt for letter in found.values()])
 
     def remove(self, letter: Letter) -> None:
         self._client.delete_message(QueueUrl=self._url, ReceiptHandle=letter.receipt)

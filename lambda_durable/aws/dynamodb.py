@@ -7,6 +7,7 @@ costs no read.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from ..engine.journal import Failure, Header, LogEntry, Partition, Record, RunStatus, State
@@ -16,14 +17,18 @@ from ..errors import ConfigurationError, RunNotFoundError, TransactionError
 from ..store import Lane, StoredEvent
 from . import headers, items, keys
 from . import lanes as moves
-from .attributes import number, text
+from .attributes import named, number, text, update
 from .backlogs import Backlogs
+from .catalogue_store import CatalogueStore
 from .collector_store import CollectorStore
+from .feed_store import FeedStore
 from .gate_mending import GateMending
+from .labels import LabelStore
 from .leases import LeaseStore
-from .lists import Lists
 from .pause_store import PauseStore
 from .rerun_store import RerunStore
+from .run_lists import RunLists
+from .table_calls import NOTHING_IS_THERE, SOONER_GONE
 from .wait_store import WaitStore
 
 if TYPE_CHECKING:
@@ -35,7 +40,6 @@ if TYPE_CHECKING:
     from .attributes import Item
 
 # What has to be there for a write to happen.
-NOTHING_IS_THERE = "attribute_not_exists(pk)"
 NOT_FINAL = "attribute_not_exists(t)"
 FEWER_ATTEMPTS = "(attribute_not_exists(n) OR n < :n)"
 SEEN_BEFORE_THE_WINDOW = "a <= :dedupe_after"
@@ -47,16 +51,26 @@ NOTHING_TO_UNDO = "attribute_not_exists(H)"
 FIRST_JOURNAL = "attribute_not_exists(J)"
 THIS_JOURNAL = "J = :journal"
 TO_BE_CHECKED = "attribute_exists(ks)"
-SOONER_GONE = "x < :x"
 
 
 class DynamoStore(
-    Lists, WaitStore, LeaseStore, GateMending, CollectorStore, PauseStore, RerunStore, Backlogs
+    RunLists,
+    LabelStore,
+    WaitStore,
+    LeaseStore,
+    GateMending,
+    CollectorStore,
+    PauseStore,
+    RerunStore,
+    FeedStore,
+    Backlogs,
+    CatalogueStore,
 ):
     """The `Store` port, on one table (table.py).
 
     Each method is one call of DynamoDB, but for pages (those of `load_run` and `load_scope` beyond 1 MB, and the
-    lists) and for runs that have continued as new: their header is read beside the journal, since it stays where it is.
+    lists), for a cancel, which reads what it changes, and for runs that have labels, or have continued as new: their
+    header is read beside the journal, since it stays where it is.
     """
 
     # Events
@@ -77,8 +91,14 @@ class DynamoStore(
 
     def create_run(self, header: Header) -> Header | None:
         expiry = self._expiry(header.starts)
-        found = self._put(headers.header_item(header, expiry), NOTHING_IS_THERE)
-        return None if found is None else headers.header(found)
+        item = self._put(headers.header_item(header, expiry), NOTHING_IS_THERE)
+        found = None if item is None else headers.header(item)
+        if found is None or found.author.tag == header.author.tag:  # the first delivery may have died before
+            self._list_by_labels(found or header, expiry)
+        return found
+
+    def expiry(self) -> int:
+        return self._expiry() * 1000
 
     def load_run(self, run_id: str) -> tuple[Header, Partition] | None:
         if (
@@ -109,11 +129,11 @@ class DynamoStore(
     def end_run(self, header: Header) -> Header | None:
         self._kept.pop(header.run_id, None)
         if header.ends_as is not None:
-            return self._change_status(header, COMPENSATING, remove=" REMOVE kp, ks")
+            return self._change_status(header, COMPENSATING)
         condition = RUNNING_OR_CANCELLING if header.status is RunStatus.CANCELLED else RUNNING
         if header.status is not RunStatus.COMPLETED:
             condition += f" AND {NOTHING_TO_UNDO}"
-        return self._change_status(header, condition, remove=" REMOVE kp, ks")
+        return self._change_status(header, condition)
 
     def mark_undo(self, run_id: str) -> Header | None:
         _, found = self._update(
@@ -130,9 +150,9 @@ class DynamoStore(
         condition = RUNNING_OR_CANCELLING if header.ends_as is RunStatus.CANCELLED else RUNNING
         return self._change_status(header, condition)
 
-    def _change_status(self, header: Header, condition: str, *, remove: str = "") -> Header | None:
-        change = headers.ending(header)
-        values = {f":{name}": value for name, value in change.items()}
+    def _change_status(self, header: Header, condition: str) -> Header | None:
+        change, gone = headers.new_status(header)
+        values = named(change)
         for status in (RunStatus.RUNNING, RunStatus.CANCELLING, RunStatus.COMPENSATING):
             if f":{status.value}" in condition:
                 values[f":{status.value}"] = text(status.value)
@@ -140,7 +160,7 @@ class DynamoStore(
         changed, found = self._update(
             keys.run(header.run_id),
             keys.HEADER,
-            "SET " + ", ".join(f"{name} = :{name}" for name in change) + remove,
+            update(change, gone),
             {**values, **numbered},
             condition=f"{condition} AND {number_of}",
         )
@@ -151,19 +171,20 @@ class DynamoStore(
         return headers.header(found)
 
     def renew_run(self, before: Header, header: Header) -> Header | None:
-        new, gone = headers.event_change(header.event)
+        new, old = headers.event_change(header.event)
+        gone = ["H", old]
         assert header.renewal is not None
         expires = max((before.expires or 0) // 1000, self._expiry())
         new |= {**headers.renewal(header.renewal), **headers.code(header), "x": number(expires)}
         if header.check_at is not None and header.check_at != before.check_at:
-            new["ks"] = number(header.check_at)
+            new |= {"ks": number(header.check_at), **headers.standing(header)}
         number_of, numbered = _journal(before)
         renewed, found = self._update(
             keys.run(header.run_id),
             keys.HEADER,
-            "SET " + ", ".join(f"{name} = :{name}" for name in new) + f" REMOVE H, {gone}",
+            update(new, gone),
             {
-                **{f":{name}": value for name, value in new.items()},
+                **named(new),
                 **numbered,
                 ":running": text(RunStatus.RUNNING.value),
             },
@@ -172,11 +193,16 @@ class DynamoStore(
         return None if renewed else headers.header(found)
 
     def begin_cancel(self, run_id: str) -> Header | None:
+        header = self.get_header(run_id)  # for the key by which it is to be listed
+        if header is None or header.status not in (RunStatus.RUNNING, RunStatus.QUEUED):
+            return header
+        standing = headers.standing(replace(header, status=RunStatus.CANCELLING))
         _, found = self._update(
             keys.run(run_id),
             keys.HEADER,
-            "SET s = :cancelling",
+            "SET s = :cancelling, hs = :hs",
             {
+                ":hs": standing["hs"],
                 ":running": text(RunStatus.RUNNING.value),
                 ":queued": text(RunStatus.QUEUED.value),
                 ":cancelling": text(RunStatus.CANCELLING.value),
@@ -194,26 +220,33 @@ class DynamoStore(
             condition, values = f"{condition} AND ks = :seen", {**values, ":seen": number(seen)}
         if only_sooner:
             condition += " AND ks > :to"
-        moved, _ = self._update(keys.run(run_id), keys.HEADER, "SET ks = :to", values, condition=condition)
+        change = "SET ks = :to, hs = if_not_exists(hs, gs)"
+        moved, _ = self._update(keys.run(run_id), keys.HEADER, change, values, condition=condition)
         return moved
 
     def extend(self, run_id: str, scope: str, at: int) -> int:
         until = self._expiry(at)
         self._keep(run_of(run_id), until)
-        pk, expiry = keys.scope(run_id, scope), number(until)
+        pk = keys.scope(run_id, scope)
+        self._extend_items(pk, until)
+        if not scope and pk != keys.run(run_id):
+            self._extend_items(keys.run(run_id), until, " AND sk = :header", {":header": text(keys.HEADER)})
+        return until * 1000
+
+    def _extend_items(self, pk: str, until: int, which: str = "", values: Item | None = None) -> None:
+        expiry = number(until)
         request: QueryInputTypeDef = {
             "TableName": self._table,
-            "KeyConditionExpression": "pk = :pk",
+            "KeyConditionExpression": f"pk = :pk{which}",
             "FilterExpression": SOONER_GONE,
-            "ProjectionExpression": "sk",
-            "ExpressionAttributeValues": {":pk": text(pk), ":x": expiry},
+            "ProjectionExpression": "pk, sk, f, c, L, u",
+            "ExpressionAttributeValues": {":pk": text(pk), ":x": expiry, **(values or {})},
             "ConsistentRead": True,
         }
         for item in reversed(list(self._query(request))):
+            if item["sk"]["S"] == keys.HEADER and "L" in item:
+                self._extend_labels(headers.listed(item), until)
             self._update(pk, item["sk"]["S"], "SET x = :x", {":x": expiry}, condition=SOONER_GONE)
-        if not scope and pk != keys.run(run_id):
-            self._update(keys.run(run_id), keys.HEADER, "SET x = :x", {":x": expiry}, condition=SOONER_GONE)
-        return until * 1000
 
     def lives_longer(self, run_id: str) -> bool:
         return self._kept.get(run_of(run_id), 0) > self._expiry()

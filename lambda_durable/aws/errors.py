@@ -22,7 +22,7 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from ..errors import ConfigurationError
+from ..errors import SetupError
 from .settings import Settings, variable
 
 THROTTLED: Final = frozenset({
@@ -85,14 +85,14 @@ def is_throttling(error: BaseException) -> bool:
 
 
 def explain(client: Any, settings: Settings | None = None, stack: str | None = None) -> None:
-    """Have a client raise ConfigurationError for a person's mistake."""
+    """Have a client raise SetupError for a person's mistake."""
     where = _where(client, settings, stack)
     client.meta.events.register(f"after-call.{where.service}", partial(_answered, where))
     explain_silence(client)
 
 
 def explain_silence(client: Any) -> None:
-    """Have a client raise ConfigurationError where AWS was not asked, or gave no answer."""
+    """Have a client raise SetupError where AWS was not asked, or gave no answer."""
     where = _where(client)
     client.meta.events.register(f"after-call-error.{where.service}", partial(_failed, where))
 
@@ -134,7 +134,7 @@ def _answered(where: _Where, parsed: Mapping[str, Any], model: Any, **_: Any) ->
         return
     message = _mistake(where, model.name, error.get("Code", ""), error.get("Message", ""))
     if message is not None:
-        raise ConfigurationError(message)
+        raise SetupError(message)
 
 
 def _mistake(where: _Where, operation: str, code: str, said: str) -> str | None:
@@ -154,19 +154,24 @@ def _mistake(where: _Where, operation: str, code: str, said: str) -> str | None:
             f"the {what} {where.setting(field)} is not there in {where.region}: is the stack deployed, in that "
             "region and account? AWS_REGION sets the region"
         )
+    if where.service == "dynamodb" and "not have the specified index" in said:
+        return (
+            f"the table {where.setting('table')} was made by a release whose lists had other indexes ({said}): deploy "
+            "this one as a stack of its own, and let the runs of the old one end there"
+        )
     return None
 
 
 def _failed(where: _Where, exception: Exception, **_: Any) -> None:
     if isinstance(exception, NoCredentialsError | PartialCredentialsError):
-        raise ConfigurationError(
+        raise SetupError(
             f"there are no AWS credentials ({exception}): log in with `aws sso login` or `aws configure`, or set "
             "AWS_PROFILE or AWS_ACCESS_KEY_ID"
         ) from exception
     if isinstance(exception, EndpointConnectionError | ConnectTimeoutError | SSLError):
-        raise ConfigurationError(
+        raise SetupError(
             f"{where.endpoint} can't be reached: is there a network, is AWS_REGION ({where.region}) right, and "
             f"AWS_ENDPOINT_URL, if it is set? ({type(exception).__name__})"
         ) from exception
     if isinstance(exception, BotoCoreError) and "SSO" in type(exception).__name__:
-        raise ConfigurationError(f"the AWS login can't be used: {exception}") from exception
+        raise SetupError(f"the AWS login can't be used: {exception}") from exception

@@ -8,6 +8,7 @@ from ..engine.journal import Header
 from . import headers, keys
 from .attributes import number, text
 from .gate_store import GATE, INSIDE, NOBODY_WAITS, GateStore, gate_expiry, gate_key
+from .table_calls import NOTHING_IS_THERE
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -39,7 +40,7 @@ class GateMending(GateStore):
         ConditionCheck would need a permission that nothing else does.)"""
         key = {"pk": text(keys.run(run)), "sk": text(keys.HEADER)}
         if header is None:
-            condition = "attribute_not_exists(pk)"
+            condition = NOTHING_IS_THERE
             return {"Delete": {"TableName": self._table, "Key": key, "ConditionExpression": condition}}
         values: Item = {":s": text(header.status.value)}
         condition = "s = :s AND attribute_not_exists(Q)"

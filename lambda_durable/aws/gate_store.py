@@ -26,9 +26,9 @@ from ..engine.gates import EMPTY, Gate, Limit, Line, Place, Waiting, next_due
 from ..engine.journal import Header, RunStatus
 from ..store import Join, Move, Pass, Quit
 from . import headers, keys
-from .attributes import integer, number, read_text, text, to_json
+from .attributes import integer, named, number, read_text, text, to_json, update
 from .table import LINE_SHARDS, lines_partition, shard_of
-from .table_calls import TableCalls, there_instead
+from .table_calls import NOTHING_IS_THERE, TableCalls, there_instead
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
@@ -136,28 +136,23 @@ class GateStore(TableCalls):
         return done or (integer(found, "k"), read_text(found, "g")) == (wake, by)
 
     def _queue(self, before: Header, after: Header) -> TransactWriteItemTypeDef:
-        change = {**headers.ending(after), **headers.queueing(after)}
+        change, gone = headers.new_status(after)
+        change |= headers.queueing(after)
+        if after.check_at is not None and not after.status.ended:
+            change["ks"] = number(after.check_at)
         condition = "s = :queued"
-        values = {f":{name}": value for name, value in change.items()} | {
-            ":queued": text(RunStatus.QUEUED.value)
-        }
+        values = named(change) | {":queued": text(RunStatus.QUEUED.value)}
         seen = headers.queueing(before)
         if seen:
             condition += " AND Q = :seen"
             values[":seen"] = seen["Q"]
         else:
             condition += " AND attribute_not_exists(Q)"
-        update = "SET " + ", ".join(f"{name} = :{name}" for name in change)
-        if after.status.ended:
-            update += " REMOVE kp, ks"
-        elif after.check_at is not None:
-            update += ", ks = :ks"
-            values[":ks"] = number(after.check_at)
         return {
             "Update": {
                 "TableName": self._table,
                 "Key": {"pk": text(keys.run(before.run_id)), "sk": text(keys.HEADER)},
-                "UpdateExpression": update,
+                "UpdateExpression": update(change, gone),
                 "ConditionExpression": condition,
                 "ExpressionAttributeValues": values,
             }
@@ -303,7 +298,7 @@ class GateStore(TableCalls):
                 "Put": {
                     "TableName": self._table,
                     "Item": item,
-                    "ConditionExpression": "attribute_not_exists(pk)",
+                    "ConditionExpression": NOTHING_IS_THERE,
                     "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
                 }
             },

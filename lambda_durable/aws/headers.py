@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..engine.code import UNKNOWN, Code
 from ..engine.gates import Place, Queueing
 from ..engine.journal import Author, Header, Origin, Parent, Payload, Renewal, RunStatus
+from ..store import FIRST_CHECK
 from . import keys
 from .attributes import (
     error_json,
@@ -26,13 +27,30 @@ from .attributes import (
     texts,
     to_json,
 )
-from .table import checks_partition, index_partition, index_sort, shard_of
+from .packing import SHORT
+from .sizes import item_size
+from .table import checks_partition, index_partition, index_sort, shard_of, standing_sort
 
 if TYPE_CHECKING:
     from .attributes import Item
 
+A_HEADER = 320
+"""About the bytes of a header without its event, when it has ended with nothing to tell."""
+
+LATER = "later"
+"""How a run stands that began with a time to start at. When that has come, nothing is written."""
+
+
+AT_ITS_END = 48
+"""About the bytes by which a header grows when it ends with nothing to tell."""
+
 
 def header_item(header: Header, expiry: int) -> Item:
+    return _begun(header, expiry) | ending(header)
+
+
+def _begun(header: Header, expiry: int) -> Item:
+    """A header without how it is."""
     pk = keys.run(header.run_id)
     item: Item = {
         "pk": text(pk),
@@ -43,7 +61,7 @@ def header_item(header: Header, expiry: int) -> Item:
         "x": number(expiry),
         "gp": text(index_partition(header.function_id, shard_of(header.run_id))),
         "gs": text(index_sort(header.created, header.run_id)),
-        **ending(header),
+        **standing(header),
     }
     if header.starts is not None:
         item["w"] = number(header.starts)
@@ -58,14 +76,31 @@ def header_item(header: Header, expiry: int) -> Item:
         item["ks"] = number(header.check_at)
     if pk != header.run_id:
         item["u"] = text(header.run_id)
-    put_payload(item, header.event, "v", "V")
     if header.event_id:
         item["i"] = text(header.event_id)
     if header.labels:
         item["L"] = texts(header.labels)
+    if header.carried:
+        item["C"] = to_json(dict(header.carried))
     if header.renewal is not None:
         item |= renewal(header.renewal)
-    return item | code(header) | queueing(header) | origin(header)
+    item |= code(header) | queueing(header) | origin(header)
+    put_payload(item, header.event, "v", "V", beside=AT_ITS_END)
+    return item
+
+
+def standing(header: Header) -> Item:
+    """The attribute by which a header is listed for its status: none for one that has completed, and for one that
+    runs and was not looked after yet."""
+    status = header.status
+    if status is RunStatus.COMPLETED:
+        return {}
+    key = index_sort(header.created, header.run_id)
+    if status is not RunStatus.RUNNING:
+        return {"hs": text(standing_sort(status.value, key))}
+    if header.starts is not None:
+        return {"hs": text(standing_sort(LATER, key))}
+    return {} if header.check_at == header.created + FIRST_CHECK else {"hs": text(key)}
 
 
 def ending(header: Header) -> Item:
@@ -75,14 +110,23 @@ def ending(header: Header) -> Item:
         item["t"] = number(header.ended)
     if header.ended_by is not None:
         item["z"] = text(str(header.ended_by))
-    put_payload(item, header.output, "o", "O")
     if header.error is not None:
         item["e"] = error_json(header.error)
     if header.unused:
         item["U"] = texts(header.unused)
     if header.ends_as is not None:
         item["E"] = text(header.ends_as.value)
+    output = header.output
+    long = output is not None and len(output.text or "") > SHORT
+    put_payload(item, output, "o", "O", beside=item_size(_begun(header, header.created)) if long else 0)
     return item
+
+
+def new_status(header: Header) -> tuple[Item, list[str]]:
+    """What is to be set of a header, and what removed, for it to have another status."""
+    change = {**ending(header), **standing(header)}
+    gone = ["kp", "ks"] if header.status.ended else []
+    return change, gone if "hs" in change else [*gone, "hs"]
 
 
 def code(header: Header) -> Item:
@@ -143,14 +187,19 @@ def _renewal(item: Item) -> Renewal | None:
 def event_change(event: Payload) -> tuple[Item, str]:
     """What is to be set of a header, and what removed, for it to have another event."""
     item: Item = {}
-    put_payload(item, event, "v", "V")
+    put_payload(item, event, "v", "V", beside=A_HEADER)
     return item, "V" if "v" in item else "v"
 
 
+LISTED = "pk, u, f, s, c, t, w, L"
+"""What a list has of a header (a ProjectionExpression)."""
+
+
 def listed(item: Item) -> Header:
-    """An entry of the index of runs. It leaves out who started a run, since no protocol decision reads an index, and
-    the event."""
-    return replace(header({"m": text("0."), "v": text(""), **item}), event=Payload())
+    """A header in a list. It leaves out who started a run, since no protocol decision reads a list, and the event."""
+    return replace(
+        header({"m": text("0."), "v": text(""), "s": text(RunStatus.RUNNING.value), **item}), event=Payload()
+    )
 
 
 @names_damage
@@ -182,6 +231,7 @@ def header(item: Item) -> Header:
         queueing=_queueing(item),
         pauses=integer(item, "B") or 0,
         origin=_origin(from_json(item, "a", None)),
+        carried=tuple(from_json(item, "C", {}).items()),
         reruns=tuple(sorted(item["R"]["SS"])) if "R" in item else (),
         expires=expiry * 1000 if (expiry := integer(item, "x")) is not None else None,
     )

@@ -16,7 +16,7 @@ from ..findings import Finding, Level
 from .clients import Clients
 from .errors import explain_silence
 from .settings import Settings
-from .table import EXPIRY, table_definition
+from .table import CHECKS_INDEX, EXPIRY, table_definition
 
 SKEW: Final = 5
 """Seconds by which clocks differ: a message that comes back sooner meets the invocation that had it."""
@@ -82,7 +82,7 @@ class Inspection:
             found = there.get(index)
             if found is None or _keys(found) != _keys(definition):
                 what = "has no" if found is None else "has other keys in its"
-                lost = "nobody finds runs that were lost" if index == "checks" else "lists are empty"
+                lost = "nobody finds runs that were lost" if index == CHECKS_INDEX else "lists fail"
                 yield _stuck("index", subject, f"{what} index {index!r}: {lost}", DEPLOY)
             elif found.get("IndexStatus", "ACTIVE") != "ACTIVE":
                 why = f"its index {index!r} is {found['IndexStatus']}: what it lists is not all"

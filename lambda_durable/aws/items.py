@@ -7,7 +7,7 @@ Attribute names are short: a step with 900 characters of output and its keys are
     u       id or path, where the key  x   when it expires, in epoch seconds
             does not show it
 
-and then:
+and then, o and v packed where that saves a unit (packing.py):
 
     record    k kind   s state, unless evident   b began   t ended: there once it is final   o, O output, the
               key of its object   e error   n attempts, unless evident   w wakes at   q plan
@@ -17,11 +17,11 @@ and then:
               g rank in its millisecond
     header    f function   s status   i event's id   v, V event, the key of its object   c created   w starts,
               if later   t ended   z who ended it   o, O, e as in a record   L labels   gp, gs key in the index
-              of runs   Y, y to start, finish by   U unused steps   P who invoked it   H has something
-              to undo   E what it ends as after that   kp, ks key in the index
+              of runs, gp, hs in that of how they stand   Y, y to start, finish by   U unused steps   P who
+              invoked it   H has something to undo   E what it ends as after that   kp, ks key in the index
               of checks, until it has ended   J number of its journal, j who began that, when, and events taken
               K code, "label@Lambda version"   p stays on it   B how often it was paused, negative when it
-              goes on   a what it is a rerun of   R its reruns
+              goes on   a what it is a rerun of   R its reruns   C what its event carried
     log       o order   d dispatched
     failure   n attempts   j outcomes seen   e error   w wakes at
     event     ep, es key in the index of events   n name   t time   a seen   f functions, c those of them that
@@ -81,6 +81,10 @@ if TYPE_CHECKING:
     from .attributes import Item
 
 
+A_WAIT = 160
+"""About the bytes of an item of something that is waited for, when it is over."""
+
+
 # Records. Unless it says otherwise, one has failed if it has an error and else completed; and a final one was
 # over at the first attempt, while one that is not has no failed attempt yet.
 
@@ -103,7 +107,6 @@ def record_item(run_id: str, record: Record, expiry: int) -> Item:
         item["s"] = text(record.state.value)
     if record.attempts != _evident_attempts(record.ended):
         item["n"] = number(record.attempts)
-    put_payload(item, record.output, "o", "O")
     if record.error is not None:
         item["e"] = error_json(record.error)
     if record.wake_at is not None:
@@ -122,13 +125,14 @@ def record_item(run_id: str, record: Record, expiry: int) -> Item:
         item["y"] = _undo_text(record.undo)
     if record.rank:
         item["g"] = number(record.rank)
+    put_payload(item, record.output, "o", "O")
     return item
 
 
 def outcome(output: Payload | None, error: ErrorInfo | None) -> Item:
     """The attributes of what a record ended with."""
     item: Item = {}
-    put_payload(item, output, "o", "O")
+    put_payload(item, output, "o", "O", beside=A_WAIT)
     if error is not None:
         item["e"] = error_json(error)
     return item

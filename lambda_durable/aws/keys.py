@@ -15,9 +15,12 @@ of its own:
     e#<event id>       !             an event
     w#..., s#...                     who waits for an event, and for a signal (waiters.py)
     d#..., m#...                 events that are collected for one run (collector_store.py)
+    l#<shard>#<function>#<label>    the runs of a function with a label, by time (labels.py)
     k#<name>       !             what is kept for good under a name; under `pauses`, those of functions
+    k#functions    .checkout     what there is to know of a function (catalogue_store.py)
     z#<shard>#<function>         what is kept while a function is paused, and of a run that is (pause_store.py)
     <run id>/:held
+    <run id>/:feed     0000000000041 what the run publishes (feed_store.py)
 
 Log entries sort before records, so a Query that reads an entry goes on to read the outcomes it names: they
 were there before it. Ids hold any character: `%`, `/` and `#` are escaped in a run's id, and the records'
@@ -93,6 +96,11 @@ def pool(number: int) -> str:
 def event(event_id: str) -> str:
     key = f"e#{event_id}"
     return key if fits(key, LONGEST_PARTITION) else f"h#{digest(event_id)}"
+
+
+def label(function_id: str, label: str, shard: int) -> str:
+    key = f"l#{shard}#{escaped(function_id)}#{label}"
+    return key if fits(key, LONGEST_PARTITION) else f"l#{shard}##{digest(function_id)}#{digest(label)}"
 
 
 def kept(name: str) -> str:

@@ -1,27 +1,23 @@
-"""What is listed from the table's indexes, for people, for the reconciler, and for waits that look back."""
+"""What is read of many: events by name, for people and for waits that look back; headers; what is overdue."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-from ..engine.journal import Header, RunStatus
-from . import headers, items, keys
+from . import headers, items
 from .attributes import number, text
 from .table import (
     CHECKS_INDEX,
     EVENT_SHARDS,
     EVENTS_INDEX,
-    RUNS_INDEX,
     SHARDS,
     checks_partition,
     events_partition,
-    index_partition,
     index_range,
-    index_sort,
 )
 from .table_calls import LIST_PAGE, TableCalls
 
@@ -33,16 +29,15 @@ if TYPE_CHECKING:
 MOST_KEYS: Final = 100
 """DynamoDB: what one BatchGetItem asks for."""
 
-FILTERED_PAGE: Final = 300
-"""Entries of a shard that are looked at first for runs of a status that few have; after that, as many as DynamoDB
-looks at in one Query (1 MB)."""
-
 PAUSES: Final = (0.05, 0.2, 0.8)
 """Seconds before reads that DynamoDB left undone are asked for again: together they had more than 16 MB."""
 
 
+T = TypeVar("T")
+
+
 class Lists(TableCalls):
-    """The part of the `Store` port that reads indexes: each shard page by page, as what is listed is asked for."""
+    """The part of the `Store` port that reads many items: each shard page by page, as what is listed is asked for."""
 
     def events(
         self, name: str, since: int, until: int | None = None, *, newest_first: bool = False
@@ -68,79 +63,33 @@ class Lists(TableCalls):
             )
 
         shards = map(listed, range(EVENT_SHARDS))
-        return map(items.event_id, self._merged(shards, "es", newest_first=newest_first))
+        return map(
+            items.event_id, self._merged(shards, lambda item: item["es"]["S"], newest_first=newest_first)
+        )
 
-    def runs(
-        self,
-        function_ids: Sequence[str],
-        *,
-        statuses: Sequence[str] = (),
-        label: str | None = None,
-        since: int | None = None,
-        until: int | None = None,
-        after: tuple[int, str] | None = None,
-        expected: int | None = None,
-    ) -> Iterator[Header]:
-        first, last = index_range(since, until)
-        before = index_sort(*after) if after is not None else ""
-        if before:
-            last = min(last, before)
-        if first > last:  # DynamoDB refuses such a BETWEEN
-            return iter(())
-        values: Item = {":first": text(first), ":last": text(last)}
-        wanted = []
-        if statuses:
-            named = {f":s{place}": text(status) for place, status in enumerate(statuses)}
-            wanted.append(f"s IN ({', '.join(named)})")
-            values |= named
-        if label is not None:
-            wanted.append("contains(L, :label)")
-            values[":label"] = text(label)
-
-        few = bool(statuses) and RunStatus.COMPLETED.value not in statuses
-        first_page = FILTERED_PAGE if few else min(expected or LIST_PAGE, LIST_PAGE)
-
-        def listed(key: str) -> Iterator[Item]:
-            request: QueryInputTypeDef = {
-                "TableName": self._table,
-                "IndexName": RUNS_INDEX,
-                "KeyConditionExpression": "gp = :gp AND gs BETWEEN :first AND :last",
-                "ExpressionAttributeValues": {**values, ":gp": text(key)},
-                "ScanIndexForward": False,
-            }
-            if wanted:
-                request["FilterExpression"] = " AND ".join(wanted)
-            if label is None:  # few have it
-                request["Limit"] = first_page
-            return self._query(request, grows=few)
-
-        shards = [index_partition(id, shard) for id in dict.fromkeys(function_ids) for shard in range(SHARDS)]
-        newest_first = self._merged(map(listed, shards), "gs", newest_first=True)
-        return (headers.listed(item) for item in newest_first if item["gs"]["S"] != before)
-
-    def _merged(self, shards: Iterable[Iterator[Item]], key: str, *, newest_first: bool) -> Iterator[Item]:
+    def _merged(
+        self, shards: Iterable[Iterator[T]], key: Callable[[T], str], *, newest_first: bool
+    ) -> Iterator[T]:
         begun = shards if self._at_once == 1 else _begun(list(shards), self._at_once)
-        yield from merge(*begun, key=lambda item: item[key]["S"], reverse=newest_first)
+        yield from merge(*begun, key=key, reverse=newest_first)
 
-    def headers(self, run_ids: Sequence[str]) -> Mapping[str, Header]:
-        found: dict[str, Header] = {}
-        for start in range(0, len(run_ids), MOST_KEYS):
-            some = dict.fromkeys(map(keys.run, run_ids[start : start + MOST_KEYS]))
-            wanted: dict[str, KeysAndAttributesTypeDef] = {
-                self._table: {"Keys": [{"pk": text(pk), "sk": text(keys.HEADER)} for pk in some]}
-            }
-            for pause in (*PAUSES, None):
-                answer = self._client.batch_get_item(RequestItems=wanted)
-                read = map(headers.header, answer["Responses"].get(self._table, ()))
-                found |= {header.run_id: header for header in read}
-                if not answer.get("UnprocessedKeys"):
-                    break
-                if pause is None:
-                    raise RuntimeError(
-                        f"DynamoDB left {len(wanted)} reads undone, {len(PAUSES) + 1} times: try again"
-                    )
-                time.sleep(pause)
-                wanted = cast("Any", answer["UnprocessedKeys"])
+    def _read_together(self, wanted: Iterable[tuple[str, str]], only: str = "") -> list[Item]:
+        """Items by their keys, of which there are at most `MOST_KEYS`, those that there are; eventually consistent.
+        `only` some attributes, if that is said (a ProjectionExpression)."""
+        asked: KeysAndAttributesTypeDef = {"Keys": [{"pk": text(pk), "sk": text(sk)} for pk, sk in wanted]}
+        if only:
+            asked["ProjectionExpression"] = only
+        left = {self._table: asked}
+        found: list[Item] = []
+        for pause in (*PAUSES, None):
+            answer = self._client.batch_get_item(RequestItems=left)
+            found += answer["Responses"].get(self._table, ())
+            if not answer.get("UnprocessedKeys"):
+                break
+            if pause is None:
+                raise RuntimeError(f"DynamoDB left reads undone, {len(PAUSES) + 1} times: try again")
+            time.sleep(pause)
+            left = cast("Any", answer["UnprocessedKeys"])
         return found
 
     def overdue(self, now: int) -> Iterator[tuple[str, int]]:
@@ -155,7 +104,7 @@ class Lists(TableCalls):
             yield from map(headers.due_check, self._query(request))
 
 
-def _begun(shards: Sequence[Iterator[Item]], at_once: int) -> list[Iterator[Item]]:
+def _begun(shards: Sequence[Iterator[T]], at_once: int) -> list[Iterator[T]]:
     """Shards of which each has been read as far as its first item: to merge them takes that of all."""
     from concurrent.futures import ThreadPoolExecutor  # no worker needs it
 

@@ -11,7 +11,7 @@ from ..engine.journal import Header, Record, RunStatus
 from . import headers, items, keys
 from .attributes import number, text
 from .batches import batches
-from .table_calls import TableCalls
+from .table_calls import NOTHING_IS_THERE, TableCalls
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -28,7 +28,6 @@ MOST_RERUNS: Final = 500
 PAUSES: Final = (0.05, 0.1, 0.2)
 """Seconds before a transaction that met another one is tried again."""
 
-NOTHING_IS_THERE = "attribute_not_exists(pk)"
 KNOWS_FEW_RERUNS = "attribute_exists(pk) AND (attribute_not_exists(R) OR size(R) < :most)"
 NOT_KEPT_YET = "s IN (:running, :queued) AND a = :a"
 

@@ -1,4 +1,12 @@
-"""The table's definition, and its indexes: of runs for lists, of runs to be looked after, of events by name."""
+"""The table's definition, and its indexes.
+
+Each run is in `begun` from its start on, for lists; nothing in that ever changes. In `due` it is as long as it goes
+on, by when it is looked after. `standing` lists, by its status, every run that has neither completed nor is running
+since its start, not yet looked after: those are in `due` at a known time after it. So each run is found by how it
+stands without a look at any other, and one that runs for a few minutes and completes costs three writes of an index.
+
+A table of before these indexes has others, and lists from it fail, naming the index.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +18,19 @@ from . import keys
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import CreateTableInputTypeDef
 
-RUNS_INDEX = "runs"
-CHECKS_INDEX = "checks"
+RUNS_INDEX = "begun"
+STANDING_INDEX = "standing"
+CHECKS_INDEX = "due"
 EVENTS_INDEX = "events"
 EXPIRY = "x"  # the attribute to name in TimeToLiveSpecification: epoch seconds
 
-SHARDS = 32
-"""Index keys of one function. A run is written to the index when it is created and when it ends (and when it
-is cancelled), so 10,000 starts a second are 20,000 writes a second, and a key takes 1,000 (DynamoDB: one
-partition). 20 would be the bare minimum; a list costs one Query for each."""
+SHARDS = 24
+"""Index keys of one function. A run is written to one index when it is created, and to another when it is created and
+when it ends: 10,000 starts a second are 20,000 writes a second, and a key takes 1,000 (DynamoDB: one partition). 20
+would be the bare minimum; a list costs one Query for each."""
+
+LABEL_SHARDS = 12
+"""Keys of one label of a function, which a run is written to once."""
 
 EVENT_SHARDS = 4
 """Index keys of one event name, which so takes 4,000 a second."""
@@ -27,6 +39,7 @@ LINE_SHARDS = 8
 """Index keys of the gates that somebody waits at."""
 
 _LAST_MILLISECOND = 10**13 - 1  # in the year 2286
+_LONGEST_INDEX_SORT = keys.LONGEST_SORT - 32  # leaves room for a status
 
 
 def table_definition(name: str) -> CreateTableInputTypeDef:
@@ -36,7 +49,7 @@ def table_definition(name: str) -> CreateTableInputTypeDef:
         "BillingMode": "PAY_PER_REQUEST",
         "AttributeDefinitions": [
             {"AttributeName": name, "AttributeType": "N" if name == "ks" else "S"}
-            for name in ("pk", "sk", "gp", "gs", "kp", "ks", "ep", "es")
+            for name in ("pk", "sk", "gp", "gs", "hs", "kp", "ks", "ep", "es")
         ],
         "KeySchema": [
             {"AttributeName": "pk", "KeyType": "HASH"},
@@ -49,7 +62,15 @@ def table_definition(name: str) -> CreateTableInputTypeDef:
                     {"AttributeName": "gp", "KeyType": "HASH"},
                     {"AttributeName": "gs", "KeyType": "RANGE"},
                 ],
-                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": [*"fsctwLu"]},
+                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["u"]},
+            },
+            {
+                "IndexName": STANDING_INDEX,
+                "KeySchema": [
+                    {"AttributeName": "gp", "KeyType": "HASH"},
+                    {"AttributeName": "hs", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["u", "w"]},
             },
             {
                 "IndexName": CHECKS_INDEX,
@@ -57,7 +78,7 @@ def table_definition(name: str) -> CreateTableInputTypeDef:
                     {"AttributeName": "kp", "KeyType": "HASH"},
                     {"AttributeName": "ks", "KeyType": "RANGE"},
                 ],
-                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["u"]},
+                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["u", "f", "hs"]},
             },
             {
                 "IndexName": EVENTS_INDEX,
@@ -94,7 +115,13 @@ def lines_partition(shard: int) -> str:
 def index_sort(created: int, run_id: str) -> str:
     """By time first: a run's id need not sort by it, since users may choose one."""
     key = f"{created:013d}#{run_id}"
-    return key if keys.fits(key, keys.LONGEST_SORT) else f"{created:013d}#{keys.digest(run_id)}"
+    return key if keys.fits(key, _LONGEST_INDEX_SORT) else f"{created:013d}#{keys.digest(run_id)}"
+
+
+def standing_sort(standing: str, index_sort: str) -> str:
+    """The key in the index of how runs stand; that of one that is running is its time alone, so that an update finds
+    it in the item."""
+    return f"{standing}#{index_sort}" if standing else index_sort
 
 
 def index_range(since: int | None, until: int | None) -> tuple[str, str]:

@@ -29,6 +29,9 @@ GRACE = timedelta(days=7)
 
 LIST_PAGE = 100
 
+NOTHING_IS_THERE = "attribute_not_exists(pk)"
+SOONER_GONE = "x < :x"
+
 
 class TableCalls:
     """One table, and what is written there: until when it lives. Shards of a list are read so many `at_once`, each in a

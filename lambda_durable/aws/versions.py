@@ -58,6 +58,8 @@ class LambdaVersions:
         attributes = {"ApproximateReceiveCount": str(delivery.receive_count)}
         if delivery.first_received is not None:
             attributes["ApproximateFirstReceiveTimestamp"] = str(delivery.first_received)
+        if delivery.sent is not None:
+            attributes["SentTimestamp"] = str(delivery.sent)
         return {
             "messageId": delivery.message_id,
             "receiptHandle": delivery.receipt,

@@ -13,15 +13,14 @@ from ..engine.paths import parent
 from ..errors import DamagedItemError, ErrorInfo
 from ..store import Waiter
 from . import items, keys, waiters
-from .attributes import number, text
-from .table_calls import LIST_PAGE, TableCalls, there_instead
+from .attributes import named, number, text, update
+from .table_calls import LIST_PAGE, NOTHING_IS_THERE, TableCalls, there_instead
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
 
     from .attributes import Item
 
-NOBODY_IS_THERE = "attribute_not_exists(pk)"
 STILL_WAITS = "s = :waiting AND attribute_not_exists(t)"
 WAKES_SOONER = "w < :w"
 
@@ -76,7 +75,7 @@ class WaitStore(TableCalls):
 
     def hold_signal(self, waiter: Waiter, *, instead_of: Waiter | None) -> Waiter | None:
         values: Item = {":u": text(waiter.run_id), ":p": text(waiter.path)}
-        condition = f"{NOBODY_IS_THERE} OR (u = :u AND p = :p)"
+        condition = f"{NOTHING_IS_THERE} OR (u = :u AND p = :p)"
         if instead_of is not None:
             condition += " OR (u = :v AND p = :q)"
             values |= {":v": text(instead_of.run_id), ":q": text(instead_of.path)}
@@ -111,8 +110,7 @@ class WaitStore(TableCalls):
         due: int | None = None,
     ) -> tuple[bool, Record | None]:
         outcome = {"t": number(ended), "m": text(str(author)), **items.outcome(output, error)}
-        values = {f":{name}": value for name, value in outcome.items()}
-        changes = ", ".join(f"{name} = :{name}" for name in outcome)
+        values = named(outcome)
         values[":waiting"] = text(State.WAITING.value)
         condition = STILL_WAITS
         if due is not None:
@@ -120,7 +118,7 @@ class WaitStore(TableCalls):
             values[":w"] = number(due)
         done, found = self._update(
             *keys.record(run_id, path),
-            f"SET {changes} REMOVE s, w",
+            update(outcome, ["s", "w"]),
             values,
             condition=condition,
             returning="ALL_NEW",

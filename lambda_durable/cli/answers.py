@@ -10,6 +10,7 @@ from ..client import Client
 from .deployed import deployed
 from .json_data import read_data
 from .plain import write_json
+from .remarks import remark
 
 Act = Callable[[Client], bool]
 
@@ -19,24 +20,44 @@ SETTLED = "it did nothing: the callback was settled already, has timed out, or i
 def complete_callback(token: str, *, data: str | None, **where: Any) -> bool:
     """Whether it did. Raises UsageError and FailedError, as do all of these."""
     result = read_data(data)
-    return _tell(lambda client: client.complete_callback(token, result), "completed", SETTLED, **where)
+    return _tell(
+        "callback complete",
+        lambda client: client.complete_callback(token, result),
+        "completed",
+        SETTLED,
+        **where,
+    )
 
 
 def fail_callback(token: str, message: str, **where: Any) -> bool:
-    return _tell(lambda client: client.fail_callback(token, message), "failed", SETTLED, **where)
+    return _tell(
+        "callback fail",
+        lambda client: client.fail_callback(token, message),
+        "failed",
+        SETTLED,
+        **where,
+    )
 
 
 def heartbeat_callback(token: str, **where: Any) -> bool:
-    return _tell(lambda client: client.heartbeat_callback(token), "alive", SETTLED, **where)
+    return _tell(
+        "callback heartbeat",
+        lambda client: client.heartbeat_callback(token),
+        "alive",
+        SETTLED,
+        **where,
+    )
 
 
 def send_signal(name: str, *, data: str | None, **where: Any) -> bool:
     content = read_data(data)
     nobody = f"nobody waits for signal {name!r}"
-    return _tell(lambda client: client.send_signal(name, content), "sent", nobody, **where)
+    return _tell("signal", lambda client: client.send_signal(name, content), "sent", nobody, **where)
 
 
-def _tell(act: Act, done: str, otherwise: str, *, app: str | None, stack: str | None, as_json: bool) -> bool:
+def _tell(
+    command: str, act: Act, done: str, otherwise: str, *, app: str | None, stack: str | None, as_json: bool
+) -> bool:
     with deployed(stack, app) as client:
         did = act(client)
     if as_json:
@@ -44,5 +65,5 @@ def _tell(act: Act, done: str, otherwise: str, *, app: str | None, stack: str | 
     elif did:
         sys.stdout.write(f"{done}\n")
     if not did:
-        sys.stderr.write(f"lambda-durable: {otherwise}\n")
+        remark(command, otherwise)
     return did

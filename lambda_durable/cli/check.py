@@ -10,13 +10,15 @@ from typing import Any
 
 from ..check import RULES, Finding, Report, check
 from ..check.sarif import sarif
+from .check_settings import check_rules, check_settings
 from .display import Display
 from .loading import file_of, similar
 from .plain import write_json
+from .remarks import remark
 from .replays import Runs, plain, replay_runs, show, summary
 from .usage_error import UsageError
 
-__all__ = ["Runs", "check_code", "file_of", "list_rules"]
+__all__ = ["Runs", "check_code", "list_rules"]
 
 
 def check_code(
@@ -29,20 +31,19 @@ def check_code(
     replay: str | None = None,
     runs: Runs | None = None,
 ) -> bool:
-    """Print what is found, in the code and by replaying runs of an app. Whether that is nothing. Raises UsageError and
-    FailedError."""
+    """Print what is found, in the code (that which the project's settings name, unless `paths` do) and by replaying
+    runs of an app. Whether that is nothing. Raises UsageError and FailedError."""
     if as_json and as_sarif:
         raise UsageError("--json and --sarif are two formats: take one")
     if replay is not None and as_sarif:
         raise UsageError("--sarif is for what is found in the code: leave --replay out")
-    if unknown := [rule for rule in ignore if rule not in RULES]:
-        raise UsageError(
-            f"--ignore: there is no rule {', '.join(unknown)}; those there are: {', '.join(RULES)}"
-        )
+    check_rules(ignore, "--ignore")
+    settings = check_settings()
+    paths = paths or settings.paths or [file_of(replay) if replay is not None else Path()]
     for path in paths:
         if not path.exists():
             raise UsageError(f"there is no {path}{similar(path)}")
-    report = check(paths, ignore=ignore)
+    report = check(paths, ignore=[*ignore, *settings.left_out])
     repetitions = replay_runs(replay, runs or Runs()) if replay is not None else []
     if as_sarif:
         write_json(sarif(report), sys.stdout)
@@ -59,7 +60,7 @@ def check_code(
         raise UsageError(f"there is no Python in {', '.join(map(str, paths))}")
     if not as_json and not as_sarif:
         told = [_summary(report, notes=notes), *([summary(repetitions)] if replay is not None else [])]
-        sys.stderr.write(f"lambda-durable check: {'; '.join(told)}\n")
+        remark("check", "; ".join(told))
     return not report.findings and not any(each.differs for each in repetitions)
 
 

@@ -10,10 +10,11 @@ from typing import Annotated
 import typer
 
 from . import gates
+from .local_commands import commands as local_commands
 from .options import App, AsJson, Stack, one_line
 from .panels import Panels
+from .remarks import remark
 from .run_commands import commands as run_commands
-from .usage_error import UsageError
 
 commands = typer.Typer(
     cls=Panels,
@@ -99,6 +100,7 @@ def send(
 
 
 commands.add_typer(run_commands)
+commands.add_typer(local_commands)
 
 
 @commands.command()
@@ -243,7 +245,10 @@ def doctor(
 def check(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="PATH", help="Files and folders of Python; this folder unless given."),
+        typer.Argument(
+            metavar="PATH",
+            help="Files and folders of Python; else those of pyproject.toml, or this folder.",
+        ),
     ] = None,
     ignore: Annotated[
         list[str] | None, typer.Option(metavar="RULE", help="Leave a rule out; may be given again.")
@@ -283,14 +288,14 @@ def check(
 
     Exit status: 0 when nothing is found, 1 when something is, 2 when a file is no Python or an option is wrong.
     """
-    from .check import Runs, check_code, file_of, list_rules
+    from .check import Runs, check_code, list_rules
 
     with one_line("check"):
         if rules:
             list_rules(as_json=as_json)
             return
         clean = check_code(
-            paths or [file_of(replay) if replay is not None else Path()],
+            paths or [],
             ignore=ignore or [],
             notes=notes,
             as_json=as_json,
@@ -380,7 +385,7 @@ def template(
         worker = find_worker(app)
         text = render(worker, python=python, layer=layer)
     if note := missing_requirements(worker, layer):
-        typer.echo(f"lambda-durable template: {note}", err=True)
+        remark("template", note)
     if as_json:
         text = json.dumps({"code_uri": worker.code_uri, "handler": worker.handler, "template": text}) + "\n"
     typer.echo(text, nl=False)
@@ -403,59 +408,6 @@ def init(
     for file in files:
         typer.echo(file)
     typer.echo(f"\nNow: cd {shlex.quote(str(directory))}, and see README.md", err=True)
-
-
-@commands.command()
-def skip(as_json: AsJson = False) -> None:
-    """Skip, on the cloud of `lambda-durable dev`, to when the next run wakes, retries or times out.
-
-    Exit status: 0, 1 when nothing waits for a time or something is still at work, 2 away from dev's cloud.
-    """
-    from .skip import skip_time
-
-    with one_line("skip"):
-        skip_time(as_json=as_json)
-
-
-@commands.command()
-def dev(
-    app: Annotated[
-        str, typer.Argument(metavar="APP", help="path/to/app.py, path/to/app.py:name or package.module:name")
-    ],
-    host: Annotated[
-        str, typer.Option(help="Where the cloud listens; 0.0.0.0 lets containers, and everybody, reach it.")
-    ] = "127.0.0.1",
-    port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Its port; a free one unless given.")
-    ] = None,
-    state: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Keeps runs and all else there until next time.")
-    ] = None,
-    executor: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Hand each invocation to a `sam local start-lambda`, at this URL."),
-    ] = None,
-    concurrency: Annotated[int, typer.Option(min=1, max=100, help="Invocations at once.")] = 4,
-    debug: Annotated[
-        bool,
-        typer.Option(
-            "--debug",
-            help="breakpoint() opens a debugger here; one invocation at a time, with an hour for it.",
-        ),
-    ] = False,
-) -> None:
-    """Run an app on a cloud of its own, on this machine, in real time, with its code as it is on disk.
-
-    Exit status: 0 when it was interrupted, 1 when the cloud failed, 2 when something is wrong with APP or an option.
-    """
-    with one_line("dev"):
-        try:
-            from .dev import develop
-        except ModuleNotFoundError as error:
-            raise UsageError(f"{error.name} is missing: pip install 'lambda-durable[local]'") from None
-        develop(
-            app, host=host, port=port, state=state, executor=executor, concurrency=concurrency, debug=debug
-        )
 
 
 gates.add_to(commands)

@@ -8,10 +8,13 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
 from ..app import Durable
+from ..costs.journal_bill import Operation, as_plain, bill_of
+from ..costs.pricing import LOOKED_UP, STANDING, Charge, total
 from ..durations import in_millis, parse_duration
 from ..errors import ConfigurationError, DurableError
 from ..testing import LocalRuntime
@@ -21,11 +24,10 @@ from .deployed import as_one_line
 from .display import Display
 from .estimate import Assumed, Counted, Peer, Start, break_even, count, failed, peers, sequence
 from .event_files import check_wanted, read_events
-from .journal_bill import JournalBill, Operation, bill_of
 from .json_data import read_data
 from .loading import load_app, load_given
 from .plain import write_json
-from .pricing import LOOKED_UP, STANDING, Charge, total
+from .remarks import remark
 from .run import START
 from .usage_error import FailedError, UsageError
 
@@ -60,7 +62,7 @@ def cost_of_run(run_id: str, given: Assumed, *, app: str | None, stack: str | No
         recording = read_recording(world, run_id)
     found = bill_of(recording, overhead=given.invocation, megabytes=given.megabytes)
     if as_json:
-        write_json(_plain_run(run_id, found), sys.stdout)
+        write_json(as_plain(run_id, found), sys.stdout)
         return
     display = Display(sys.stdout)
     status = recording.header.status
@@ -72,9 +74,10 @@ def cost_of_run(run_id: str, given: Assumed, *, app: str | None, stack: str | No
         display.columns(_cells(each))
     display.heading("What it has cost" if status.ended else "What it has cost so far")
     display.bill(found.charges)
-    sys.stderr.write(
-        "lambda-durable cost: as far as the journal tells; Lambda's time is that of steps which one attempt did, and "
-        f"{given.invocation:g} ms an invocation\n"
+    remark(
+        "cost",
+        "as far as the journal tells; Lambda's time is that of steps which one attempt did, and "
+        f"{given.invocation:g} ms an invocation",
     )
 
 
@@ -88,17 +91,6 @@ def _cells(each: Operation) -> list[tuple[str, int, str]]:
 
 def _right(*texts: str) -> list[tuple[str, int, str]]:
     return [(f"{text:>10}", 10, "") for text in texts]
-
-
-def _plain_run(run_id: str, found: JournalBill) -> dict[str, Any]:
-    return {
-        "run_id": run_id,
-        "invocations": found.invocations,
-        "dollars": total(found.charges),
-        "charges": [asdict(charge) for charge in found.charges],
-        "operations": [{**asdict(each), "dollars": each.dollars} for each in found.operations],
-        "prices": f"us-east-1, {LOOKED_UP}",
-    }
 
 
 # At a rate
@@ -124,9 +116,9 @@ def cost_at_rate(
     # What the user's code prints must not get among the JSON.
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         logging.getLogger("lambda_durable.failed_runs").setLevel(logging.CRITICAL)  # it is told below
-        app, start = _workload(reference, event, function, data, steps, output_bytes)
+        app, start, begins = _workload(reference, event, function, data, steps, output_bytes)
         try:
-            found = {name: count(app, start, mode) for name, mode in MODES.items()}
+            found = {name: count(app, start, mode, begins) for name, mode in MODES.items()}
         except DurableError as error:
             raise FailedError(f"it could not be run: {error}") from None
     first = found["stepwise"]
@@ -139,9 +131,7 @@ def cost_at_rate(
         _show(found, others, given, monthly, stdout)
     for run in failed(first.runs):
         why = f": {run.error.type}: {run.error.message}" if run.error is not None else ""
-        sys.stderr.write(
-            f"lambda-durable cost: a run of {run.function_id!r} is {run.status}{why}; what was counted is that\n"
-        )
+        remark("cost", f"a run of {run.function_id!r} is {run.status}{why}; what was counted is that")
     return not failed(first.runs)
 
 
@@ -163,20 +153,20 @@ def _workload(
     data: str | None,
     steps: int | None,
     output_bytes: int,
-) -> tuple[Durable, Start]:
-    """The app, and what starts its runs. Raises UsageError."""
+) -> tuple[Durable, Start, datetime]:
+    """The app, what starts its runs, and when. Raises UsageError."""
     if (reference is None) == (steps is None):
         raise UsageError("name an APP to count, or say how many --steps; not both")
     if reference is None:
         assert steps is not None
-        return sequence(steps, output_bytes)
+        return *sequence(steps, output_bytes), START
     app = load_app(reference)
     if event is not None:
         if function is not None or data is not None:
             raise UsageError("-e says what starts; leave --function and --data out")
         events = read_events(event, start=START, seed=0)
         check_wanted(app, events)
-        return app, lambda runtime: len(runtime.send(*events))
+        return app, lambda runtime: len(runtime.send(*events)), min(each.time for each in events)
     names = [name for name in app.functions if "/" not in name]
     if function is None and len(names) > 1:
         raise UsageError(f"say which --function: {', '.join(names)}; or name an event with -e EVENT.json")
@@ -189,7 +179,7 @@ def _workload(
         runtime.start(chosen, given)
         return 0
 
-    return app, start
+    return app, start, START
 
 
 def _show(

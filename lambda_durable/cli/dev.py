@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import signal
 import sys
 import termios
 import threading
@@ -20,8 +19,11 @@ from ..local.invoking import InvocationError, Invoker, NotLoadedError, Processes
 from ..local.pump import Pump
 from ..local.stack import LAMBDA_TIMEOUT, create_stack, settings_of, variables
 from ..local.watching import Watch
+from .dev_dashboard import DevDashboard
 from .dev_worker import REGISTER
 from .loading import folder_of
+from .remarks import remark
+from .stopping import on_signals
 from .usage_error import FailedError, UsageError
 
 LOOK = 0.3
@@ -43,6 +45,7 @@ def develop(
     executor: str | None,
     concurrency: int,
     debug: bool = False,
+    dashboard_port: int | None = None,
 ) -> None:
     """Run until it is interrupted. With `debug`, one invocation at a time has this terminal, and an hour. Raises
     UsageError and FailedError."""
@@ -51,11 +54,11 @@ def develop(
         raise UsageError(f"--executor is a URL, such as http://127.0.0.1:3001, and this is {executor!r}")
     if executor is not None and debug:
         raise UsageError("--debug is for workers of dev's own: debug those of --executor where they run")
-    stopped = _on_signals()
+    stopped = on_signals()
     try:
         with LocalCloud(host=host, port=port, state=state) as cloud, _terminal_as_it_was():
             _forget_other_clouds(cloud)
-            _Development(reference, folder, cloud, executor, concurrency, debug).run(stopped)
+            _Development(reference, folder, cloud, executor, concurrency, debug, dashboard_port).run(stopped)
     except CloudError as error:
         raise FailedError(str(error)) from None
 
@@ -69,6 +72,7 @@ class _Development:
         executor: str | None,
         concurrency: int,
         debug: bool,
+        dashboard_port: int | None,
     ) -> None:
         self._cloud = cloud
         self._watch = Watch(folder)
@@ -77,6 +81,8 @@ class _Development:
         self._variables = {**cloud.environ(), **variables(settings)}
         if executor is None:  # another's workers go by the host's clock
             self._variables[AHEAD] = str(cloud.ahead.path)
+        environment = {**_own_environment(), **self._variables}
+        self._dashboard = DevDashboard(reference, environment, dashboard_port)
         self._processes = Processes(
             [
                 sys.executable,
@@ -85,7 +91,7 @@ class _Development:
                 reference,
                 *(["--debug"] if debug else []),
             ],
-            {**_own_environment(), **self._variables},
+            environment,
             timeout=timeout,
             terminal=debug,
         )
@@ -104,17 +110,20 @@ class _Development:
             self._processes.prepare()
             create_stack(self._cloud.endpoint)
             loaded = self._load()
+            self._dashboard.start()
             self._welcome()
             self._pump.start()
             if not loaded:
                 self._pump.pause()
             while not stopped.wait(LOOK):
                 self._cloud.check()
+                self._dashboard.keep()
                 if changed := self._watch.changed():
                     self._reload(changed)
         finally:
             self._pump.stop()
             self._processes.close()
+            self._dashboard.stop()
 
     def _load(self) -> bool:
         """Import the app, and make its schedules those of its code. Whether it could be."""
@@ -134,6 +143,7 @@ class _Development:
     def _reload(self, changed: list[str]) -> None:
         _say(f"{', '.join(changed[:3])}{' ...' if len(changed) > 3 else ''} changed")
         self._processes.reload()
+        self._dashboard.start()
         if self._load():
             self._pump.resume()
         else:
@@ -143,6 +153,7 @@ class _Development:
         environment = self._write_for_sam()
         exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in self._variables.items())
         sys.stdout.write(
+            f"dashboard    {self._dashboard.url}\n"
             f"endpoint     {self._cloud.endpoint}\n"
             f"event bus    {self._variables['LAMBDA_DURABLE_BUS']}\n"
             f"its log      {self._cloud.log}\n"
@@ -187,13 +198,5 @@ def _terminal_as_it_was() -> Iterator[None]:
         termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
 
 
-def _on_signals() -> threading.Event:
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    return stopped
-
-
 def _say(text: str) -> None:
-    sys.stderr.write(f"lambda-durable dev: {text}\n")
-    sys.stderr.flush()
+    remark("dev", text)

@@ -13,6 +13,7 @@ from typing import Any
 from ..local.ahead import VARIABLE, Ahead
 from ..local.serving import serve
 from .loading import load_app
+from .remarks import remark
 
 REGISTER = {"lambda_durable": "register"}
 """Asks a worker to make the app's schedules those of its code, as a deployment does."""
@@ -23,18 +24,16 @@ def main(reference: str, *options: str) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started us ends us
     elif "PYTHONBREAKPOINT" not in os.environ:
         sys.breakpointhook = _pass_over
-    # A terminal may hear what a log that is paid for does not: an event that nobody wanted, say.
-    log = logging.getLogger("lambda_durable")
-    log.setLevel(logging.INFO)
-    log.addHandler(logging.StreamHandler())
-    log.propagate = False
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # the level that the template's worker has
+    for theirs in ("boto3", "botocore", "urllib3"):
+        logging.getLogger(theirs).setLevel(logging.WARNING)
     serve(lambda: _handler(reference))
 
 
 def _pass_over(*_: object, **__: object) -> None:
     caller = sys._getframe(1)
     where = f"{caller.f_code.co_filename}:{caller.f_lineno}"
-    sys.stderr.write(f"lambda-durable dev: passed over breakpoint() at {where}: say dev --debug\n")
+    remark("dev", f"passed over breakpoint() at {where}: say dev --debug")
 
 
 def _handler(reference: str) -> Callable[[Any, Any], Any]:
@@ -55,7 +54,7 @@ def _handler(reference: str) -> Callable[[Any, Any], Any]:
         return {
             "app": app.id,
             "functions": list(app.functions),
-            "schedules": register(app, world.scheduler, "dev"),
+            "schedules": register(app, world.scheduler, "dev", publish=world.store.publish),
         }
 
     return handle

@@ -12,8 +12,8 @@ from typing import IO, Any
 from rich.console import Console
 from rich.text import Text
 
+from ..costs.pricing import LOOKED_UP, Charge
 from ..errors import ErrorInfo
-from .pricing import LOOKED_UP, Charge
 from .timeline import Line, stamp
 from .visible import visible
 

@@ -14,6 +14,7 @@ from .deployed import as_one_line
 from .display import Display
 from .loading import load_given
 from .plain import write_json
+from .remarks import remark
 from .usage_error import UsageError
 
 STYLES = {
@@ -38,7 +39,7 @@ def see_the_doctor(
     if as_json:
         write_json([asdict(finding) for finding in findings], sys.stdout)
     else:
-        sys.stderr.write(f"lambda-durable doctor: {_summary(findings)}\n")
+        remark("doctor", _summary(findings))
     return not any(finding.open for finding in findings)
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from ..app import Durable
 from ..config import StepsPerInvocation
 from ..context import Context
+from ..costs.pricing import PRICES, STANDING, Charge, bill, total
 from ..events import Event, on_event
 from ..runs import Run, StepRecord
 from ..serialization import codec
 from ..testing import LocalRuntime
 from ..testing.usage import Usage
-from .pricing import PRICES, STANDING, Charge, bill, total
+from .run import START
+from .samples import sample
 
 EXECUTED = ("run", "poll", "transact", "send_event", "send_signal", "undo")
 """Kinds of steps that are work: an attempt is billed time."""
@@ -83,9 +86,9 @@ class Counted:
         return sum(len(codec().encode(value).encode()) for value in values if value is not None)
 
 
-def count(app: Durable, start: Start, mode: StepsPerInvocation) -> Counted:
-    """Have runs begin, and run to their end. Their steps are executed."""
-    runtime = LocalRuntime(app, steps_per_invocation=mode)
+def count(app: Durable, start: Start, mode: StepsPerInvocation, begins: datetime = START) -> Counted:
+    """Have runs begin at that time, and run to their end. Their steps are executed."""
+    runtime = LocalRuntime(app, steps_per_invocation=mode, start=begins)
     try:
         events = start(runtime)
         runtime.drain()
@@ -103,15 +106,15 @@ def count(app: Durable, start: Start, mode: StepsPerInvocation) -> Counted:
 def sequence(steps: int, output: int) -> tuple[Durable, Start]:
     """A function of so many steps, one after the other, and what starts it; outputs, and the event's data, have so many
     bytes of JSON."""
-    app, text = Durable("estimate"), "x" * max(output - 2, 0)
+    app = Durable("estimate")
 
     @app.function("sequence", on_event("estimate/begin"))
     def run_all(ctx: Context[Any]) -> None:
         for number in range(steps):
-            ctx.step.run(f"step-{number + 1}", lambda: text)
+            ctx.step.run(f"step-{number + 1}", sample, output, number + 1)
 
     def start(runtime: LocalRuntime) -> int:
-        return len(runtime.send(Event("estimate/begin", {"x": text[8:]})))
+        return len(runtime.send(Event("estimate/begin", sample(output))))
 
     return app, start
 

@@ -16,6 +16,7 @@ from .deployed import as_one_line
 from .loading import load_given
 from .plain import write_json
 from .progress import counted
+from .remarks import remark
 from .usage_error import FailedError, UsageError
 
 
@@ -53,7 +54,7 @@ def export_runs(
     else:
         sys.stdout.writelines(f"{path}\n" for path in paths)
     if not paths:
-        sys.stderr.write("lambda-durable export: there are no such runs\n")
+        remark("export", "there are no such runs")
 
 
 def _named(world: World, runs: Sequence[str]) -> Iterator[Recording]:

@@ -51,10 +51,14 @@ def verify(
     limit: Limit = 1000,
     strict: Annotated[
         bool,
-        typer.Option("--strict", help="Steps that were added or moved, other ends and doubts fail it, too."),
+        typer.Option("--strict", help="Steps that were added or moved, and other ends, fail it, too."),
+    ] = False,
+    allow_unclear: Annotated[
+        bool,
+        typer.Option("--allow-unclear", help="Runs of which nothing here can say what becomes pass."),
     ] = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also tell of runs that show no difference.")
+        bool, typer.Option("--all", help="Name all runs, and those that show no difference, too.")
     ] = False,
     stack: Stack = None,
     as_json: AsJson = False,
@@ -64,7 +68,8 @@ def verify(
     They are replayed as the worker would, but no step is executed and nothing is written. What the handlers do between
     their steps happens. Without JOURNALS it reads all runs that have not ended.
 
-    Exit status: 0, 1 when a run diverges, 2 when something is wrong with APP, a journal or an option.
+    Exit status: 0, 1 when a run diverges or nothing here can say whether it does, 2 when something is wrong with APP, a
+    journal or an option.
     """
     from .verify import verify_runs
 
@@ -78,6 +83,7 @@ def verify(
             until=until,
             limit=limit,
             strict=strict,
+            allow_unclear=allow_unclear,
             everything=everything,
             stack=stack,
             as_json=as_json,

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from .remarks import remark
 from .usage_error import FailedError, UsageError
-from .visible import visible
 
 STATUSES = ("queued", "running", "cancelling", "compensating", "completed", "failed", "cancelled", "skipped")
 
@@ -43,5 +43,5 @@ def one_line(command: str) -> Iterator[None]:
     try:
         yield
     except (UsageError, FailedError) as error:
-        typer.echo(visible(f"lambda-durable {command}: {error}", lines=True), err=True)
+        remark(command, str(error))
         raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None

@@ -9,7 +9,7 @@ from typer.core import TyperCommand, TyperGroup
 PANELS: Final = {
     "To begin, and try": ("init", "run", "dev", "skip"),
     "To send and answer": ("send", "signal", "callback"),
-    "To look": ("runs", "show", "events", "queues", "doctor"),
+    "To look": ("dashboard", "runs", "show", "events", "queues", "doctor"),
     "To put right": ("rerun", "replay", "cancel", "pause", "resume"),
     "Before a deploy": ("check", "verify", "export", "cost", "template"),
 }

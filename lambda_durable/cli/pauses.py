@@ -11,6 +11,7 @@ from ..errors import RunNotFoundError
 from ..pauses import Events, Runs
 from .deployed import deployed
 from .plain import write_json
+from .remarks import remark
 from .usage_error import UsageError
 
 
@@ -25,12 +26,13 @@ def pause(target: str, *, events: str, runs: str, **where: Any) -> bool:
     def a_function(client: Client) -> bool:
         return client.pause(target, events=cast(Events, events), runs=cast(Runs, runs))
 
-    return _tell(target, a_run, a_function, "paused", "is paused already", **where)
+    return _tell("pause", target, a_run, a_function, "paused", "is paused already", **where)
 
 
 def resume(target: str, **where: Any) -> bool:
     """Whether it did. Raises UsageError and FailedError."""
     return _tell(
+        "resume",
         target,
         lambda client: client.resume_run(target),
         lambda client: client.resume(target),
@@ -41,6 +43,7 @@ def resume(target: str, **where: Any) -> bool:
 
 
 def _tell(
+    command: str,
     target: str,
     a_run: Callable[[Client], bool],
     a_function: Callable[[Client], bool],
@@ -55,7 +58,7 @@ def _tell(
         try:
             did, what = a_run(client), "run"
         except RunNotFoundError:
-            _check_function(client, target, known=app is not None)
+            _check_function(client, target)
             did, what = a_function(client), "function"
     if as_json:
         write_json({done: did, what: target}, sys.stdout)
@@ -63,13 +66,13 @@ def _tell(
         sys.stdout.write(f"{done} {what} {target}\n")
     if not did:
         over = ", or over" if what == "run" and done == "paused" else ""
-        sys.stderr.write(f"lambda-durable: {what} {target} {otherwise}{over}\n")
+        remark(command, f"{what} {target} {otherwise}{over}")
     return did
 
 
-def _check_function(client: Client, target: str, *, known: bool) -> None:
-    """Refuses what is probably a slip: nothing says which functions a stack has, but those that have run."""
-    if known or any(queue.paused for queue in client.queues(target) if queue.kind == "function"):
+def _check_function(client: Client, target: str) -> None:
+    """Where no deploy has registered the functions yet, refuses what is probably a slip: one that has never run."""
+    if client.functions() or any(queue.paused for queue in client.queues(target) if queue.kind == "function"):
         return
     if next(client.runs(target, limit=1), None) is None:
         raise UsageError(

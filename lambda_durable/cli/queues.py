@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 
+from ..durations import spell
 from ..queues import Queue
 from .deployed import deployed
 from .display import Display
 from .plain import write_json
-from .timeline import spell, stamp
+from .remarks import remark
+from .timeline import stamp
 
 
 def list_queues(function: str | None, *, app: str | None, stack: str | None, as_json: bool) -> None:
@@ -26,7 +28,7 @@ def list_queues(function: str | None, *, app: str | None, stack: str | None, as_
             [(queue.function_id or "(the app)", 24, "bold"), (name, 22, style), (_told(queue), 0, "")]
         )
     if not found:
-        sys.stderr.write("lambda-durable queues: nothing waits, and nothing is paused\n")
+        remark("queues", "nothing waits, and nothing is paused")
 
 
 def _told(queue: Queue) -> str:

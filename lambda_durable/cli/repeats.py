@@ -15,6 +15,7 @@ from .deployed import deployed
 from .json_data import read_data
 from .plain import write_json
 from .progress import counted
+from .remarks import remark
 from .runs import moment
 from .show import show_run
 from .usage_error import UsageError
@@ -56,7 +57,7 @@ def rerun(
     else:
         sys.stdout.write(f"{new.run_id}\n")
         where = f" from step {new.rerun_from}" if new.rerun_from else ""
-        sys.stderr.write(f"lambda-durable: does {run_id} again{where}\n")
+        remark("rerun", f"does {run_id} again{where}")
     return True
 
 
@@ -79,6 +80,7 @@ def replay(
         ids = client.replaying(function, cast(Status, status), first, last, per_second=per_second, id=id)
         _confirm(f"do all {status} runs of {function} again", first, yes=yes)
         _tell(
+            "replay",
             _counted(ids, "runs begun again"),
             as_json,
             f"no run of {function} that {status} is left to do again",
@@ -107,15 +109,15 @@ def cancel(
         if function is not None:
             ids = client.cancelling(function, first, last, if_exp)
             _confirm(f"cancel the runs of {function} that have not ended", first, yes=yes)
-            _tell(_counted(ids, "runs cancelled"), as_json, f"no such run of {function} goes on")
+            _tell("cancel", _counted(ids, "runs cancelled"), as_json, f"no such run of {function} goes on")
             return True
         done: list[str] = []
         over: list[str] = []
         for run_id in run_ids:
             (done if client.cancel(run_id) else over).append(run_id)
-    _tell(done, as_json, "")
+    _tell("cancel", done, as_json, "")
     if over:
-        sys.stderr.write(f"lambda-durable cancel: already over, or being cancelled: {', '.join(over)}\n")
+        remark("cancel", f"already over, or being cancelled: {', '.join(over)}")
     return not over
 
 
@@ -124,7 +126,7 @@ def _counted(ids: Iterable[str], what: str) -> Iterable[str]:
     return ids if sys.stdout.isatty() else counted(ids, what)
 
 
-def _tell(ids: Iterable[str], as_json: bool, none: str) -> None:
+def _tell(command: str, ids: Iterable[str], as_json: bool, none: str) -> None:
     told = []
     for run_id in ids:
         told.append(run_id)
@@ -133,7 +135,7 @@ def _tell(ids: Iterable[str], as_json: bool, none: str) -> None:
     if as_json:
         write_json(told, sys.stdout)
     elif not told and none:
-        sys.stderr.write(f"lambda-durable: {none}\n")
+        remark(command, none)
 
 
 def _confirm(what: str, since: Any, *, yes: bool) -> None:

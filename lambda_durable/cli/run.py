@@ -12,10 +12,10 @@ from typing import IO, Any
 
 from ..app import Durable
 from ..config import StepsPerInvocation, check_steps_per_invocation
+from ..costs import pricing
 from ..errors import ConfigurationError, DurableError, RunNotFoundError
 from ..events import Event
 from ..runs import Run
-from . import pricing
 from .event_files import check_wanted, read_events, scheduled_events
 from .loading import load_app
 from .plain import as_plain, plain_value, write_json

@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from ..client import Client
-from ..durations import parse_duration
+from ..durations import parse_duration, spell
 from ..errors import ConfigurationError
 from ..runs import EventRecord, Page, RunSummary, Status
 from .deployed import deployed
 from .display import Display
 from .plain import plain_value, summary_as_plain, write_json
-from .timeline import brief_value, spell, stamp
+from .remarks import remark
+from .timeline import brief_value, stamp
 from .usage_error import UsageError
 
 POLL = 2.0
@@ -42,8 +43,6 @@ class Asked:
 
 def list_runs(asked: Asked, *, as_json: bool, watch: bool) -> None:
     """Print them. Raises UsageError and FailedError."""
-    if asked.function is None and asked.app is None:
-        raise UsageError("name a FUNCTION, or give --app APP for all of its functions")
     if watch and as_json:
         raise UsageError("--watch is for people: with --json, call it again")
     for given, option in ((asked.since, "--since"), (asked.until, "--until")):
@@ -61,9 +60,9 @@ def list_runs(asked: Asked, *, as_json: bool, watch: bool) -> None:
         return
     _show(page.runs, asked, Display(sys.stdout))
     if asked.where is not None:
-        sys.stderr.write(f"lambda-durable runs: {_how_far(page)}\n")
+        remark("runs", _how_far(page))
     elif not page.runs:
-        sys.stderr.write(f"lambda-durable runs: {_none(asked)}\n")
+        remark("runs", _none(asked))
 
 
 def list_events(
@@ -91,7 +90,7 @@ def list_events(
         for function, run_id in event.runs.items():
             display.columns([("", 19, ""), (function, 24, ""), (run_id or "with others, as one run", 0, "")])
     if not found:
-        sys.stderr.write("lambda-durable events: there are none such\n")
+        remark("events", "there are none such")
 
 
 def moment(text: str | None, option: str) -> datetime | None:
@@ -167,7 +166,7 @@ def _none(asked: Asked) -> str:
 
 def _how_far(page: Page) -> str:
     """What a search has looked at, and how it goes on."""
-    told = f"looked at {page.looked_at:,} runs"
+    told = "looked at 1 run" if page.looked_at == 1 else f"looked at {page.looked_at:,} runs"
     if page.until is not None:
         told += f", back to {stamp(page.until)}"
     if page.failed:

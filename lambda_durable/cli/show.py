@@ -6,15 +6,18 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from heapq import merge
 from typing import Any
 
-from ..durations import to_millis
+from ..durations import spell, to_millis
 from ..engine.code import Code
-from ..runs import FailedAttempt, Run, StepRecord
+from ..errors import EventDataError, type_name
+from ..following import MOST
+from ..runs import FailedAttempt, MessagePage, Run, StepRecord
 from .deployed import deployed
 from .display import Display
 from .plain import as_plain, plain_value, write_json
-from .timeline import Line, awaited, brief_error, brief_outcome, spell, spell_wait, stamp
+from .timeline import Line, awaited, brief_error, brief_outcome, brief_value, spell_wait, stamp
 
 POLL = 1.0
 """Seconds between two looks at a run that is watched."""
@@ -34,7 +37,7 @@ def show_run(run_id: str, *, app: str | None, stack: str | None, as_json: bool, 
         view = None if as_json else _View(run)
         while True:
             if view is not None:
-                view.show(run)
+                view.show(run, client.messages(run_id, after=view.cursor, limit=MOST))
             if not watch or run.status in ENDED:
                 break
             time.sleep(POLL)
@@ -52,15 +55,24 @@ class _View:
     def __init__(self, run: Run[Any]) -> None:
         self._display = Display(sys.stdout)
         self._shown: dict[str, tuple[Any, ...]] = {}
+        self.cursor = ""
         self._display.fields(_head(run))
         self._display.gap()
 
-    def show(self, run: Run[Any]) -> None:
+    def show(self, run: Run[Any], published: MessagePage) -> None:
+        lines = []
         for step in sorted(run.steps.values(), key=_when):
             state = (step.status, step.attempts, step.wake_at, step.unused)
             if self._shown.get(step.id) != state:
                 self._shown[step.id] = state
-                self._display.line(_line(step))
+                lines.append(_line(step))
+        self.cursor = published.cursor
+        told = [
+            Line(message.published_at, "»", "magenta", message.topic, brief_value(message.data))
+            for message in published.messages
+        ]
+        for line in merge(lines, told, key=lambda line: line.time):
+            self._display.line(line)
 
     def finish(self, run: Run[Any]) -> None:
         if run.ended_at is not None:
@@ -108,6 +120,8 @@ def _way_out(run: Run[Any]) -> str:
     """How a run that failed is done again."""
     if run.error is not None and run.error.step_id is not None:
         return f"when that is put right: lambda-durable rerun {run.run_id} --from-failed"
+    if run.error is not None and run.error.type == type_name(EventDataError):
+        return f"with data that fits: lambda-durable rerun {run.run_id} --data JSON"
     return f"when that is put right: lambda-durable rerun {run.run_id}"
 
 

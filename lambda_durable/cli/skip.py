@@ -7,10 +7,10 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ..durations import spell
 from ..local.ahead import VARIABLE, Ahead
 from ..local.skipping import BusyError, Skipper
 from .plain import write_json
-from .timeline import spell
 from .usage_error import FailedError, UsageError
 
 PATIENCE = 30.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..durations import from_millis
+from ..durations import from_millis, spell
 from ..engine.journal import Failure, Header, Kind, Record, RunStatus, State
 from ..engine.paths import shown
 from ..errors import ErrorInfo
@@ -123,20 +123,6 @@ class Timeline:
 
 def stamp(time: datetime) -> str:
     return f"{time:%Y-%m-%d %H:%M:%S}"
-
-
-def spell(duration: timedelta) -> str:
-    """A duration for people: its two largest units, "3 days 4 h"."""
-    seconds = duration.total_seconds()
-    if seconds < 10 and seconds != int(seconds):
-        return f"{seconds:.1f} s"
-    left = round(seconds)
-    parts = []
-    for size, unit in ((86400, "day"), (3600, "h"), (60, "min"), (1, "s")):
-        count, left = divmod(left, size)
-        if count:
-            parts.append(f"{count} {unit}{'s' if unit == 'day' and count > 1 else ''}")
-    return " ".join(parts[:2]) or "0 s"
 
 
 def spell_wait(wait: WaitingFor, began: datetime | None) -> str:

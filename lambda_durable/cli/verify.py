@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import IO
 
-from ..app import Durable
 from ..verify import deployed
 from ..verify.files import read_files
 from ..verify.gate import passes, verify_all
 from ..verify.recording import Recording
-from ..verify.report import as_plain, tell
+from ..verify.report import as_plain
 from ..verify.verdict import Outcome, Verdict
 from .choice import choice_of
 from .deployed import as_one_line
@@ -23,16 +20,9 @@ from .display import Display
 from .loading import load_app
 from .plain import write_json
 from .progress import counted
+from .remarks import remark
 from .usage_error import UsageError
-
-STYLES = {
-    Outcome.SAME: "green",
-    Outcome.GOES_ON: "green",
-    Outcome.OTHERWISE: "yellow",
-    Outcome.UNCLEAR: "yellow",
-    Outcome.DIVERGES: "bold red",
-    Outcome.SKIPPED: "dim",
-}
+from .verdicts import show, summary
 
 
 def verify_runs(
@@ -45,11 +35,12 @@ def verify_runs(
     until: str | None,
     limit: int,
     strict: bool,
+    allow_unclear: bool,
     everything: bool,
     stack: str | None,
     as_json: bool,
 ) -> bool:
-    """Print what becomes of runs. Whether none diverges. Raises UsageError and FailedError."""
+    """Print what becomes of runs. Whether the gate is passed. Raises UsageError and FailedError."""
     if journals and (statuses or since or until):
         raise UsageError("--status, --since and --until choose runs of the table: leave JOURNALS out")
     stdout = sys.stdout
@@ -68,13 +59,11 @@ def verify_runs(
     if as_json:
         write_json([as_plain(verdict) for verdict in verdicts], stdout)
     else:
-        _show(verdicts, stdout, everything=everything)
-    sys.stderr.write(f"lambda-durable verify: {_summary(verdicts, app)}\n")
+        show(verdicts, Display(stdout), everything=everything)
+    remark("verify", summary(verdicts, app.id))
     if not journals and len(verdicts) >= limit:
-        sys.stderr.write(
-            f"lambda-durable verify: it looked at {limit:,} runs and no further; --limit says how far\n"
-        )
-    return passes(verdicts, strict=strict)
+        remark("verify", f"it looked at {limit:,} runs and no further; --limit says how far")
+    return passes(verdicts, strict=strict, allow_unclear=allow_unclear)
 
 
 def _recorded(journals: Sequence[Path], functions: Sequence[str]) -> Iterator[Recording]:
@@ -85,35 +74,3 @@ def _recorded(journals: Sequence[Path], functions: Sequence[str]) -> Iterator[Re
 
 def _unread(run_id: str, error: Exception) -> Verdict:
     return Verdict(run_id, "", "", Outcome.UNCLEAR, note=f"it can't be read: {error}")
-
-
-def _show(verdicts: Sequence[Verdict], stream: IO[str], *, everything: bool) -> None:
-    display = Display(stream)
-    for verdict in verdicts:
-        if not everything and not verdict.differences and verdict.outcome in (Outcome.SAME, Outcome.GOES_ON):
-            continue
-        at = f"at {', '.join(map(repr, verdict.at[:3]))}" if verdict.at else ""
-        told = [(verdict.function_id, 16, ""), (verdict.status, 9, "dim"), (at, 0, "dim")]
-        display.columns([(verdict.outcome, 14, STYLES[verdict.outcome]), (verdict.run_id, 26, "bold"), *told])
-        for difference in verdict.differences:
-            display.columns([("", 14, ""), (tell(difference), 0, "" if difference.change.breaks else "dim")])
-        if verdict.note:
-            display.columns([("", 14, ""), (verdict.note, 0, "dim")])
-
-
-def _summary(verdicts: Sequence[Verdict], app: Durable) -> str:
-    if not verdicts:
-        return "there are no such runs, so none diverges"
-    counts = Counter(verdict.outcome for verdict in verdicts)
-    told = ", ".join(
-        f"{counts[outcome]:,} {_spelled(outcome, counts[outcome])}" for outcome in Outcome if counts[outcome]
-    )
-    return f"{len(verdicts):,} runs on the code of {app.id!r}: {told}"
-
-
-def _spelled(outcome: Outcome, count: int) -> str:
-    if count == 1 or outcome in (Outcome.SAME, Outcome.UNCLEAR, Outcome.SKIPPED):
-        return outcome
-    return {Outcome.GOES_ON: "go on", Outcome.OTHERWISE: "end otherwise", Outcome.DIVERGES: "diverge"}[
-        outcome
-    ]

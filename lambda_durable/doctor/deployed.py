@@ -8,6 +8,7 @@ from ..aws.inspection import Inspection
 from ..aws.leftovers import Leftovers
 from ..aws.settings import Settings
 from ..aws.world import connect
+from ..connected import SHARDS_AT_ONCE
 from ..function import App
 from ..runtime.executor import NoExecutor
 from ..runtime.sealing import sealed
@@ -32,7 +33,7 @@ def patient(stack: str | None, app: App | None = None) -> Patient:
     clients = Clients(settings)
     inspection = Inspection(clients, settings, worker)
     return Patient(
-        world=sealed(connect(settings, NoExecutor(), clients=clients), app),
+        world=sealed(connect(settings, NoExecutor(), clients=clients, at_once=SHARDS_AT_ONCE), app),
         letters=SqsDeadLetters(clients.sqs, settings.dead_letter_url) if settings.dead_letter_url else None,
         left=Leftovers(clients.dynamodb, settings.table, clients.scheduler, settings.schedule_group),
         setup=inspection,

@@ -42,7 +42,8 @@ def examine(patient: Patient, *, fix: bool = False, deep: bool = False) -> Itera
     what was given up; with `deep` every run that has not ended, and the whole table. Lazy."""
     yield from patient.setup()
     late = overdue(patient.world)
-    yield from overdue_runs(patient.world, late, patient.is_gone, fix=fix)
+    for _, _, finding in overdue_runs(patient.world, late, patient.is_gone, fix=fix):
+        yield finding
     yield from lines(patient.world, fix=fix, deep=deep)
     yield from held_back(patient.world, fix=fix)
     if patient.letters is not None:

@@ -15,16 +15,17 @@ from typing import Any, Protocol
 from ..aws.dead_letters import Letter
 from ..durations import in_millis, to_millis
 from ..engine.journal_ids import run_of
-from ..event_json import load_event
 from ..events import MalformedEventError, from_eventbridge
 from ..findings import Finding, Level
 from ..ports import Outgoing, World
 from ..runtime import payloads
+from ..runtime.eager import runs_of
 from ..runtime.ingress import DEDUPE
 from ..runtime.messages import (
     Arrival,
     Continuation,
     Gather,
+    Message,
     Paused,
     PoisonError,
     Postponed,
@@ -35,7 +36,7 @@ from ..runtime.messages import (
     tag,
 )
 from ..runtime.reconciler import check
-from ..runtime.run_ids import run_id
+from ..runtime.run_ids import run_of_event
 from ..runtime.starting import start_of
 from ..store import StoredEvent
 from .diagnosis import UNREADABLE, is_there
@@ -54,7 +55,7 @@ class DeadLetters(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a letter is about, and what is to be sent in its place; None: it is to stay."""
+    """What a letter is about (the `run`, if it is of one), and what is to be sent in its place; None: it is to stay."""
 
     subject: str
     why: str
@@ -62,6 +63,7 @@ class Verdict:
     will: str = ""
     way_out: str = ""
     level: Level = Level.STUCK
+    run: str = ""
 
 
 def dead_letters(world: World, letters: DeadLetters, retention: timedelta, *, fix: bool) -> Iterator[Finding]:
@@ -69,21 +71,26 @@ def dead_letters(world: World, letters: DeadLetters, retention: timedelta, *, fi
     with letters.taken() as found:
         for letter in found:
             verdict = judge(world, letter, retention)
-            done = ""
-            if fix and verdict.messages is not None:
-                if verdict.messages:
-                    world.queue.send([Outgoing(body) for body in verdict.messages])
-                letters.remove(letter)
-                done = verdict.will
+            done = act(world, letters, letter, verdict) if fix else ""
             finding = Finding(
                 level=verdict.level,
                 kind="dead-letter",
                 subject=verdict.subject,
-                why=f"{verdict.why}; {_reason(letter)}",
-                way_out=verdict.way_out or f"--fix {_future(verdict.will)}",
+                why=f"{verdict.why}; {reason_of(letter)}",
+                way_out=verdict.way_out or f"--fix {in_future(verdict.will)}",
                 done=done,
             )
             yield replace(finding, way_out="") if done else finding
+
+
+def act(world: World, letters: DeadLetters, letter: Letter, verdict: Verdict) -> str:
+    """Do what a letter is to do, and remove it; what was done. Nothing, if it is to stay."""
+    if verdict.messages is None:
+        return ""
+    if verdict.messages:
+        world.queue.send([Outgoing(body) for body in verdict.messages])
+    letters.remove(letter)
+    return verdict.will
 
 
 def judge(world: World, letter: Letter, retention: timedelta) -> Verdict:
@@ -91,7 +98,7 @@ def judge(world: World, letter: Letter, retention: timedelta) -> Verdict:
     try:
         message = parse(letter.body)
         if isinstance(message, Continuation):
-            return _of_a_run(world, letter, message)
+            return replace(_of_a_run(world, letter, message), run=run_of(message.run))
         age = to_millis(world.clock.now()) - letter.sent
         if letter.sent and age > in_millis(retention):
             subject = _subject(message)
@@ -102,7 +109,8 @@ def judge(world: World, letter: Letter, retention: timedelta) -> Verdict:
             )
         if isinstance(message, dict):
             return _of_an_event(world, letter, message)
-        return _of_a_start(world, letter, message)
+        found = _of_a_start(world, letter, message)
+        return replace(found, run=message.run) if isinstance(message, Start) else found
     except (PoisonError, MalformedEventError) as error:
         return Verdict(
             f"message {letter.message_id}",
@@ -154,7 +162,7 @@ def _of_an_event(world: World, letter: Letter, content: dict[str, Any]) -> Verdi
         return Verdict(subject, "it has started nothing yet", (letter.body,), "sent it again")
     if stored.seen > now - DEDUPE + MARGIN:
         why = "it was stored, and may have been left half done; sent again it starts nothing twice"
-        return Verdict(subject, why, (letter.body,), "sent it again")
+        return Verdict(subject, why, (letter.body, *_checks(world, content)), "sent it again")
     why = "it was stored more than a day ago, and may have been left half done"
     if stored.time > now:
         way_out = (
@@ -171,16 +179,24 @@ def _rest(world: World, stored: StoredEvent) -> tuple[str, ...]:
     """What finishes an event whose id is forgotten by now: sent again it would start its functions once more. The ids
     of its runs follow from what was stored, as in ingress.py."""
     text = payloads.read(world.blobs, stored.payload)
-    first = load_event(text)
     starts = []
     for id in stored.functions:
         if id in stored.collected:  # it joins the others, unless it has
             starts.append(Postponed(function=id, event=stored.id, at=stored.seen).body())
             continue
-        run = run_id(stored.time, first.id, str(stored.seen), id)
-        if world.store.get_header(run) is None:
+        run = run_of_event(stored, id)
+        header = world.store.get_header(run)
+        if header is None:
             starts.append(start_of(world, id, run, text).body())
+        elif not header.status.ended:
+            starts.append(check(run))
     return (*starts, Arrival(event=stored.id).body())
+
+
+def _checks(world: World, message: Message) -> list[str]:
+    """What brings on the runs that a message has begun: it may have been what drove them."""
+    headers = map(world.store.get_header, runs_of(world, message))
+    return [check(header.run_id) for header in headers if header is not None and not header.status.ended]
 
 
 def _of_a_start(
@@ -209,6 +225,8 @@ def _of_a_start(
                     f"its data lay in S3 as {message.key}, and is gone",
                     way_out=f"start it again; then {DELETE}",
                 )
+    if checks := _checks(world, message):
+        return Verdict(subject, "its run has begun", (letter.body, *checks), "sent it again")
     return Verdict(subject, "it has not started its run", (letter.body,), "sent it again")
 
 
@@ -236,7 +254,7 @@ def _subject(
     return f"event {event.name!r} ({event.id})"
 
 
-def _reason(letter: Letter) -> str:
+def reason_of(letter: Letter) -> str:
     """Who gave it up, and why."""
     told = letter.attributes
     if "reason" in told:
@@ -249,7 +267,7 @@ def _reason(letter: Letter) -> str:
     return f"it was received too often{where}: each invocation failed or died, and the worker's log says why"
 
 
-def _future(will: str) -> str:
+def in_future(will: str) -> str:
     """'sent it again' is 'sends it again' before it is done."""
     first, _, rest = will.partition(" ")
     return f"{ {'sent': 'sends', 'had': 'has', 'removed': 'removes'}.get(first, first) } {rest}".strip()

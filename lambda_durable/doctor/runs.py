@@ -27,8 +27,9 @@ SHOWN = 3
 
 def overdue_runs(
     world: World, found: Sequence[tuple[str, int]], is_gone: IsGone, *, fix: bool
-) -> Iterator[Finding]:
-    """The runs that should have been looked after by now, as the reconciler has `found` them. The repair is its own."""
+) -> Iterator[tuple[str, int, Finding]]:
+    """The runs that should have been looked after by now, and since when, as the reconciler has `found` them. The
+    repair is its own."""
     now = to_millis(world.clock.now())
     waiting = world.queue.backlog() if found else 0
     if fix and waiting <= BUSY:
@@ -44,7 +45,7 @@ def overdue_runs(
             finding = replace(finding, why=late, way_out="raise MaximumConcurrency, or wait")
         elif fix and finding.way_out == REDRIVE:
             finding = replace(finding, way_out="", done=_and(finding.done, "sent a check that brings it on"))
-        yield finding
+        yield run, since, finding
 
 
 def every_run(world: World, is_gone: IsGone, *, fix: bool, but: Collection[str] = ()) -> Iterator[Finding]:

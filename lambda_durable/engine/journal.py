@@ -269,7 +269,7 @@ class Header:
     ends. `code` is what its journal began on, and what it stays on if it is `pinned`. `queueing`: how
     it passes, or passed, what limits the starts of its function. `pauses` is how often it was paused, negative when it
     goes on. `origin` is what it is a rerun of, and `reruns` are those of it. `expires` is what the state says of when
-    it is deleted.
+    it is deleted. `carried` is what its event brought along for middleware.
     """
 
     run_id: str
@@ -298,6 +298,7 @@ class Header:
     queueing: Queueing | None = None
     pauses: int = 0
     origin: Origin | None = None
+    carried: tuple[tuple[str, str], ...] = ()
     reruns: tuple[str, ...] = field(default=(), compare=False)
     expires: int | None = field(default=None, compare=False)
 
@@ -321,6 +322,11 @@ class Header:
     def paused(self) -> bool:
         """Whether it is to begin nothing. What ends it does so all the same."""
         return self.pauses > 0 and self.status in (RunStatus.QUEUED, RunStatus.RUNNING)
+
+    def status_at(self, now: int) -> RunStatus:
+        """As people see it: one that is to start later is queued until then."""
+        later = self.starts is not None and self.starts > now
+        return RunStatus.QUEUED if later and self.status is RunStatus.RUNNING else self.status
 
     def runs_in(self, journal_id: str) -> bool:
         """Whether the run goes on, and this is its present journal."""

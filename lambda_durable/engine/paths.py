@@ -18,6 +18,9 @@ UNDO = ":undo"
 HELD = ":held"
 """The scope of the messages that are kept while a run is paused."""
 
+FEED = ":feed"
+"""The scope of what a run publishes, whichever its journal is."""
+
 _ESCAPES = str.maketrans({c: f"%{ord(c):02X}" for c in "%/:[]"})
 
 

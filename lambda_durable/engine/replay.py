@@ -49,14 +49,27 @@ class Driver(Protocol):
 
 
 class Log(Protocol):
-    """What holds back the lines that a handler logs."""
+    """What holds back the lines that a handler logs, and the messages that it publishes."""
 
-    def known(self) -> None:
-        """The handler calls a step that the journal knows."""
+    def publish(self, scope: str, topic: str, text: str) -> None:
+        """The handler publishes a message (JSON)."""
+        ...
+
+    def known(self, scope: str, *, recorded: bool) -> None:
+        """The handler calls a step, in a scope, that the journal knows; by a record, if it is `recorded`."""
         ...
 
     def flush(self) -> None:
-        """Something happens for the first time."""
+        """Something happens for the first time: write the lines."""
+        ...
+
+    def decided(self) -> None:
+        """What led to it is agreed upon: publish the messages, too."""
+        ...
+
+    @property
+    def has_messages(self) -> bool:
+        """Whether there are any that may have to be published."""
         ...
 
     def counts(self) -> dict[str, int]:
@@ -275,7 +288,7 @@ class Replay(ABC):
     def decided(self) -> None:
         """What the handler does next happens for the first time, and what led to it is written down."""
         if self.log is not None:
-            self.log.flush()
+            self.log.decided()
         for scope in self.scopes.values():
             scope.decided()
 

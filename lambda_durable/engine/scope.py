@@ -76,7 +76,7 @@ class Scope:
                 "until its runs are over, or let runs stay on the code that they began on (pin=True of the function)"
             )
         if self.replay.log is not None and (record is not None or path in self.replay.journal.dispatched):
-            self.replay.log.known()
+            self.replay.log.known(self.path, recorded=record is not None)
         self._called += 1
         self.called.add(path)
         return path, self._called

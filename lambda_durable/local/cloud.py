@@ -167,7 +167,7 @@ class LocalCloud:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [self._python, "-P", str(_LAUNCH)],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # closes when we are no more, however that came: it ends then
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=self._child_environment(self._scratch),
@@ -260,3 +260,5 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    assert process.stdin is not None
+    process.stdin.close()

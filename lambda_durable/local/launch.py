@@ -9,12 +9,18 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
+
+SECONDS_TO_SAVE = 10
+"""Until it is ended out of order, with every Lambda on it."""
 
 
 def _wrap(module: Any, name: str, change: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
@@ -75,11 +81,29 @@ def _clock_that_goes_ahead(application: Callable[..., Any]) -> Callable[..., Any
     return answer
 
 
+def _end_with_parent() -> None:
+    """Who started us holds the other end of our standard input: it closes when they end, and be it by SIGKILL."""
+    parent = os.dup(0)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+
+    def wait() -> None:
+        while os.read(parent, 1):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(SECONDS_TO_SAVE)
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=wait, name="end-with-parent", daemon=True).start()
+
+
 def main() -> None:
     from ministack import app
     from ministack.core import lambda_runtime
     from ministack.services import eventbridge, lambda_svc, scheduler
 
+    _end_with_parent()
     # An empty AWS_ENDPOINT_URL of a function is none to an SDK, so it must not hide ministack's own.
     if (reserved := getattr(lambda_runtime, "_RESERVED_RUNTIME_ENV_VARS", None)) is not None:
         lambda_runtime._RESERVED_RUNTIME_ENV_VARS = {*reserved, "AWS_ENDPOINT_URL"}

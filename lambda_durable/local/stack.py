@@ -93,7 +93,7 @@ def _make_queues(sqs: Any) -> None:
         (DEAD_LETTERS, None),
         (FAILED, DEAD_LETTERS),
         (CONTINUATIONS, FAILED),
-        (INGRESS, DEAD_LETTERS),
+        (INGRESS, FAILED),
     ):
         redrive = {} if letters is None else {"RedrivePolicy": _redrive(_arn(letters))}
         sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": str(VISIBILITY), **redrive})

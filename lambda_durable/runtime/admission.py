@@ -30,10 +30,13 @@ from . import limits as flow
 from .checks import INTERVAL
 from .lines import AT_ONCE
 from .messages import Continuation
-from .tallies import tally
+from .tallies import kept_from, over
 
 PATIENCE = 24 * 60 * 60 * 1000
 """Milliseconds after which somebody looks after a run that waits in a line."""
+
+PROMPTLY = 60 * 1000
+"""Milliseconds from when it was written, in which a run that passes all limits need not be looked after any later."""
 
 MOST_TRIES = 50
 
@@ -96,6 +99,7 @@ class Admission:
         now = to_millis(self._world.clock.now())
         ended = replace(header, status=RunStatus.FAILED, ended=now, ended_by=Author(1, tag), error=error)
         if self._world.store.move(header, ended, (), now=now):
+            over(self._world.metrics, ended)
             return ended
         raise Reload
 
@@ -181,7 +185,10 @@ class Admission:
         inside = before.inside + tuple(each.gate for each in limits[:reached] if each.slots)
         if closed is None:
             after = Queueing(inside=inside, admitted=now, by=tag)
-            moved = replace(header, status=RunStatus.RUNNING, queueing=after, check_at=now + INTERVAL)
+            # What of an index stays as it was costs no write.
+            at_once = place is None and now - header.created <= PROMPTLY
+            check_at = header.check_at if at_once else now + INTERVAL
+            moved = replace(header, status=RunStatus.RUNNING, queueing=after, check_at=check_at)
         else:
             joins = self._join(header, limits[closed], seen[closed])
             moves.append(joins)
@@ -191,7 +198,8 @@ class Admission:
         if not store.move(header, moved, moves, now=now):
             return None
         if closed is not None:
-            tally("delayed", header.run_id, header.function_id, f"it waits at {limits[closed].gate}")
+            why = f"it waits at {limits[closed].gate}"
+            kept_from(self._world.metrics, "delayed", header.run_id, header.function_id, why)
         return moved
 
     def _is_its_turn(self, place: Place, limit: Limit, gate: Gate, now: int) -> bool:
@@ -225,7 +233,7 @@ class Admission:
         )
         if not self._world.store.move(header, skipped, (), now=now):
             return None
-        tally("skipped", header.run_id, header.function_id, limit.drops)
+        kept_from(self._world.metrics, "skipped", header.run_id, header.function_id, limit.drops)
         return skipped
 
     # -- lines ---------------------------------------------------------------------------------------

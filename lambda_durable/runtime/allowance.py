@@ -58,7 +58,7 @@ class Allowance:
     def is_out_of_time(self) -> bool:
         """Whether nothing more may begin in this invocation."""
         visit = self._chain.visit
-        if visit.stuck:
+        if visit.stuck or self._chain.world.clock.monotonic() >= visit.until:
             return True
         return self._chain.remaining() <= max(visit.invocation.timeout * MARGIN, visit.longest_step)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..durations import in_millis
 from ..engine.journal import Header
+from ..engine.journal_ids import run_of
 from ..errors import ConfigurationError, DamagedItemError
 from ..event_json import load_event
 from ..events import Event
@@ -22,6 +23,7 @@ from ..store import StoredEvent, Waiter
 from . import payloads
 from .messages import Arrival, Continuation
 from .resolution import end, end_from_outside
+from .run_ids import run_of_event
 from .wakes import SKEW
 
 PAGE = 50
@@ -93,7 +95,7 @@ class Arrived:
         damaged = None
         for waiter in page:
             # Clocks differ, and an event that came late rather than early is not to be missed.
-            if waiter.since > self.stored.seen + SKEW:
+            if waiter.since > self.stored.seen + SKEW or self._has_started(waiter):
                 continue
             try:
                 self._end_one(waiter)
@@ -133,7 +135,13 @@ class Arrived:
 
     def ends(self, waiter: Waiter) -> bool:
         """Whether the event is what a wait is for."""
-        return waiter.match == self._value(waiter.match_path) and self._meets(waiter)
+        fits = waiter.match == self._value(waiter.match_path) and not self._has_started(waiter)
+        return fits and self._meets(waiter)
+
+    def _has_started(self, waiter: Waiter) -> bool:
+        """Whether a wait is of a run that the event has started: it ends no wait of that, and does not cancel it."""
+        run = run_of(waiter.run_id)
+        return any(run_of_event(self.stored, id) == run for id in self.stored.functions)
 
     def _value(self, path: str) -> str | None:
         """What waits by this path must match; None if the event has nothing there."""

@@ -25,12 +25,14 @@ from ..errors import (
     StepInterruptedError,
     StepTimeoutError,
 )
+from ..log_keys import bind
 from ..serialization import Codec
 from ..step_info import StepInfo, running_step
 from .chain import Chain
 from .effects import Effects
-from .hooks import Hooks
+from .feeds import StepFeed
 from .messages import tag
+from .tallies import attempted
 from .visit import Running
 from .wakes import SKEW
 
@@ -40,7 +42,6 @@ class Attempts:
     """Runs the steps of one chain, as long as a message works on it."""
 
     chain: Chain
-    hooks: Hooks
     _claims: bool = False
 
     def __post_init__(self) -> None:
@@ -77,15 +78,17 @@ class Attempts:
             paths.shown(op.path),
             charged - before + 1,
             idempotency_key=f"{chain.journal_id}/{op.path}",
+            _publish=StepFeed(chain.feed, f"{chain.journal_id}/{op.path}", paths.shown(op.path), charged + 1),
             _deadline=deadline,
             _monotonic=chain.world.clock.monotonic,
         )
-        copy_context().run(self._start, op, info)
+        copy_context().run(self._start, op, info, charged + 1, now)
 
-    def _start(self, op: StepCall, info: StepInfo) -> None:
+    def _start(self, op: StepCall, info: StepInfo, calls: int, now: int) -> None:
         running_step.set(info)
+        bind(step_id=info.step_id, attempt=info.attempt)
         call = op.call if op.outside is None else partial(op.outside, Effects(self.chain, op.path))
-        call = self.hooks.around_step(self.chain.header, op, info.attempt, call)
+        call = self.chain.hooks.around_step(self.chain.header, op, info, calls, now, call)
         self.chain.world.executor.start(op.path, call)
 
     def settled(self) -> None:
@@ -212,9 +215,11 @@ class Attempts:
     def _commit(self, running: Running, result: Any, error: BaseException | None) -> Record:
         op, began, since, _ = running
         visit = self.chain.visit
-        visit.longest_step = max(visit.longest_step, self.chain.world.clock.monotonic() - since)
+        took = self.chain.world.clock.monotonic() - since
+        visit.longest_step = max(visit.longest_step, took)
         if isinstance(result, Committed):
             self.settled()
+            attempted(self.chain.world.metrics, self.chain.header, result.record, took)
             return self.chain.take(result.record, result.found)
         attempt = self._this_attempt(op)
         base = self._blank(op, began)
@@ -225,7 +230,7 @@ class Attempts:
         else:
             base = self._completed(base, op.codec, result, attempt)
         self.settled()
-        return self.chain.commit(base)
+        return self._commit_attempt(base, took)
 
     def _checked(
         self, base: Record, op: StepCall, poll: Poll, found: tuple[bool, Any], attempt: int
@@ -267,16 +272,20 @@ class Attempts:
 
     def _cut_short(self, op: StepCall, error: StepError) -> Record:
         """Commit that an attempt ran out of time. That is none of the errors that a policy may give up on."""
-        began = self.running.pop(op.path).began
+        _, began, since, _ = self.running.pop(op.path)
+        took = self.chain.world.clock.monotonic() - since
         attempt = self._this_attempt(op)
         info = ErrorInfo.of(error, attempts=attempt)
         base = replace(self._blank(op, began), undo=self._undoable(op, unknown=True))
         if attempt - base.checked >= op.retry.max_attempts:
-            return self.chain.commit(self._final(base, attempt, error=info))
+            return self._commit_attempt(self._final(base, attempt, error=info), took)
         wake_at = self.retry_at(op.retry, error, attempt - base.checked, op.path)
-        return self.chain.commit(
-            replace(base, state=State.RETRYING, attempts=attempt, error=info, wake_at=wake_at)
-        )
+        again = replace(base, state=State.RETRYING, attempts=attempt, error=info, wake_at=wake_at)
+        return self._commit_attempt(again, took)
+
+    def _commit_attempt(self, record: Record, took: float) -> Record:
+        attempted(self.chain.world.metrics, self.chain.header, record, took)
+        return self.chain.commit(record)
 
     def _this_attempt(self, op: StepCall) -> int:
         return self.charged(op.record) + (0 if self._is_mine(op.record) else 1)
@@ -289,8 +298,8 @@ class Attempts:
         attempt = (record.attempts if record is not None else 0) + 1
         base = self._blank(op, began)
         if error is None:
-            return self.chain.commit(self._completed(base, op.codec, result, attempt))
-        return self.chain.commit(self._failed(base, op.retry, error, attempt))
+            return self.chain.commit_whole(self._completed(base, op.codec, result, attempt))
+        return self.chain.commit_whole(self._failed(base, op.retry, error, attempt))
 
     @property
     def _claimant(self) -> str:

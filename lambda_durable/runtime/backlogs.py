@@ -18,8 +18,8 @@ from ..queues import Queue, QueueKind
 from ..store import Backlog
 from . import limits
 
-NEWEST = 1_000
-"""Runs among which those are counted that were skipped."""
+MOST_SKIPPED = 1_000
+"""Runs that are counted of those which were skipped."""
 
 MOST_HELD = 10_000
 """Messages that are counted of those which are held of one function: to count them is to read them."""
@@ -31,7 +31,8 @@ def queues(world: World, app: App | None, function_ids: Sequence[str] | None) ->
     """Of some functions, or of all that are known."""
     pauses = world.store.pauses(latest=True)
     paused = {id for id, pause in pauses.items() if not pause.over}
-    ids = function_ids if function_ids is not None else (app.functions if app is not None else sorted(paused))
+    known = app.functions if app is not None else world.store.published() or sorted(paused)
+    ids = function_ids if function_ids is not None else list(known)
     for id in ids:
         yield _of_function(world, id, paused=id in paused)
     seen = set()
@@ -49,7 +50,7 @@ def queues(world: World, app: App | None, function_ids: Sequence[str] | None) ->
 
 def _of_function(world: World, id: str, *, paused: bool) -> Queue:
     since = to_millis(world.clock.now()) - in_millis(A_DAY)
-    newest = islice(world.store.runs((id,), since=since), NEWEST)
+    skipped = islice(world.store.runs((id,), statuses=(RunStatus.SKIPPED,), since=since), MOST_SKIPPED)
     held = world.store.held(id, most=MOST_HELD)
     return Queue(
         kind="function",
@@ -58,7 +59,7 @@ def _of_function(world: World, id: str, *, paused: bool) -> Queue:
         held_events=held.events,
         waiting=held.messages,
         more=held.more,
-        skipped=sum(run.status is RunStatus.SKIPPED for run in newest),
+        skipped=sum(1 for _ in skipped),
     )
 
 

@@ -1,7 +1,7 @@
-"""How a run begins: its header is written, and then its first message is sent.
+"""How a run begins: its header is written, and then its first message is sent, or it goes on at once (eager.py).
 
-Who wrote the header sends the message, again if the message that had it written comes again. So a run is begun once,
-whatever came twice, and there is always somebody who sends what is missing.
+Who wrote the header does so, again if the message that had it written comes again. So a run is begun once, whatever
+came twice, and there is always somebody who does what is missing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from .checks import INTERVAL
 from .holding import paused
 from .hooks import Hooks
 from .messages import FINISH, START, START_BY, Continuation, Due
-from .tallies import tally
+from .tallies import begun as note_begun
+from .tallies import kept_from
 from .versions import code_of
 from .wakes import send_at
 
@@ -54,7 +55,21 @@ class NewRun:
     pinned: bool = False
 
 
-def begin(world: World, app: App, new: NewRun, *, after: int = 0) -> Header | None:
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A run that the message in hand has begun, just now (`new`) or in an earlier delivery."""
+
+    header: Header
+    new: bool = False
+
+    @property
+    def is_due(self) -> bool:
+        """Whether its first step can come now. What a rerun keeps is copied first, and is of generation 0 as well."""
+        origin = self.header.origin
+        return self.header.starts is None and (origin is None or not origin.step)
+
+
+def begin(world: World, app: App, new: NewRun, *, after: int = 0) -> Begun | None:
     """Write a run's header. None if its first message is not ours to send. One that begins `after` another is not
     older (milliseconds)."""
     return _write(world, app, new, _header(world, app, new, after))
@@ -74,20 +89,29 @@ def skip(world: World, app: App, new: NewRun, why: str) -> bool:
     return _write(world, app, new, skipped) is None
 
 
-def set_off(world: World, headers: Iterable[Header | None]) -> None:
-    """Send the first messages of runs, and those that come when one takes too long."""
+def set_off(world: World, begun: Iterable[Begun | None], *, eagerly: bool = False) -> Begun | None:
+    """Send the first messages of runs, and those that come when one takes too long. If it is one run alone, that
+    begins `eagerly` if it can: it is left to the message in hand, and returned."""
+    runs = [each for each in begun if each is not None]
+    alone = runs[0] if eagerly and len(runs) == 1 and runs[0].is_due else None
     now = to_millis(world.clock.now())
     at_once = []
-    for header in filter(None, headers):
+    for header in (each.header for each in runs):
         if header.finish_by is not None:
             _send_due(world, header.run_id, FINISH, header.finish_by, now)
         if header.start_by is not None and header.status is RunStatus.QUEUED:
             _send_due(world, header.run_id, START_BY, header.start_by, now)
         if header.starts is not None:
             _send_due(world, header.run_id, START, header.starts, now)
-        else:
+        elif alone is None:
             at_once.append(Outgoing(Continuation(run=header.run_id, generation=1).body()))
     world.queue.send(at_once)
+    return alone
+
+
+def was_begun(header: Header | None, tag: str) -> bool:
+    """Whether a message has begun a run: not, if it has merely seen to it that the run never begins."""
+    return header is not None and header.author.tag == tag and header.event_id != ""
 
 
 def _header(world: World, app: App, new: NewRun, after: int = 0) -> Header:
@@ -107,6 +131,7 @@ def _header(world: World, app: App, new: NewRun, after: int = 0) -> Header:
         created=now,
         labels=_labels(function, new.event),
         event_id=new.event.id,
+        carried=tuple(new.event.carried.items()),
         parent=new.parent,
         origin=new.origin,
         starts=new.starts,
@@ -119,19 +144,24 @@ def _header(world: World, app: App, new: NewRun, after: int = 0) -> Header:
     )
 
 
-def _write(world: World, app: App, new: NewRun, header: Header) -> Header | None:
-    """The header that is there then, if the message that wrote it is the one in hand, and the run goes on."""
+def _write(world: World, app: App, new: NewRun, header: Header) -> Begun | None:
+    """The run as it is then, if the message that wrote its header is the one in hand, and it goes on."""
+    expires = world.store.expiry()
     found = world.store.create_run(header)
     if found is not None and found.author.tag != new.author.tag:
         return None
-    present = found or header
+    present = found or replace(header, expires=expires)
     if present.status is RunStatus.SKIPPED:
-        tally("skipped", new.run_id, new.function_id, "its function is paused")
+        kept_from(world.metrics, "skipped", new.run_id, new.function_id, "its function is paused")
         return None
-    function = app.functions.get(new.function_id)
-    _let_cancel(world, present, list(cancelling(function, present, new.event)))
-    Hooks.of(app).run_started(present, new.event)
-    return present
+    if found is None:
+        note_begun(world.metrics, header)
+    if present.renewal is None:  # else who cancels it waits for what its present event says
+        function = app.functions.get(new.function_id)
+        _let_cancel(world, present, list(cancelling(function, present, new.event)))
+    if not present.status.ended:
+        Hooks.of(app).run_started(present, new.event)
+    return Begun(present, new=found is None)
 
 
 def _let_cancel(world: World, header: Header, waiters: Sequence[Waiter]) -> None:

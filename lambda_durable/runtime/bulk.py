@@ -6,7 +6,8 @@ What comes of it is told run by run, as it is done.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 from ..durations import to_millis
@@ -22,22 +23,43 @@ AT_ONCE = 10
 """Messages that are sent together. SQS: a batch has 10 at most."""
 
 
+@dataclass(frozen=True, slots=True)
+class Some:
+    """A few runs that were looked at, the `last` of them, and the ids of those of which something came."""
+
+    looked_at: int
+    last: Header
+    runs: Sequence[str]
+
+
 def cancel(
-    world: World, function_id: str, *, since: int | None, until: int | None, condition: Search | None
-) -> Iterator[str]:
-    """Cancel the runs of a function for whose event a condition holds; the ids of those that this cancelled. One for
-    which it fails is left alone."""
+    world: World,
+    function_id: str,
+    *,
+    since: int | None,
+    until: int | None,
+    condition: Search | None,
+    after: tuple[int, str] | None = None,
+) -> Iterator[Some]:
+    """Cancel the runs of a function for whose event a condition holds, a few at once; the ids of those that this
+    cancelled. One for which it fails is left alone."""
     listed = world.store.runs(
-        (function_id,), statuses=("queued", "running", "cancelling"), since=since, until=until
+        (function_id,),
+        statuses=("queued", "running", "cancelling"),
+        since=since,
+        until=until,
+        after=after,
+        whole=condition is not None,
     )
     while some := list(islice(listed, AT_ONCE)):
+        looked_at, last = len(some), some[-1]
         if condition is not None:
-            whole = world.store.headers([header.run_id for header in some])
-            some = [each for each in some if _holds(world, condition, whole.get(each.run_id))]
+            some = [each for each in some if _holds(world, condition, each)]
         found = [(header.run_id, world.store.begin_cancel(header.run_id)) for header in some]
         alive = [(run, before) for run, before in found if before is not None and not before.status.ended]
         world.queue.send([Outgoing(Continuation(run=run, forced=True).body()) for run, _ in alive])
-        yield from (run for run, before in alive if before.status in (RunStatus.RUNNING, RunStatus.QUEUED))
+        first = (RunStatus.RUNNING, RunStatus.QUEUED)
+        yield Some(looked_at, last, [run for run, before in alive if before.status in first])
 
 
 def replay(
@@ -49,14 +71,18 @@ def replay(
     until: int | None,
     per_second: float,
     name: str,
-) -> Iterator[str]:
-    """Do the runs of a function again that ended like this, so many a second at most; the ids of the new ones.
+    after: tuple[int, str] | None = None,
+    began: int | None = None,
+    count: int = 0,
+) -> Iterator[Some]:
+    """Do the runs of a function again that ended like this, so many a second at most, a few at once; the ids of the new
+    ones. `count` were done again since it `began` (milliseconds).
 
     Those follow from the runs that they repeat, and the `name` of the replay if it has one. Without, the number of the
     replay of a run stands for it: one that was done again, and goes on or ended otherwise, is left out, unless what did
     it again was skipped."""
-    began, count = to_millis(world.clock.now()), 0
-    listed = world.store.runs((function_id,), statuses=(status,), since=since, until=until)
+    began = to_millis(world.clock.now()) if began is None else began
+    listed = world.store.runs((function_id,), statuses=(status,), since=since, until=until, after=after)
     seen: set[str] = set()
     while some := list(islice(listed, AT_ONCE)):
         new: list[tuple[str, Outgoing]] = []
@@ -71,12 +97,12 @@ def replay(
                 new.append((run, _paced(world, repeated, run, at)))
                 count += 1
         world.queue.send([message for _, message in new])
-        yield from (run for run, _ in new)
+        yield Some(len(some), some[-1], [run for run, _ in new])
 
 
-def _holds(world: World, condition: Search, header: Header | None) -> bool:
+def _holds(world: World, condition: Search, header: Header) -> bool:
     try:
-        return header is not None and searching.holds(world, condition, header)
+        return searching.holds(world, condition, header)
     except ExpressionError:
         return False
 

@@ -25,6 +25,8 @@ from ..engine.interrupts import Reload, Stale
 from ..engine.journal import Author, Header, Journal, LogEntry, Partition, Payload, Record
 from ..ports import Outgoing, World
 from . import payloads
+from .feeds import Feed
+from .hooks import Hooks
 from .messages import Continuation, Due, Level
 from .retention import outlive
 from .visit import Visit
@@ -42,6 +44,7 @@ class Chain:
     header: Header
     journal: Journal
     message: Continuation
+    hooks: Hooks
     code: Code = UNKNOWN
     max_output: int = payloads.MAX_OUTPUT  # bytes that an output, an event or a payload may have
     tag: str = ""
@@ -140,6 +143,13 @@ class Chain:
         """Seconds until this invocation is killed."""
         return self.visit.invocation.deadline - self.world.clock.monotonic()
 
+    @property
+    def feed(self) -> Feed:
+        """What this invocation publishes of the run."""
+        if self.visit.feed is None:
+            self.visit.feed = Feed(self.world, self.header)
+        return self.visit.feed
+
     def read(self, payload: Payload) -> str:
         return payloads.read(self.world.blobs, payload)
 
@@ -224,8 +234,7 @@ class Chain:
         if visit.delivery.receive_count > 1 and not visit.has_stand_in:
             visit.has_stand_in = True
             at = self.now() + lifetime(visit.invocation)
-            body = Continuation.model_validate_json(visit.delivery.body)
-            stand_in = body.model_copy(update={"stands_for": self.tag, "due": None})
+            stand_in = visit.message.model_copy(update={"stands_for": self.tag, "due": None})
             name = f"{self.journal_id}/{self.tag}/stand-in/{visit.delivery.receive_count}"
             send_at(self.world, stand_in.body(), at, now=self.now(), name=name)
 
@@ -245,6 +254,13 @@ class Chain:
         self.leave_a_stand_in()
         record = self.stamped(record)
         return self._written(record, self.world.store.commit(self.journal_id, record))
+
+    def commit_whole(self, record: Record) -> Record:
+        """Write how a group or fan-out ended, which middleware is told of before: who comes again finds it ended."""
+        scope = self.journal.partitions.get(record.path)
+        if record.ended is not None and scope is not None:
+            self.hooks.steps_ended(self.header, self.journal_id, scope.records.values(), record.ended)
+        return self.commit(record)
 
     def claim(self, record: Record, seen: Record | None) -> Record:
         self.leave_a_stand_in()

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..engine.journal import Record, RunStatus
+from ..store import FIRST_CHECK
 from .chain import Chain
 from .wakes import patience, send_at
 
-INTERVAL = 15 * 60 * 1000
+INTERVAL = FIRST_CHECK
 """Milliseconds after its start, or after it was looked at, at which a run is looked at."""
 
 

@@ -55,6 +55,7 @@ def begin(chain: Chain, op: Invoke, record: Record) -> ErrorInfo | None:
             limit=chain.max_output,
             parent=Parent(chain.journal_id, op.path, record.waits.resume, depth),
             pin=pin(chain.world, chain.header),
+            carried=chain.hooks.carry(chain.header, op.path),
         )
     except PayloadTooLargeError as error:
         return ErrorInfo.of(error)
@@ -67,14 +68,19 @@ def give_up(chain: Chain, record: Record) -> None:
     assert record.waits is not None
     error = StepTimeoutError(f"function {record.waits.function!r} did not end in time", step_id=record.path)
     found = chain.commit(ended(chain, record, error=ErrorInfo.of(error)))
-    cancel(chain.world, filter(_timed_out, [found]))
+    cancel_given_up(chain.world, [found])
 
 
 def give_up_again(chain: Chain) -> None:
     """An earlier delivery of the message in hand may have died between the two."""
     for partition in chain.journal.partitions.values():
         ours = (record for record in partition.records.values() if record.author.tag == chain.tag)
-        cancel(chain.world, filter(_timed_out, ours))
+        cancel_given_up(chain.world, ours)
+
+
+def cancel_given_up(world: World, records: Iterable[Record]) -> None:
+    """Cancel the runs that steps have invoked and did not wait for any longer."""
+    cancel(world, filter(_timed_out, records))
 
 
 def tell_parent(world: World, header: Header, tag: str) -> None:

@@ -26,7 +26,8 @@ class Effects:
     path: str
 
     def send_events(self, events: Sequence[Event[Any]]) -> list[str]:
-        sent = [self._identified(number, event) for number, event in enumerate(events)]
+        hooks = self.chain.hooks
+        sent = [hooks.carrying(self._identified(number, event)) for number, event in enumerate(events)]
         world = self.chain.world
         world.bus.put([wrap(world, to_eventbridge_entry(event, plain_json)) for event in sent])
         return [event.id for event in sent]

@@ -27,6 +27,7 @@ from .keeping import NOBODY
 from .letting_go import let_go
 from .messages import compensation
 from .run_ids import run_id
+from .tallies import over
 from .versions import pin
 
 failed_runs = logging.getLogger("lambda_durable.failed_runs")
@@ -59,6 +60,8 @@ class Endings:
         completes = ended.status is RunStatus.COMPLETED
         if completes or not ended.undoes:
             found = self._world.store.end_run(ended)
+            if found is None:
+                over(self._world.metrics, ended)
             if completes or found is None or not found.undoes or found.status is RunStatus.COMPENSATING:
                 return found
         begun = replace(ended, status=RunStatus.COMPENSATING, ends_as=ended.status, ended=None)
@@ -72,6 +75,7 @@ class Endings:
         ended = replace(header, status=header.ends_as, ended=chain.now(), ended_by=chain.author)
         found = self._world.store.end_run(ended)
         if found is None:
+            over(self._world.metrics, ended)
             for record in failed:
                 _log_failed_undo(header, record)
         self.follow_up(found or ended, chain.journal.partitions[""], chain.tag)
@@ -81,7 +85,10 @@ class Endings:
         if header.ended_by is None or header.ended_by.tag != tag:
             return
         children.tell_parent(self._world, header, tag)
-        Hooks.of(self._app).run_ended(header)
+        hooks = Hooks.of(self._app)
+        if header.ended is not None:
+            hooks.steps_ended(header, header.journal_id, top.records.values(), header.ended)
+        hooks.run_ended(header)
         self._forget_cancelling(header)
         if header.status is RunStatus.FAILED:
             _log_failure(header)
@@ -115,6 +122,7 @@ class Endings:
             from_millis(header.ended),
             limit=self._app.max_output + starting.ROOM_FOR_FAILURE,
             pin=pin(self._world, header),
+            carried=Hooks.of(self._app).carry(header),
         )
         self._world.queue.send([Outgoing(message.body())])
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..engine.journal import Author, Header
+from ..engine.journal import Author
 from ..event_json import join_events, load_event
 from ..function import App
 from ..ports import Delivery, World
 from . import payloads
-from .beginnings import NewRun, begin, set_off
+from .beginnings import Begun, NewRun, begin, set_off
 from .collecting import Collecting, Newcomer, leave_a_stand_in, run_of
 from .messages import Gather, tag
 
@@ -18,10 +18,8 @@ def collects(app: App, function_id: str) -> bool:
     return function is not None and function.flow.collects
 
 
-def collect(
-    world: World, app: App, newcomer: Newcomer, delivery: Delivery, *, alone: NewRun
-) -> Header | None:
-    """An event joins what its function collects. The header of the run that starts with that at once, if one does.
+def collect(world: World, app: App, newcomer: Newcomer, delivery: Delivery, *, alone: NewRun) -> Begun | None:
+    """An event joins what its function collects. The run that starts with that at once, if one does.
     `alone` is the run that it starts where a deploy has put an end to collecting."""
     if not collects(app, alone.function_id):
         return begin(world, app, alone)
@@ -41,7 +39,7 @@ def _collecting(world: World, app: App, function_id: str) -> Collecting:
 
 def _gather(
     world: World, app: App, message: Gather, delivery: Delivery, *, stragglers: bool = False
-) -> Header | None:
+) -> Begun | None:
     """Begin the run of what was collected, if its time has come. None if its first message is not ours to send."""
     run, collecting = run_of(message), _collecting(world, app, message.function)
     author = Author(0, message.stands_for or tag(delivery.message_id))
@@ -59,7 +57,7 @@ def _gather(
         first = load_event(text)
         new = NewRun(run_id=run, function_id=message.function, event=first, author=author, text=text)
         began = begin(world, app, new)
-    present = began or found or world.store.get_header(run)
+    present = began.header if began is not None else found or world.store.get_header(run)
     assert present is not None
     collecting.over(message, present.event_id, mine=began is not None)
     return began

@@ -9,7 +9,7 @@ from ..function import App
 from ..pauses import Hold
 from ..ports import Delivery, World
 from . import payloads
-from .beginnings import NewRun, begin, set_off, skip
+from .beginnings import Begun, NewRun, begin, set_off, skip, was_begun
 from .collecting import Newcomer
 from .gathering import collect, collects
 from .holding import EVENT, keep, paused
@@ -19,8 +19,11 @@ from .starting import given, start_of
 
 def is_held_back(world: World, app: App, new: NewRun, seen: int) -> bool:
     """Whether a function is paused that an event, `seen` first then (milliseconds), was to start: then it is held, or
-    skipped. What is to be collected later is held then, if its function is still paused."""
+    skipped. What is to be collected later is held then, if its function is still paused. A run that an earlier
+    delivery of the message in hand has begun goes on, and is held as any."""
     while (pause := paused(world, new.function_id)) is not None:
+        if was_begun(world.store.get_header(new.run_id), new.author.tag):
+            return False
         if pause.events == "skip":
             return skip(world, app, new, "paused")
         if new.starts is not None and collects(app, new.function_id):
@@ -57,9 +60,11 @@ def let_go(world: World, app: App, held: Held, newest: int, delivery: Delivery) 
         newcomer = Newcomer(event, payload, size, held.seen, again=True, joined=now)
         set_off(world, [collect(world, app, newcomer, delivery, alone=new)])
         return newest
-    header = begin(world, app, new, after=newest) or world.store.get_header(held.run)
-    if header is None:
+    begun = begin(world, app, new, after=newest)
+    if begun is None and (header := world.store.get_header(held.run)) is not None:
+        begun = Begun(header)
+    if begun is None:
         return newest
-    if not header.status.ended:
-        set_off(world, [header])
-    return max(newest, header.created)
+    if not begun.header.status.ended:
+        set_off(world, [begun])
+    return max(newest, begun.header.created)

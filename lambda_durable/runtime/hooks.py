@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,12 +14,13 @@ from typing import Any
 from ..calls import Adapted, is_async
 from ..durations import from_millis
 from ..engine import paths
-from ..engine.journal import Header
+from ..engine.journal import Header, Kind, Record, State
 from ..engine.journal_ids import run_of
 from ..engine.operations import Committed, StepCall
 from ..events import Event
 from ..function import App
-from ..middleware import HandlerReplay, Middleware, RunInfo, StepAttempt, middleware_name
+from ..middleware import EndedStep, HandlerReplay, Middleware, RunInfo, StepAttempt, middleware_name
+from ..step_info import StepInfo
 
 logger = logging.getLogger("lambda_durable.middleware")
 
@@ -33,7 +34,10 @@ class Hooks:
     errors: Counter[str]
 
     @classmethod
-    def of(cls, app: App) -> Hooks:
+    def of(cls, app: App | None) -> Hooks:
+        """Those of an app; none where it is not known."""
+        if app is None:
+            return cls("", (), Counter())
         return cls(app.id, app.middleware, app.middleware_errors)
 
     def run_started(self, header: Header, event: Event[Any]) -> None:
@@ -46,6 +50,39 @@ class Hooks:
             info = self._run(header)
             call = partial(each.run_ended, info, header.status.value, header.error)
             self._try(each, "run_ended", info, call)
+
+    def steps_ended(self, header: Header, journal_id: str, records: Iterable[Record], ended: int) -> None:
+        """Tell of the records of a scope that has ended (milliseconds)."""
+        wanted = self._overriding("steps_ended")
+        if not wanted or not (steps := [_step(journal_id, record, ended) for record in records]):
+            return
+        for each in wanted:
+            info = self._run(header)
+            self._try(each, "steps_ended", info, partial(each.steps_ended, info, steps))
+
+    def carry(self, header: Header | None = None, path: str | None = None) -> Mapping[str, str]:
+        """What an event carries that is sent here, or a run that the run of `header` starts, by the step at a path."""
+        carried: dict[str, str] = {}
+        for each in self._overriding("carry"):
+            info = self._run(header) if header is not None else None
+            key = f"{header.journal_id}/{path}" if header is not None and path is not None else None
+            carried |= self._try(each, "carry", info, partial(each.carry, info, key)) or {}
+        return carried
+
+    def carrying(self, event: Event[Any]) -> Event[Any]:
+        """An event with what it is to carry, now that it is sent."""
+        carried = self.carry()
+        return replace(event, carried={**event.carried, **carried}) if carried else event
+
+    def invocation_ended(self, seconds: float) -> None:
+        for each in self._overriding("invocation_ended"):
+            self._try(each, "invocation_ended", None, partial(each.invocation_ended, seconds))
+
+    def _overriding(self, hook: str) -> list[Middleware]:
+        """Who has something to do there: for the others nothing need be made ready."""
+        return [
+            each for each in self.middleware if getattr(type(each), hook) is not getattr(Middleware, hook)
+        ]
 
     def around_handler(self, header: Header, event: Event[Any], call: Callable[[], Any]) -> Any:
         """Replay a handler."""
@@ -69,13 +106,19 @@ class Hooks:
         return result
 
     def around_step(
-        self, header: Header, op: StepCall, attempt: int, call: Callable[[], Any]
+        self, header: Header, op: StepCall, info: StepInfo, calls: int, now: int, call: Callable[[], Any]
     ) -> Callable[[], Any]:
-        """What runs an attempt of a step's function."""
+        """What runs an attempt of a step's function, the how many-th of all its `calls`."""
         if not self.middleware:
             return call
         step = StepAttempt(
-            run=self._run(header), step_id=paths.shown(op.path), kind=op.kind.value, attempt=attempt
+            run=self._run(header),
+            step_id=info.step_id,
+            kind=op.kind.value,
+            attempt=info.attempt,
+            key=info.idempotency_key,
+            calls=calls,
+            began_at=from_millis(now),
         )
         if op.outside is not None:
             return Surrounded(call, self, step)
@@ -99,13 +142,15 @@ class Hooks:
             labels=header.labels,
             parent_run_id=run_of(parent.run_id) if parent is not None else None,
             parent_step_id=parent.path if parent is not None else None,
+            carried=dict(header.carried),
+            ended_at=from_millis(header.ended) if header.ended is not None else None,
         )
 
     def _try(
         self,
         middleware: Middleware,
         hook: str,
-        run: RunInfo,
+        run: RunInfo | None,
         call: Callable[[], Any],
         step: str | None = None,
     ) -> Any:
@@ -115,18 +160,18 @@ class Hooks:
         except Exception as error:
             name = middleware_name(middleware)
             self.errors[name] += 1
+            where = f" (run {run.run_id} of function {run.function_id!r}" if run is not None else ""
+            where += f", step {step!r})" if step else ")" if run is not None else ""
             logger.error(
-                "%s of middleware %r raised %s, and the run goes on (run %s of function %r%s)",
+                "%s of middleware %r raised %s, and the run goes on%s",
                 hook,
                 name,
                 type(error).__name__,
-                run.run_id,
-                run.function_id,
-                f", step {step!r}" if step else "",
+                where,
                 exc_info=error,
                 extra={
-                    "run_id": run.run_id,
-                    "function_id": run.function_id,
+                    "run_id": run.run_id if run is not None else None,
+                    "function_id": run.function_id if run is not None else None,
                     "step_id": step,
                     "middleware": name,
                 },
@@ -222,6 +267,22 @@ class Surrounded:
     def _failed(self, around: Around, error: BaseException) -> None:
         self.step.error = error
         around.leave(error)
+
+
+def _step(journal_id: str, record: Record, ended: int) -> EndedStep:
+    """A record as it was when what it lies in ended. A sleep's end is its time, which nobody writes down."""
+    over = record.ended if record.final else record.wake_at if record.kind is Kind.SLEEP else None
+    slept = record.kind is Kind.SLEEP and over is not None and over <= ended
+    return EndedStep(
+        step_id=paths.shown(record.path),
+        kind=record.kind.value,
+        key=f"{journal_id}/{record.path}",
+        status=(State.COMPLETED if slept else record.state).value,
+        attempts=record.attempts,
+        began_at=from_millis(record.began),
+        ended_at=from_millis(min(over if over is not None else ended, ended)),
+        error=record.error,
+    )
 
 
 def _leave(entered: AbstractContextManager[object], error: BaseException | None) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..durations import LONGEST, in_millis, to_millis
 from ..engine.journal import Author, Payload
+from ..errors import DamagedItemError
 from ..event_json import dump_event, load_event
 from ..events import Event, MalformedEventError, from_eventbridge
 from ..function import App
@@ -22,28 +23,38 @@ from ..schedules import SCHEDULED
 from ..store import StoredEvent
 from . import payloads
 from .arrivals import Arrived
-from .beginnings import NewRun, begin, set_off
+from .beginnings import Begun, NewRun, begin, set_off
 from .collecting import Newcomer, keep_for
 from .gathering import collect, collects
 from .held_events import is_held_back
 from .large_events import unwrap
 from .messages import Arrival, PoisonError, Postponed, Scheduled, tag
-from .run_ids import run_id
+from .run_ids import run_of_event, run_of_schedule
 from .starting import kept
 from .wakes import SKEW, send_at
 
 DEDUPE = 24 * 60 * 60 * 1000
 """Milliseconds from the first event with an id in which a second one starts nothing."""
 
+LATE = 1.0
+"""Seconds after which the run that an event starts begins, though the event ends more waits: a message ends those."""
+
 logger = logging.getLogger(__name__)
 
 
 def event(
-    world: World, app: App, record: dict[str, Any], delivery: Delivery, until: float = math.inf
-) -> list[str]:
+    world: World,
+    app: App,
+    record: dict[str, Any],
+    delivery: Delivery,
+    until: float = math.inf,
+    *,
+    eagerly: bool = False,
+) -> tuple[list[str], Begun | None]:
     """An event that came over the bus: start every function that wants it, at the event's time if that is to
     come, and wake who waits for it. What is not done `until` then (monotonic) goes to a message of its own.
-    Returns the runs' ids, also of those that were started before. Raises PoisonError."""
+    Returns the runs' ids, also of those that were started before; and the one that is to begin `eagerly`. Raises
+    PoisonError."""
     try:
         arrived = from_eventbridge(unwrap(world, record))
     except MalformedEventError as error:
@@ -73,11 +84,13 @@ def event(
     )
     if not stored.functions:
         logger.info("event %r (%r) starts no function", stored.name, stored.id)
+    elif stored.author != author:
+        logger.info("event %r (%r) came before, and starts nothing again", stored.name, stored.id)
     first = load_event(payloads.read(world.blobs, stored.payload))
     starts = stored.time if stored.time > stored.seen + SKEW else None
-    runs = {id: run_id(stored.time, first.id, str(stored.seen), id) for id in stored.functions}
+    runs = {id: run_of_event(stored, id) for id in stored.functions}
     again = (stored.seen, stored.author) != (now, author)
-    began = []
+    began, collected = [], []
     for id in stored.functions:
         new = NewRun(run_id=runs[id], function_id=id, event=first, author=author, starts=starts)
         if is_held_back(world, app, new, stored.seen):
@@ -91,10 +104,17 @@ def event(
         else:
             del runs[id]
             newcomer = Newcomer(first, stored.payload, len(text.encode()), stored.seen, again)
-            began.append(collect(world, app, newcomer, delivery, alone=new))
-    set_off(world, began)
-    Arrived(world, stored, first, author.tag, delivery.receive_count > 1).wake(until)
-    return list(runs.values())
+            collected.append(collect(world, app, newcomer, delivery, alone=new))
+    set_off(world, collected)
+    eager = set_off(world, began, eagerly=eagerly)
+    if eager is not None:
+        until = min(until, world.clock.monotonic() + LATE)
+    try:
+        Arrived(world, stored, first, author.tag, delivery.receive_count > 1).wake(until)
+    except DamagedItemError:
+        set_off(world, [eager])
+        raise
+    return list(runs.values()), eager
 
 
 def arrival(world: World, message: Arrival, delivery: Delivery, until: float) -> None:
@@ -120,7 +140,7 @@ def postponed(world: World, app: App, message: Postponed, delivery: Delivery) ->
     text = payloads.read(world.blobs, stored.payload)
     event = load_event(text)
     alone = NewRun(
-        run_id=run_id(stored.time, event.id, str(stored.seen), message.function),
+        run_id=run_of_event(stored, message.function),
         function_id=message.function,
         event=event,
         author=Author(0, tag(delivery.message_id)),
@@ -131,12 +151,13 @@ def postponed(world: World, app: App, message: Postponed, delivery: Delivery) ->
     set_off(world, [collect(world, app, newcomer, delivery, alone=alone)])
 
 
-def scheduled(world: World, app: App, message: Scheduled, delivery: Delivery) -> None:
+def scheduled(
+    world: World, app: App, message: Scheduled, delivery: Delivery, *, eagerly: bool = False
+) -> Begun | None:
     """A schedule that was due. Its run follows from function, trigger and the time that was due, so that one
-    which fires twice, or by two expressions at once, starts one run, and its jitter is the same each time.
-    """
-    time = to_millis(message.time)
-    run = run_id(time, message.function, message.schedule, message.timezone, str(time))
+    which fires twice, or by two expressions at once, starts one run, and its jitter is the same each time. Returns the
+    run if it is to begin `eagerly`."""
+    time, run = to_millis(message.time), run_of_schedule(message)
     data = {"schedule": message.schedule, "timezone": message.timezone}
     due = Event(name=SCHEDULED, data=data, id=run, time=message.time.astimezone(UTC))
     put_off = time + round(message.jitter * 1000 * Random(run).random())
@@ -148,16 +169,17 @@ def scheduled(world: World, app: App, message: Scheduled, delivery: Delivery) ->
         starts=put_off if put_off > to_millis(world.clock.now()) else None,
     )
     if is_held_back(world, app, new, time):
-        return
+        return None
     if not collects(app, message.function):
-        set_off(world, [begin(world, app, new)])
-    elif new.starts is not None:
+        return set_off(world, [begin(world, app, new)], eagerly=eagerly)
+    if new.starts is not None:
         now = to_millis(world.clock.now())
         send_at(world, delivery.body, new.starts, now=now, name=f"{run}/{message.function}")
     else:
         text = dump_event(due)
         newcomer = Newcomer(due, Payload(text=text), len(text.encode()), put_off, again=True)
         set_off(world, [collect(world, app, newcomer, delivery, alone=new)])
+    return None
 
 
 def _postpone(world: World, message: Postponed, now: int) -> None:

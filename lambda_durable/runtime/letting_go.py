@@ -27,10 +27,14 @@ def let_go(world: World, journal_id: str, top: Partition) -> None:
 
 def forget_late(world: World, journal_id: str, top: Partition, found: Iterable[str]) -> None:
     """Let nobody find waits at these paths that were registered while their journal came to its end: who ended it may
-    not have seen them."""
+    not have seen them. Of one that was given up, what it invoked is cancelled: who gave it up may have died before."""
     for path in found:
         record = top.records.get(path) or world.store.get_record(journal_id, path)
-        if record is not None and record.waits is not None and not record.final:
+        if record is None:
+            continue
+        if record.final:
+            children.cancel_given_up(world, [record])
+        elif record.waits is not None:
             forget(world, journal_id, record)
 
 

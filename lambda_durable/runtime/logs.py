@@ -1,4 +1,4 @@
-"""`ctx.logger`: each line once, however often the handler is replayed.
+"""`ctx.logger` and `ctx.publish`: each line and message once, however often the handler is replayed.
 
 The lines of a handler are held back until what follows them happens for the first time: a step that the
 journal does not know begins, or the handler ends. Where it does know the step, they were written before.
@@ -17,6 +17,7 @@ from ..engine import paths
 from ..engine.replay import Replay
 from ..engine.scope import current_scope, current_task
 from ..step_info import running_step
+from .feeds import Feed, Outbox
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,7 +28,8 @@ _current: ContextVar[HandlerLog | None] = ContextVar("lambda_durable.log", defau
 class HandlerLog:
     """The lines of one replay."""
 
-    def __init__(self, replay: Replay, function_id: str) -> None:
+    def __init__(self, replay: Replay, function_id: str, feed: Feed | None = None) -> None:
+        self._outbox = Outbox(feed, replay.journal_id)
         self._replay = replay
         self._function_id = function_id
         self._counts: dict[str, int] = {}
@@ -63,12 +65,27 @@ class HandlerLog:
     def counts(self) -> dict[str, int]:
         return dict(self._counts)
 
-    def known(self) -> None:
+    def publish(self, scope: str, topic: str, text: str) -> None:
+        self._outbox.add(scope, topic, text)
+
+    @property
+    def has_messages(self) -> bool:
+        """Whether there are messages that may have to be published."""
+        return self._outbox.pending(self._replay.focus)
+
+    def known(self, scope: str, *, recorded: bool) -> None:
         """The running task calls a step that the journal knows: its lines so far were written before, and
         those of tasks that have ended."""
+        if recorded:
+            self._outbox.known(scope)
         if self._held:
             task = current_task()
             self._held = [line for line in self._held if line[0] is not task and not _has_ended(line[0])]
+
+    def decided(self) -> None:
+        """Something is about to happen for the first time, and what led to it is agreed upon."""
+        self.flush()
+        self._outbox.flush(self._replay.focus)
 
     def flush(self) -> None:
         """Something happens for the first time: write what led to it."""

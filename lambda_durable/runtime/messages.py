@@ -271,7 +271,11 @@ _Ours = Continuation | Start | Scheduled | Arrival | Postponed | Gather | Paused
 _OURS: TypeAdapter[_Ours] = TypeAdapter(Annotated[_Ours, Field(discriminator="kind")])
 
 
-def parse(body: str) -> _Ours | dict[str, Any]:
+Message = _Ours | dict[str, Any]
+"""A message of ours, or an EventBridge event."""
+
+
+def parse(body: str) -> Message:
     """A message of ours, or the EventBridge event that a rule put on the queue. Raises PoisonError."""
     try:
         content = json.loads(body)

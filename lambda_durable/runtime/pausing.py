@@ -18,8 +18,7 @@ from .admission import Admission
 from .attempts import Attempts
 from .chain import Chain
 from .holding import CONTINUATION, keep, paused
-from .hooks import Hooks
-from .messages import FINISH, START_BY, Continuation, tag
+from .messages import FINISH, START_BY, tag
 from .staleness import record_at
 
 
@@ -29,7 +28,6 @@ class Pausing:
 
     _world: World
     _admission: Admission
-    _hooks: Hooks
 
     def keeps(self, chain: Chain) -> bool:
         """Whether a message has nothing to do now, since its run is paused: then it is kept, if it has to be."""
@@ -42,7 +40,7 @@ class Pausing:
         if message.due is not None and message.due.path in (FINISH, START_BY):
             return message.due.at <= chain.now()  # one that comes early goes back
         if chain.visit.running:
-            Attempts(chain, self._hooks).drain()  # what runs ends
+            Attempts(chain).drain()  # what runs ends
             raise Reload
         if self._is_about_a_wait(chain):
             return True
@@ -89,10 +87,9 @@ def _entry(chain: Chain) -> tuple[str, str]:
     """A message as it is kept, and its key. One that may have done something comes back as what it is: another
     delivery of the same. Checks of the same are one."""
     visit, message = chain.visit, chain.message
-    body, mine = visit.delivery.body, chain.tag
+    body, mine = visit.message.body(), chain.tag
     if chain.outdated or visit.delivery.receive_count > 1 or visit.stands_for is not None or visit.loads > 1:
-        same = Continuation.model_validate_json(body).model_copy(update={"stands_for": mine})
-        body = same.body()
+        body = visit.message.model_copy(update={"stands_for": mine}).body()
     elif message.check:
         mine = tag(body)
     return f"{CONTINUATION}#{chain.header.created:014d}#{mine}", body

@@ -8,6 +8,7 @@ from ..engine.journal import Payload
 from ..errors import DamagedItemError, PayloadTooLargeError
 from ..ports import Blobs
 from ..seals import PLAIN
+from ..serialization import byte_length
 
 INLINE_OUTPUT = 32 * 1024
 """Bytes up to which an output lies in its record: a write unit a KB is dearer than an S3 put from here on."""
@@ -42,9 +43,37 @@ def read(blobs: Blobs, payload: Payload) -> str:
         ) from None
 
 
+class Unread:
+    """The `Blobs` of who looks at so many payloads that it does without the large ones: `peek` says None of each."""
+
+    def digest(self, text: str) -> str:
+        raise NotImplementedError(f"who reads nothing writes nothing: {len(text)} characters")
+
+    def put(self, key: str, text: str) -> None:
+        raise NotImplementedError(f"who reads nothing writes nothing: {key}, {len(text)} characters")
+
+    def extend(self, key: str) -> None:
+        raise NotImplementedError(f"who reads nothing writes nothing: {key}")
+
+    def get(self, key: str) -> str:
+        raise _UnreadError(key)
+
+
+class _UnreadError(Exception):
+    pass
+
+
+def peek(blobs: Blobs, payload: Payload | None) -> str | None:
+    """As `read`; None for nothing, and for what is left `Unread`."""
+    try:
+        return None if payload is None else read(blobs, payload)
+    except _UnreadError:
+        return None
+
+
 def check_size(text: str, limit: int, what: str) -> None:
     """Raises PayloadTooLargeError when a JSON text has more bytes than it may."""
-    size = len(text) if text.isascii() else len(text.encode())
+    size = byte_length(text)
     if size > limit:
         raise PayloadTooLargeError(
             f"{what} is {size:,} bytes of JSON, and {limit:,} are allowed; keep the data in S3 and pass its key, "

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from ..durations import to_millis
+from ..metrics import RUNS_OVERDUE
 from ..ports import Outgoing, World
 from .checks import INTERVAL
 from .messages import Continuation
@@ -29,6 +30,8 @@ def reconcile(world: World) -> int:
     if world.queue.backlog() > BUSY:
         return 0
     found = overdue(world)
+    if found:
+        world.metrics.add(RUNS_OVERDUE, len(found))
     look_after(world, found)
     return len(found)
 

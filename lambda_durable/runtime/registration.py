@@ -1,4 +1,4 @@
-"""Registration: the schedules of an app become what its code says.
+"""Registration: the schedules of an app, and what is told of its functions, become what its code says.
 
 CloudFormation asks for it at each deployment, through a custom resource: a request comes, and the answer is
 put to the URL in it. Until an answer comes it waits, up to an hour; so whatever goes wrong is an answer too.
@@ -14,6 +14,7 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from ..catalogue import functions_of
 from ..errors import DurableError
 from ..function import App
 from ..ports import Recurring, Scheduler
@@ -37,6 +38,13 @@ logger = logging.getLogger(__name__)
 Send = Callable[[str, bytes], None]
 """PUTs a body to a URL."""
 
+Publish = Callable[[Mapping[str, str]], None]
+"""Keeps what is told of an app's functions, by id (`Store.publish`)."""
+
+
+def _to_nobody(_: Mapping[str, str]) -> None:
+    pass
+
 
 class RegistrationError(DurableError):
     """The schedules of an app could not be made those of its code."""
@@ -58,9 +66,14 @@ def schedules_of(app: App, owner: str) -> Iterator[Recurring]:
 
 
 def register(
-    app: App, scheduler: Scheduler, owner: str, *, remaining: Callable[[], float] = lambda: math.inf
+    app: App,
+    scheduler: Scheduler,
+    owner: str,
+    *,
+    publish: Publish = _to_nobody,
+    remaining: Callable[[], float] = lambda: math.inf,
 ) -> list[str]:
-    """Make the owner's schedules those of the app; returns their names. Idempotent.
+    """Make the owner's schedules those of the app, and tell of its functions; returns the schedules' names. Idempotent.
 
     New ones come first, so that none is missed in between; what is due twice meanwhile starts one run.
     Raises RegistrationError naming the schedule, also when fewer than 5 of the `remaining` seconds are left.
@@ -72,6 +85,8 @@ def register(
         ):
             scheduler.put_recurring(schedule)
     _delete(scheduler, owner, wanted, remaining)
+    with _naming("keep what is told of the functions", remaining):
+        publish({each.id: each.model_dump_json(exclude_defaults=True) for each in functions_of(app)})
     return list(wanted)
 
 
@@ -88,6 +103,7 @@ def handle(
     scheduler: Scheduler,
     send: Send,
     *,
+    publish: Publish = _to_nobody,
     remaining: Callable[[], float] = lambda: math.inf,
 ) -> None:
     """Do what a request of CloudFormation's custom resource says, and answer it. `remaining`: the seconds that
@@ -106,21 +122,18 @@ def handle(
     )
     answer |= {"PhysicalResourceId": resource, "Status": "SUCCESS"}
     try:
-        _do(event.get("RequestType"), app, scheduler, resource, remaining)
+        what = event.get("RequestType")
+        if what in ("Create", "Update"):
+            names = register(app, scheduler, resource, publish=publish, remaining=remaining)
+            logger.info("registered %s", ", ".join(names) or "no schedules")
+        elif what == "Delete":
+            unregister(scheduler, resource, remaining=remaining)
+        else:
+            raise RegistrationError(f"RequestType is Create, Update or Delete, and this is {what!r}")
     except Exception as error:
         logger.exception("the schedules could not be registered")
         answer |= {"Status": "FAILED", "Reason": f"{type(error).__name__}: {error}"}
     send(url, _encode(answer))
-
-
-def _do(what: object, app: App, scheduler: Scheduler, resource: str, remaining: Callable[[], float]) -> None:
-    if what in ("Create", "Update"):
-        names = register(app, scheduler, resource, remaining=remaining)
-        logger.info("registered %s", ", ".join(names) or "no schedules")
-    elif what == "Delete":
-        unregister(scheduler, resource, remaining=remaining)
-    else:
-        raise RegistrationError(f"RequestType is Create, Update or Delete, and this is {what!r}")
 
 
 def _delete(scheduler: Scheduler, owner: str, wanted: Container[str], remaining: Callable[[], float]) -> None:

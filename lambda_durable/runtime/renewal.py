@@ -26,6 +26,7 @@ from .arrivals import cancelling
 from .chain import Chain
 from .checks import INTERVAL
 from .endings import Endings
+from .hooks import Hooks
 from .letting_go import let_go
 from .messages import Continuation
 from .versions import code_of
@@ -86,6 +87,7 @@ class Renewals:
         old = journal_id(header.run_id, renewal.number - 1)
         if top is None:
             top = store.load_scope(old, "")
+        Hooks.of(self._app).steps_ended(header, old, top.records.values(), renewal.at)
         let_go(self._world, old, top)
         first = Continuation(run=header.journal_id, generation=1, idle=0 if top.records else message.idle + 1)
         self._world.queue.send([Outgoing(first.body())])

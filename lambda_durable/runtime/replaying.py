@@ -22,7 +22,6 @@ from .attempts import what_left
 from .chain import Chain
 from .endings import Endings
 from .handlers import play
-from .hooks import Hooks
 from .interrupts import GoOn, Strayed
 from .logs import HandlerLog
 from .messages import FAILURE
@@ -41,7 +40,6 @@ class Replaying:
     renewals: Renewals
     function: Function[Any, Any]
     mode: StepsPerInvocation
-    hooks: Hooks
     slots: Slots
 
     def go_on(self) -> None:
@@ -55,7 +53,7 @@ class Replaying:
             return
         if chain.repeats:
             children.give_up_again(chain)
-        turn = Turn(chain, self.mode, self.hooks, self.slots.of(chain, function))
+        turn = Turn(chain, self.mode, self.slots.of(chain, function))
         kind: type[Replay] = AsyncReplay if function.is_async else SyncReplay
         replay = kind(
             run_id=header.run_id,
@@ -74,7 +72,7 @@ class Replaying:
 
     def _replay(self, replay: Replay, events: Sequence[Event[Any]], turn: Turn) -> None:
         chain, function = self.chain, self.function
-        log = HandlerLog(replay, function.id)
+        log = HandlerLog(replay, function.id, chain.feed)
         attempt = self._attempt()
         try:
             result = play(
@@ -82,7 +80,7 @@ class Replaying:
                 function,
                 chain.header,
                 events,
-                self.hooks,
+                chain.hooks,
                 log,
                 attempt=attempt,
                 max_output=chain.max_output,
@@ -149,6 +147,8 @@ class Replaying:
             )
             return
         chain.lead(replay.undecided())
+        if replay.log is not None:
+            replay.log.decided()
         delay = retry.delay(attempt, f"{chain.journal_id}/{FAILURE}/{attempt}/{_outcomes(chain)}")
         wake_at = chain.now() + in_millis(delay)
         failure = Failure(
@@ -183,6 +183,8 @@ class Replaying:
         order = replay.undecided()
         if order:
             self.chain.lead(order)
+        if replay.log is not None:
+            replay.log.decided()
 
 
 def _outcomes(chain: Chain) -> int:

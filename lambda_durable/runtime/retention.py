@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from ..durations import in_millis
 from ..engine.journal import Header, Payload
-from ..engine.paths import HELD, UNDO
+from ..engine.paths import FEED, HELD, UNDO
 from ..ports import World
 from .scopes import partitions
 
@@ -29,6 +29,7 @@ def outlive(world: World, header: Header, at: int, *, again: bool = False) -> He
     _keep(world, header.event)
     if header.paused:
         world.store.extend(header.run_id, HELD, at)
+    world.store.extend(header.run_id, FEED, at)
     held = list(partitions(world, header.journal_id))
     if header.ends_as is not None:
         held.append(world.store.load_scope(header.journal_id, UNDO))

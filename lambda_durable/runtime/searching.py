@@ -1,12 +1,13 @@
 """Searching: runs by what is in their events and outputs, of which no index knows.
 
-A search looks at a bounded number of runs, newest first, and says how far it got. It reads the index once, a Query for
-each shard, and then the runs themselves, a hundred at a time.
+A search looks at a bounded number of runs, newest first, and says how far it got: at those that have the label, or
+else the status, and if that is `completed`, at all. It reads their index, a Query for each shard, and the runs
+themselves, a hundred at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -24,6 +25,9 @@ from .views import summary_of
 AT_ONCE = 100
 """Runs that are read together."""
 
+DIGITS = 13
+"""Of a time in milliseconds, until the year 2286."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -38,21 +42,36 @@ class Wanted:
     until: int | None = None
     after: tuple[int, str] | None = None
 
+    @property
+    def listed_statuses(self) -> tuple[Status, ...]:
+        """Those of what is looked at. A list of the completed ones, or of some with a label, would look at others,
+        too."""
+        exact = self.status not in (None, "completed") and self.label is None
+        return (self.status,) if exact and self.status is not None else ()
+
 
 def search(world: World, wanted: Wanted, *, limit: int, look_at: int) -> Page:
     """The next runs that are wanted, of so many at most that are looked at."""
-    listed = world.store.runs(wanted.functions, since=wanted.since, until=wanted.until, after=wanted.after)
+    listed = world.store.runs(
+        wanted.functions,
+        statuses=wanted.listed_statuses,
+        label=wanted.label,
+        since=wanted.since,
+        until=wanted.until,
+        after=wanted.after,
+        expected=min(AT_ONCE, look_at),
+        whole=wanted.search is not None,
+    )
     found: list[RunSummary] = []
     looked = failed = 0
     last: Header | None = None
     while looked < look_at and len(found) < limit:
         room = min(AT_ONCE, look_at - looked)
         some = list(islice(listed, room))
-        whole = _whole(world, wanted, some)
         for header in some:
             looked, last = looked + 1, header
             try:
-                if _suits(world, wanted, header, whole):
+                if _suits(world, wanted, header):
                     found.append(summary_of(world, header))
             except ExpressionError:
                 failed += 1
@@ -77,38 +96,22 @@ def _page(
 
 
 def position(cursor: str) -> tuple[int, str]:
-    """Where a search goes on. Raises ConfigurationError."""
-    created, _, run_id = cursor.partition("/") if isinstance(cursor, str) else ("", "", "")
-    if not (created.isascii() and created.isdecimal() and run_id):
+    """The time (milliseconds) and id of the last one on the page before. Raises ConfigurationError."""
+    at, _, id = cursor.partition("/") if isinstance(cursor, str) else ("", "", "")
+    if not (at.isascii() and at.isdecimal() and len(at) <= DIGITS and id):
         raise ConfigurationError(f"cursor= is that of an earlier page, and this is {cursor!r}")
-    return int(created), run_id
+    return int(at), id
 
 
-def _whole(world: World, wanted: Wanted, some: Sequence[Header]) -> Mapping[str, Header]:
-    """What an expression needs of runs that may be wanted."""
-    if wanted.search is None:
-        return {}
-    return world.store.headers([each.run_id for each in some if _is_listed(world, wanted, each)])
-
-
-def _is_listed(world: World, wanted: Wanted, header: Header) -> bool:
-    if wanted.label is not None and wanted.label not in header.labels:
+def _suits(world: World, wanted: Wanted, header: Header) -> bool:
+    if wanted.status not in (None, summary_of(world, header).status):
         return False
-    return wanted.status in (None, summary_of(world, header).status)
-
-
-def _suits(world: World, wanted: Wanted, header: Header, whole: Mapping[str, Header]) -> bool:
-    if not _is_listed(world, wanted, header):
-        return False
-    if wanted.search is None:
-        return True
-    present = whole.get(header.run_id)
-    return present is not None and holds(world, wanted.search, present)
+    return wanted.search is None or holds(world, wanted.search, header)
 
 
 def holds(world: World, search: Search, header: Header) -> bool:
-    """Whether a condition holds for a run. Raises ExpressionError where it fails, and ConfigurationError where the run
-    can't be read."""
+    """Whether a condition holds for a run. Raises ExpressionError where it fails, and ConfigurationError where the
+    run can't be read."""
     text = payloads.read(world.blobs, header.event)
     if not is_plain(text):
         raise ConfigurationError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from ..function import App
 from ..ports import Delivery, World
 from ..seals import UnsealedError
 from . import payloads
-from .beginnings import NewRun, begin, set_off
+from .beginnings import Begun, NewRun, begin, set_off
 from .large_events import LARGEST
 from .messages import Invoker, PoisonError, Rerun, Start, tag
 
@@ -21,9 +22,9 @@ ROOM_FOR_FAILURE = 64 * 1024
 """Bytes that a Failure has beside the failed run's event."""
 
 
-def invoked_event(data: Any, id: str, time: datetime) -> Event[Any]:
+def invoked_event(data: Any, id: str, time: datetime, carried: Mapping[str, str] | None = None) -> Event[Any]:
     """The event of a run that was started directly."""
-    return Event(name="lambda_durable/invoked", data=data, id=id, time=time.astimezone(UTC))
+    return Event("lambda_durable/invoked", data, id=id, time=time.astimezone(UTC), carried=carried or {})
 
 
 def start_message(
@@ -36,9 +37,10 @@ def start_message(
     limit: int = payloads.MAX_OUTPUT,
     parent: Parent | None = None,
     pin: str | None = None,
+    carried: Mapping[str, str] | None = None,
 ) -> Start:
     """The message that starts a function with `data` (plain JSON values). Raises PayloadTooLargeError."""
-    text = dump_event(invoked_event(data, run, now))
+    text = dump_event(invoked_event(data, run, now, carried))
     payloads.check_size(text, limit, f"the data of function {function_id!r}")
     invoker = None
     if parent is not None:
@@ -79,8 +81,10 @@ def given(world: World, message: Start) -> str:
         raise PoisonError(f"the message starts a function, and its event {message.key} is gone") from None
 
 
-def start(world: World, app: App, message: Start, delivery: Delivery) -> None:
-    """Begin the run that a message starts. Raises PoisonError."""
+def start(
+    world: World, app: App, message: Start, delivery: Delivery, *, eagerly: bool = False
+) -> Begun | None:
+    """Begin the run that a message starts. Returns it if it is to begin `eagerly`. Raises PoisonError."""
     try:
         text = given(world, message)
         event = load_event(text)
@@ -103,9 +107,9 @@ def start(world: World, app: App, message: Start, delivery: Delivery) -> None:
         pinned=message.pin is not None,
     )
     begun = begin(world, app, new)
-    if begun is not None and begun.origin is not None:
-        world.store.link_rerun(begun.origin.run_id, begun.run_id)
-    set_off(world, [begun])
+    if begun is not None and (origin := begun.header.origin) is not None:
+        world.store.link_rerun(origin.run_id, message.run)
+    return set_off(world, [begun], eagerly=eagerly)
 
 
 def _origin(world: World, rerun: Rerun) -> Origin:

@@ -25,7 +25,6 @@ from .attempts import Attempts
 from .chain import Chain
 from .checks import look_again
 from .holding import paused
-from .hooks import Hooks
 from .interrupts import GoOn, Strayed
 from .letting_go import let_go_of_group
 from .messages import Continuation
@@ -41,11 +40,10 @@ class Turn:
         self,
         chain: Chain,
         mode: StepsPerInvocation,
-        hooks: Hooks,
         take_slot: Callable[[], None] | None = None,
     ) -> None:
         self.chain = chain
-        self.attempts = Attempts(chain, hooks)
+        self.attempts = Attempts(chain)
         self.focus = chain.focus
         self._new: set[str] = set()  # scopes that this turn was the first to enter
         self._looked = chain.world.clock.monotonic()
@@ -109,7 +107,7 @@ class Turn:
             # Here it is the list as it is now that was run; in lanes, the list as it was at first.
             plan = record.plan if record.plan.lanes else op.plan(0)
             outcome = op.join(plan.keys, chain.journal.partitions[op.path].records, self.read)
-            chain.commit(self.attempts.joined(replace(record, plan=plan), outcome))
+            chain.commit_whole(self.attempts.joined(replace(record, plan=plan), outcome))
             return
         if op.scope.replay.encloses_focus(op.path):
             if error is None or isinstance(error, StepError):
@@ -120,6 +118,7 @@ class Turn:
         if op.scope.replay.log is not None:
             op.scope.replay.log.flush()
         self._leave_to_the_leader(op.path)
+        self._publish(op.scope.replay)
         record = self.attempts.end_group(op, result, error)
         if not record.final:
             op.scope.replay.leave(op)
@@ -225,7 +224,7 @@ class Turn:
             here = [
                 op for op in todo if isinstance(op, FanOut) and not op.keys
             ]  # has no lane to come back by
-            if here and replay.undecided():
+            if here and (replay.undecided() or _has_messages(replay)):
                 self._lead(replay)
         for op in here:
             self._begin(replay, op)
@@ -234,6 +233,8 @@ class Turn:
         again = [op for op in todo if self._driven_elsewhere(op)]
         if any(op.path in chain.visit.strayed for op in again):
             self._lead(replay)  # what led to it is to be known to those who work on it alone
+        elif again:
+            self._publish(replay)  # an earlier delivery may have died before it did
         self._hand_out(again)
         todo = [op for op in todo if op not in again]
         if not todo:
@@ -285,6 +286,15 @@ class Turn:
         self.chain.lead(replay.undecided(), dispatched, lines)
         replay.decided()
 
+    def _publish(self, replay: Replay) -> None:
+        """Nothing begins that would bring the handler's messages with it: publish them now."""
+        if not _has_messages(replay):
+            return
+        if not self.chain.follower:
+            self._lead(replay)
+        elif replay.log is not None:
+            replay.log.decided()
+
     def _hand_out(self, ops: Sequence[Operation]) -> None:
         self.chain.visit.sent_again.update(op.path for op in ops)
         branches.hand_out(self, ops)
@@ -333,7 +343,9 @@ class Turn:
         now = chain.now()
         times = [at for op in ops if (at := self._wake_time(op)) is not None and at > now]
         timeout = (min(times) - now) / 1000 if times else None
-        for op, record in self.attempts.wait(timeout):
+        known = {op.path: op for op in ops}
+        for begun, record in self.attempts.wait(timeout):
+            op = known.get(begun.path, begun)  # it may be of a replay before this one, which knows less
             if chain.message.leaf == op.path:
                 branches.leaf_ended(self, record)
             elif not record.final and self._driven_elsewhere(op):
@@ -355,6 +367,8 @@ class Turn:
             raise Reload
         if replay.undecided() and chain.code != chain.header.code and any(map(self._driven_elsewhere, ops)):
             self._lead(replay)  # who works on that alone is to know how what a deploy has put before it went
+        if not chain.follower:
+            self._publish(replay)
         times = [(at, op.path) for op in ops if (at := self._wake_time(op)) is not None]
         if times:
             if chain.follower and chain.message.leaf is None:
@@ -421,3 +435,7 @@ class Turn:
         if header.status is not RunStatus.RUNNING or header.journal_id != chain.journal_id:
             raise Reload  # what ends it has to know all that others have begun meanwhile
         self._paused = header.paused or paused(chain.world, header.function_id) is not None
+
+
+def _has_messages(replay: Replay) -> bool:
+    return replay.log is not None and replay.log.has_messages

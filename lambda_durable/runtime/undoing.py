@@ -31,7 +31,6 @@ from .chain import Chain
 from .checks import look_again
 from .endings import Endings
 from .handlers import play
-from .hooks import Hooks
 from .logs import HandlerLog
 from .messages import Due, compensation
 from .scopes import partitions
@@ -73,13 +72,12 @@ class Undoing:
     ends: Endings
     function: Function[Any, Any] | None
     mode: StepsPerInvocation
-    hooks: Hooks
     slots: Slots
 
     def go_on(self) -> None:
         """Do what there is to do now. Returns when the run has ended, and else leaves by an Interrupt."""
         chain = self.chain
-        attempts = Attempts(chain, self.hooks)
+        attempts = Attempts(chain)
         if attempts.running or chain.visit.abandoned:
             attempts.abandon()
             attempts.linger()
@@ -97,7 +95,7 @@ class Undoing:
         chain = self.chain
         width = AT_ONCE if isinstance(self.mode, str) else min(self.mode, AT_ONCE)
         first = self._survey(left[:width])  # it loads what the turn's allowance is in proportion to
-        turn = Turn(chain, self.mode, self.hooks, self.slots.of(chain, self.function))
+        turn = Turn(chain, self.mode, self.slots.of(chain, self.function))
         replay = SyncReplay(
             run_id=chain.header.run_id,
             journal_id=chain.journal_id,
@@ -245,7 +243,7 @@ class Undoing:
         try:
             events = function.validate_all(load_events(text))
             header, most = chain.header, chain.max_output
-            play(survey, function, header, events, self.hooks, log, attempt=1, max_output=most)
+            play(survey, function, header, events, chain.hooks, log, attempt=1, max_output=most)
         except Interrupt as left:
             if left.__cause__ is not None:
                 raise

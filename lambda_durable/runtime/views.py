@@ -22,18 +22,18 @@ from . import payloads
 from .callbacks import token
 from .holding import paused
 from .keeping import NOBODY
-from .run_ids import run_id
+from .run_ids import run_of_event
 
 
 def run_of(world: World, header: Header, top: Partition, function: Function[Any, Any] | None) -> Run[Any]:
     """A run with its steps, groups and branches included."""
-    output = None
-    if header.output is not None:
-        text = payloads.read(world.blobs, header.output)
+    output, text = None, payloads.peek(world.blobs, header.output)
+    if text is not None:
         output = to_plain(text) if function is None else function.codec.decode(text)
     status = status_of(world, header)
     queueing = header.queueing or Queueing()
-    events = _events(header, payloads.read(world.blobs, header.event))
+    event_text = payloads.peek(world.blobs, header.event)
+    events = _events(header, event_text) if event_text is not None else ()
     return Run(
         run_id=header.run_id,
         function_id=header.function_id,
@@ -57,6 +57,8 @@ def run_of(world: World, header: Header, top: Partition, function: Function[Any,
         rerun_of=header.origin.run_id if header.origin is not None else None,
         rerun_from=(header.origin.step or None) if header.origin is not None else None,
         reruns=header.reruns,
+        truncated=header.output is not None and text is None,
+        event_truncated=event_text is None,
         steps=_all_steps(world, header, top),
     )
 
@@ -121,9 +123,7 @@ def _retrying(world: World, header: Header, top: Partition) -> FailedAttempt | N
 
 
 def status_of(world: World, header: Header) -> RunStatus:
-    """One that is to start later is queued until then."""
-    later = header.starts is not None and header.starts > to_millis(world.clock.now())
-    return RunStatus.QUEUED if later and header.status is RunStatus.RUNNING else header.status
+    return header.status_at(to_millis(world.clock.now()))
 
 
 def summary_of(world: World, header: Header) -> RunSummary:
@@ -189,12 +189,13 @@ def _step(world: World, header: Header, record: Record, newest: int = 0) -> Step
     waiting = None
     if status == "waiting":
         waiting = waiting_for(header.journal_id, record)
-    output = to_plain(payloads.read(world.blobs, record.output)) if record.output is not None else None
+    text = payloads.peek(world.blobs, record.output)
     return StepRecord(
         id=record.path,
         kind=record.kind.value,
         status=status,
-        output=output,
+        output=to_plain(text) if text is not None else None,
+        truncated=record.output is not None and text is None,
         error=record.error,
         attempts=record.attempts,
         started_at=from_millis(record.began),
@@ -243,10 +244,7 @@ def event_of(world: World, stored: StoredEvent) -> EventRecord:
     """An event, with the runs that it starts: their ids follow from what was stored."""
     text = payloads.read(world.blobs, stored.payload)
     event = load_events(text, f"event {stored.id!r}")[0] if is_plain(text) else None
-    runs = {
-        id: None if id in stored.collected else run_id(stored.time, stored.id, str(stored.seen), id)
-        for id in stored.functions
-    }
+    runs = {id: None if id in stored.collected else run_of_event(stored, id) for id in stored.functions}
     return EventRecord(
         id=stored.id,
         name=stored.name,

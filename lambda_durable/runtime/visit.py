@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..engine.journal import Header
 from ..engine.operations import StepCall
 from ..flow_control import MOST_AT_ONCE
 from ..ports import Delivery, Invocation
@@ -13,6 +15,7 @@ from .messages import Continuation, tag
 
 if TYPE_CHECKING:
     from .attempts import Attempts
+    from .feeds import Feed
 
 
 class Running(NamedTuple):
@@ -31,6 +34,10 @@ class Visit:
 
     delivery: Delivery
     invocation: Invocation
+    message: Continuation
+    """What the delivery says, or stands for: a redelivery would begin with it."""
+    new: Header | None = None  # the run that it has just begun, so that there is nothing to load
+    until: float = math.inf  # when the invocation is left to others (monotonic)
     loads: int = 0
     sent_again: set[str] = field(default_factory=set)  # what it handed out, as it would after a redelivery
     registered: set[str] = field(default_factory=set)  # waits that others can find for certain
@@ -40,7 +47,6 @@ class Visit:
     left: bool = (
         False  # the function of a step that was abandoned, or interrupted with the invocation, may still run
     )
-    stands_for: str | None = None  # the tag of the message that this one replaces
     has_stand_in: bool = False  # a message follows that replaces this one
     abandoned: dict[str, tuple[Attempts, Running]] = field(default_factory=dict)  # what may have to be undone
     strayed: dict[str, Continuation] = field(default_factory=dict)  # what it was about, and did not come to
@@ -50,6 +56,13 @@ class Visit:
     handed_over: bool = False  # to another version, which does all that is to be done
     missed: bool = False  # the code did not come to a step that is to be undone: all was loaded once more
 
+    feed: Feed | None = None  # what it publishes of the run
+
+    @property
+    def stands_for(self) -> str | None:
+        """The tag of the message that this one replaces."""
+        return self.message.stands_for
+
     @property
     def leaves_running(self) -> bool:
         """Whether a step's function may run on when this is over: until the process ends."""
@@ -57,4 +70,4 @@ class Visit:
 
     @property
     def tag(self) -> str:
-        return self.stands_for or tag(self.delivery.message_id)
+        return self.message.stands_for or tag(self.delivery.message_id)

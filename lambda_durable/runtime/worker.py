@@ -4,6 +4,7 @@ back."""
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,18 @@ from ..engine.journal import Header, Journal, Partition, RunStatus
 from ..engine.journal_ids import run_of
 from ..errors import ConfigurationError, DurableError, ErrorInfo, RunTimeoutError
 from ..function import App, Function
+from ..log_keys import bind
+from ..metrics import QUEUE_DELAY, WAKE_LATENESS
 from ..ports import Delivery, Invocation, Outgoing, VersionGoneError, World
-from . import checks, children, ingress, staleness, starting
+from . import checks, ingress, staleness
 from .admission import Admission
+from .beginnings import Begun
 from .chain import Chain
+from .direct import Direct
+from .eager import WHILE, is_prompt, may_begin_here
 from .endings import Endings, too_late
 from .gathering import gather
+from .giving_up import bring_back, give_up, leave
 from .hooks import Hooks
 from .interrupts import ComesAgain, GoOn
 from .letting_go import forget_late
@@ -36,7 +43,6 @@ from .messages import (
     Start,
     compensation,
     parse,
-    tag,
 )
 from .pausing import Pausing
 from .remembering import Remembering
@@ -75,19 +81,25 @@ class Worker:
         self._ends = Endings(app, world)
         self._admission = Admission(app, world)
         self._slots = Slots(app, world)
-        self._pausing = Pausing(world, self._admission, self._hooks)
+        self._pausing = Pausing(world, self._admission)
         self._renewals = Renewals(app, world, self._ends)
+        self._direct = Direct(app, world)
 
-    def handle(self, delivery: Delivery, invocation: Invocation) -> None:
-        """Do what a message says. Raises ComesAgain when all is done, and the message is to be kept."""
+    def handle(self, delivery: Delivery, invocation: Invocation, *, last: bool = True) -> None:
+        """Do what a message says, which is the `last` of its batch unless others wait for it. Raises ComesAgain when
+        all is done, and the message is to be kept."""
+        here = may_begin_here(delivery, last=last)
+        of_event = here and is_prompt(delivery)
         try:
             message = parse(delivery.body)
             if isinstance(message, Continuation):
-                self._go_on(message, Visit(delivery, invocation, stands_for=message.stands_for))
+                self._go_on(message, Visit(delivery, invocation, message))
             elif isinstance(message, Start):
-                self._start(message, delivery, invocation)
+                begun = self._direct.start(message, delivery, invocation, eagerly=here)
+                self._begin_with(begun, delivery, invocation)
             elif isinstance(message, Scheduled):
-                ingress.scheduled(self._world, self._app, message, delivery)
+                begun = ingress.scheduled(self._world, self._app, message, delivery, eagerly=of_event)
+                self._begin_with(begun, delivery, invocation, WHILE)
             elif isinstance(message, Paused):
                 cancel_all(self._world, message, _until(invocation))
             elif isinstance(message, Resume):
@@ -99,13 +111,34 @@ class Worker:
             elif isinstance(message, Gather):
                 gather(self._world, self._app, message, delivery)
             else:
-                ingress.event(self._world, self._app, message, delivery, _until(invocation))
+                self.event(message, delivery, invocation, eagerly=of_event)
         except PoisonError as error:
+            leave(self._world, delivery)
             logger.error("a message is put aside: %s", error, extra={"message_id": delivery.message_id})
             self._world.queue.dead_letter(delivery, str(error))
             return
         if self._may_be_at_work(delivery, invocation):
             raise ComesAgain("another delivery of this message may still be at work")
+
+    def event(
+        self, content: dict[str, Any], delivery: Delivery, invocation: Invocation, *, eagerly: bool
+    ) -> list[str]:
+        """Do what an event of EventBridge starts. The ids of its runs."""
+        until = _until(invocation)
+        runs, begun = ingress.event(self._world, self._app, content, delivery, until, eagerly=eagerly)
+        self._begin_with(begun, delivery, invocation, WHILE)
+        return runs
+
+    def _begin_with(
+        self, begun: Begun | None, delivery: Delivery, invocation: Invocation, most: float = math.inf
+    ) -> None:
+        """Go on with the run that a message has begun, for so many seconds at most before another step."""
+        if begun is None:
+            return
+        message = Continuation(run=begun.header.run_id)
+        until = self._world.clock.monotonic() + most
+        visit = Visit(delivery, invocation, message, begun.header if begun.new else None, until)
+        self._go_on(message, visit)
 
     def _may_be_at_work(self, delivery: Delivery, invocation: Invocation) -> bool:
         """Whether an earlier delivery of a message may not have ended yet."""
@@ -113,29 +146,6 @@ class Worker:
             return False
         age = to_millis(self._world.clock.now()) - delivery.first_received
         return age < lifetime(invocation)
-
-    def _start(self, message: Start, delivery: Delivery, invocation: Invocation) -> None:
-        now = to_millis(self._world.clock.now())
-        if message.at is not None and message.at > now:
-            send_at(self._world, message.body(), message.at, now=now, name=f"{message.run}/at")
-            return
-        if message.pin is not None and message.pin != self._world.versions.present:
-            try:
-                self._world.versions.hand_over(message.pin, delivery, invocation)
-                return
-            except VersionGoneError:  # who handles a failure may be the live code
-                if message.invoker is not None:
-                    why = f"Lambda version {message.pin}, to which the run is pinned that invoked it, was deleted"
-                    children.refuse(self._world, message, delivery, why)
-                    return
-                message = message.model_copy(update={"pin": None})
-        if message.invoker is not None and not children.may_begin(self._world, message, delivery):
-            return
-        try:
-            starting.start(self._world, self._app, message, delivery)
-        except PoisonError as error:
-            children.refuse(self._world, message, delivery, str(error))
-            raise
 
     def _go_on(self, message: Continuation, visit: Visit) -> None:
         try:
@@ -206,24 +216,17 @@ class Worker:
             self._world.queue.dead_letter(delivery, str(error))
             return
         if not isinstance(message, Continuation):
-            reason = "every invocation that took this message failed"
-            if isinstance(message, Start):
-                children.refuse(self._world, message, delivery, reason)
-            self._world.queue.dead_letter(delivery, reason)
+            give_up(self._world, message, delivery)
             return
+        visit = Visit(delivery, invocation, message)
         if message.order is not None:
-            self._slots.settle(message, Visit(delivery, invocation))
+            self._slots.settle(message, visit)
         again = message.as_check(gate=None, order=None)
         if not message.revived:
-            messages = [again.model_copy(update={"revived": 1})]
-            header = self._world.store.get_header(run_of(message.run))
-            if header is not None and not header.runs_in(message.run):  # did it do what follows that?
-                mine = message.stands_for or tag(delivery.message_id)
-                messages.append(message.model_copy(update={"stands_for": mine, "revived": 1}))
-            self._world.queue.send([Outgoing(each.body()) for each in messages])
+            bring_back(self._world, message, self._world.store.get_header(run_of(message.run)), visit.tag)
             return
         try:
-            chain = self._load(again, Visit(delivery, invocation, stands_for=message.stands_for), here=True)
+            chain = self._load(again, visit, here=True)
             if chain is not None:
                 self._fail(
                     chain,
@@ -244,7 +247,8 @@ class Worker:
         """The run, as far as the message needs it. None if there is nothing to do; for another version than this,
         too, unless it is to be done `here` whichever the run is pinned to."""
         store = self._world.store
-        loaded = store.load_run(message.run)
+        new, visit.new = visit.new, None
+        loaded = (new, Partition("")) if new is not None else store.load_run(message.run)
         if loaded is None:
             if message.due is not None:  # a time of a run that was over long before it
                 logger.info("run %s has expired: nothing wakes any more", message.run)
@@ -252,6 +256,7 @@ class Worker:
             self._admission.forget(message)
             raise PoisonError(f"there is no run {message.run!r}")
         header, top = loaded
+        bind(run_id=header.run_id, function_id=header.function_id)
         if header.queueing is not None and header.status is not RunStatus.QUEUED and not visit.loads:
             self._admission.follow_up(header, message, visit.tag)
         if header.status.ended or header.journal_id != message.run:
@@ -295,6 +300,8 @@ class Worker:
             return None
         if not staleness.is_due(chain, target) or self._pausing.keeps(chain):
             return None
+        if visit.loads == 1:
+            self._measure_delay(chain)
         header = chain.header
         if header.status is RunStatus.QUEUED:
             chain.header = self._admission.admit(header, message, visit.tag)
@@ -305,6 +312,18 @@ class Worker:
         return (
             chain if chain.header.status is not RunStatus.QUEUED and not chain.header.status.ended else None
         )
+
+    def _measure_delay(self, chain: Chain) -> None:
+        """How late a wake is, or how long a message without a delay of its own was in the queue."""
+        metrics, message, delivery = self._world.metrics, chain.message, chain.visit.delivery
+        if delivery.receive_count > 1 or message.forced or chain.visit.stands_for is not None:
+            return
+        if message.due is not None:
+            late = to_millis(self._world.clock.now()) - message.due.at
+            metrics.add(WAKE_LATENESS, max(late, 0), chain.header.function_id)
+        elif delivery.sent is not None and delivery.first_received is not None and not message.idle:
+            waited = delivery.first_received - delivery.sent
+            metrics.add(QUEUE_DELAY, max(waited, 0), chain.header.function_id)
 
     def _never_goes_on(self, chain: Chain) -> DurableError | None:
         """Why a run is to end here. One that begins with what another one has gets that first."""
@@ -318,7 +337,7 @@ class Worker:
 
     def _chain(self, visit: Visit, header: Header, journal: Journal, message: Continuation) -> Chain:
         code = code_of(self._world, self._app.functions.get(header.function_id))
-        return Chain(self._world, visit, header, journal, message, code, self._app.max_output)
+        return Chain(self._world, visit, header, journal, message, self._hooks, code, self._app.max_output)
 
     def _hand_over(self, header: Header, top: Partition, message: Continuation, visit: Visit) -> bool:
         """Have the version that a run is pinned to work on a message. Whether there is nothing left to do here."""
@@ -352,7 +371,6 @@ class Worker:
             self._renewals,
             function,
             self._mode(function),
-            self._hooks,
             self._slots,
         ).go_on()
 
@@ -366,7 +384,7 @@ class Worker:
 
         function = self._app.functions.get(chain.header.function_id)
         mode: StepsPerInvocation = "all" if function is None else self._mode(function)
-        return Undoing(chain, self._ends, function, mode, self._hooks, self._slots)
+        return Undoing(chain, self._ends, function, mode, self._slots)
 
     def _fail(self, chain: Chain, message: str) -> None:
         if chain.header.status is RunStatus.COMPENSATING:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import os
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Any
@@ -23,10 +24,11 @@ from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.s3.models import FakeKey, s3_backends
 
-from .dynamo_shortcut import Shortcut
+from ..aws.sizes import Attributes
+from .dynamo_shortcut import Shortcut, with_bytes
 from .indexes import Changes
 from .traffic import Traffic
-from .usage import Attributes, Meter, Usage, written
+from .usage import Meter, Usage, written
 
 REGION = "us-east-1"
 
@@ -36,8 +38,9 @@ _caller = threading.local()
 
 
 class Cloud:
-    """An AWS account. Its clients are boto3's; every call of theirs goes through `traffic`. `changes` are those of
-    its tables, noted if they are asked for."""
+    """An AWS account. Its clients are boto3's, for any thread; every call of theirs goes through `traffic`, and is
+    applied alone: moto, and what is done to its tables here, is for one thread at a time. `changes` are those of its
+    tables, noted if they are asked for."""
 
     def __init__(self, traffic: Traffic, usage: Usage) -> None:
         _forget_abandoned()
@@ -46,8 +49,10 @@ class Cloud:
         self._meter = Meter(usage, self._peek)
         self.changes: Changes | None = None
         self._clients: dict[str, Any] = {}
+        self._one_at_a_time = threading.RLock()
         self._close = weakref.finalize(self, _abandoned.append, self._account)
-        _untyped(Item).instances_tracked = _Untracked()
+        for kind in (Item, Table):
+            _untyped(kind).instances_tracked = _Untracked()
 
     def client(self, service: str) -> Any:
         if service not in self._clients:
@@ -82,10 +87,13 @@ class Cloud:
                 answer = shortcut.call(operation, params) if service == "dynamodb" else None
                 return _shared_call(account, shared, operation, params) if answer is None else answer
 
-            if service != "dynamodb":
-                return traffic.call(f"{service}:{operation}", apply)
-            noted = partial(self._noted, operation, params, apply)
-            return traffic.call(f"dynamodb:{operation}", lambda: meter.call(operation, params, noted))
+            def apply_alone() -> Any:
+                with self._one_at_a_time:
+                    if service != "dynamodb":
+                        return apply()
+                    return meter.call(operation, params, partial(self._noted, operation, params, apply))
+
+            return traffic.call(f"{service}:{operation}", apply_alone)
 
         client._make_api_call = call
         instrumented: BaseClient = client
@@ -100,9 +108,12 @@ class Cloud:
         return dynamodb_backends[self._account][REGION].tables
 
     def _noted(self, operation: str, params: dict[str, Any], apply: Callable[[], Any]) -> Any:
+        writes = list(written(operation, params))
+        if operation == "TransactWriteItems":
+            apply = partial(_all_or_nothing, self.tables(), writes, apply)
         if self.changes is None:
             return apply()
-        if writes := list(written(operation, params)):
+        if writes:
             return self.changes.write(writes, apply)
         if "IndexName" in params:
             with self.changes.behind(self.tables()[params["TableName"]]):
@@ -111,14 +122,8 @@ class Cloud:
 
     def _peek(self, table_name: str, attributes: Attributes) -> Attributes | None:
         table = self.tables().get(table_name)
-        if table is None:
-            return None
-        hash_key, range_key = (
-            DynamoType(dict(attributes[name])) if name is not None and name in attributes else None
-            for name in (table.hash_key_attr, table.range_key_attr)
-        )
-        item = table.get_item(hash_key, range_key) if hash_key is not None else None
-        return None if item is None else item.to_json()["Attributes"]
+        item = None if table is None else _item(table, *_key(table, attributes))
+        return None if item is None else with_bytes(item.to_json()["Attributes"])
 
 
 @cache
@@ -164,9 +169,11 @@ def _read_by_partition(table: Any) -> None:
 
 
 class _ByPartition(Table):
-    """A class, since a transaction that fails leaves moto with a copy of the table."""
-
     items: Any
+
+    def __deepcopy__(self, _: Any) -> _ByPartition:
+        """moto copies the whole table for each entry of a transaction, in case that fails: see `_all_or_nothing`."""
+        return self
 
     def query(self, hash_key: Any, *args: Any, **kwargs: Any) -> Any:
         index = args[6] if len(args) > 6 else kwargs.get("index_name")
@@ -180,6 +187,47 @@ class _ByPartition(Table):
             return super().query(hash_key, *args, **kwargs)
         finally:
             self.items = everything
+
+
+def _all_or_nothing(
+    tables: Mapping[str, Table], writes: Iterable[tuple[str, Attributes]], apply: Callable[[], Any]
+) -> Any:
+    """Make a transaction; where it fails, put back what it had changed."""
+    before = []
+    for name, attributes in writes:
+        if name in tables:
+            _read_by_partition(tables[name])
+            key = _key(tables[name], attributes)
+            before.append((tables[name], key, copy.deepcopy(_item(tables[name], *key))))
+    try:
+        return apply()
+    except Exception:
+        for table, key, item in before:
+            _put_back(table, *key, item)
+        raise
+
+
+def _put_back(
+    table: Any, hash_key: DynamoType | None, range_key: DynamoType | None, item: Item | None
+) -> None:
+    if item is None:
+        table.delete_item(hash_key, range_key)
+    elif range_key is None:
+        table.items[hash_key] = item
+    else:
+        table.items[hash_key][range_key] = item
+
+
+def _key(table: Table, attributes: Attributes) -> tuple[DynamoType | None, DynamoType | None]:
+    hash_key, range_key = (
+        DynamoType(dict(attributes[name])) if name is not None and name in attributes else None
+        for name in (table.hash_key_attr, table.range_key_attr)
+    )
+    return hash_key, range_key
+
+
+def _item(table: Table, hash_key: DynamoType | None, range_key: DynamoType | None) -> Item | None:
+    return table.get_item(hash_key, range_key) if hash_key is not None else None
 
 
 def _having(partitions: Any, attributes: set[str]) -> dict[DynamoType, dict[DynamoType, Item]]:
@@ -197,7 +245,7 @@ def _untyped(thing: Any) -> Any:
 
 
 class _Untracked(list[Any]):
-    """moto keeps each item it ever made, and a copy for every time it was read. Not here."""
+    """moto keeps each table and item it ever made, and a copy for every time an item was read. Not here."""
 
     def append(self, _: Any) -> None:
         pass

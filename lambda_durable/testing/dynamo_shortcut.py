@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +41,8 @@ class Shortcut:
         except HTTPException as error:
             raise self._error(operation, error) from None
         response = {name: value for name, value in result.items() if name in _RETURNED}
+        if "Attributes" in response:
+            response["Attributes"] = with_bytes(response["Attributes"])
         response["ResponseMetadata"] = {
             "RequestId": "local",
             "HTTPStatusCode": 200,
@@ -65,6 +68,15 @@ class Shortcut:
         parsed["ResponseMetadata"] |= {"MaxAttemptsReached": True, "RetryAttempts": 0}
         made: Exception = client.exceptions.from_code(parsed["Error"]["Code"])(parsed, operation)
         return made
+
+
+def with_bytes(item: dict[str, Any]) -> dict[str, Any]:
+    """An item that moto holds, with its binary values as botocore's parser has them: moto has some of them so, and
+    others as they were sent."""
+    return {
+        name: {"B": b64decode(value["B"])} if type(value.get("B")) is str else value
+        for name, value in item.items()
+    }
 
 
 class _Unusual(Exception):
@@ -120,6 +132,9 @@ def _attribute(value: Any) -> dict[str, Any]:
     if kind in ("S", "N"):
         if type(content) is str:
             return {kind: content}
+    elif kind == "B":
+        if type(content) is bytes:
+            return {kind: b64encode(content).decode()}
     elif kind == "M":
         return {kind: _attributes(content)}
     elif kind in ("BOOL", "NULL"):

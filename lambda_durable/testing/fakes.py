@@ -60,6 +60,7 @@ class SentMessage:
     id: str
     received: int = 0
     first_received: int | None = None
+    sent: int | None = None
     deleted: bool = False
 
     def receive(self, now: datetime) -> None:
@@ -67,7 +68,7 @@ class SentMessage:
         self.first_received = self.first_received or to_millis(now)
 
     def delivery(self) -> Delivery:
-        return Delivery(self.body, self.id, self.received, self.first_received)
+        return Delivery(self.body, self.id, self.received, self.first_received, self.sent)
 
 
 Deliver = Callable[[Delivery, Callable[[str | None], None]], None]
@@ -139,7 +140,7 @@ class FakeQueue:
 
     def _accept(self, messages: Sequence[Outgoing]) -> None:
         for outgoing in messages:
-            message = SentMessage(outgoing.body, random_uuid(self._ids))
+            message = SentMessage(outgoing.body, random_uuid(self._ids), sent=to_millis(self._simulation.now))
             if _drives_a_run(outgoing.body) and self._dice.loses():
                 continue
             due = self._simulation.now + timedelta(seconds=outgoing.delay) + self._dice.lateness()

@@ -11,7 +11,7 @@ from typing import Any
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 
-from .usage import Attributes
+from ..aws.sizes import Attributes
 
 LONGEST = timedelta(seconds=20)
 """How far an index is behind at most."""

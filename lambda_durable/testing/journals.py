@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,13 @@ if TYPE_CHECKING:
     from ..app import Durable
 
 
-def verify_journals(app: Durable, where: str | Path, *, strict: bool = False) -> list[Verdict]:
+def verify_journals(
+    app: Durable, where: str | Path, *, strict: bool = False, allow_unclear: bool = False
+) -> list[Verdict]:
     """Replay the journals in a file or folder (of `lambda-durable export`, or LocalRuntime.record) on an app, without
     executing a step. Returns their verdicts; raises AssertionError, which names each run that diverges, at which step
-    and how. If that is to be `strict`, steps that were added or moved, and other ends, are told as well.
+    and how, or of which that can't be said, unless you `allow_unclear`. If it is to be `strict`, steps that were added
+    or moved, and other ends, are told as well.
 
     Raises ConfigurationError where there are none.
     """
@@ -29,11 +33,12 @@ def verify_journals(app: Durable, where: str | Path, *, strict: bool = False) ->
     if not found:
         raise ConfigurationError(f"there are no journals in {where}; `lambda-durable export` writes them")
     verdicts = verify_all(found, app)
-    if not passes(verdicts, strict=strict):
+    pass_ = partial(passes, strict=strict, allow_unclear=allow_unclear)
+    if not pass_(verdicts):
         told = [
             f"{path}: {explain(verdict)}"
             for path, verdict in zip(files, verdicts, strict=True)
-            if not passes([verdict], strict=strict)
+            if not pass_([verdict])
         ]
         raise AssertionError("\n".join(told))
     return verdicts

@@ -26,6 +26,11 @@ class LocalClient(Client):
         self._pass_time(parse_duration(timeout, "result(timeout=)"), lambda: self._has_ended(run_id))
         return super().result(run_id, timeout="0s")
 
+    def _wait(self, pause: timedelta, quiet: int) -> None:
+        """Looks further ahead the longer nothing comes: days of sleep are a few looks."""
+        longest = timedelta(days=1)
+        self._pass_time(min(pause * 2 ** min(quiet, 20), max(longest, pause)), lambda: False)
+
     def _has_ended(self, run_id: str) -> bool:
         header = self._world.store.get_header(run_id)
         return header is not None and header.status.ended

@@ -13,8 +13,9 @@ from ..config import StepsPerInvocation, check_steps_per_invocation
 from ..durations import Duration, from_millis, parse_duration, require_aware, to_millis
 from ..function import Function
 from ..ports import Clock, Delivery, Executor, Invocation, VersionGoneError, World
-from ..runs import Run, RunSummary
+from ..runs import Message, Run, RunSummary
 from ..runtime.executor import NoExecutor
+from ..runtime.hooks import Hooks
 from ..runtime.reconciler import reconcile
 from ..runtime.registration import register
 from ..runtime.run_ids import run_id as make_run_id
@@ -73,6 +74,7 @@ class LocalRuntime:
         self._steps_per_invocation = (
             None if steps_per_invocation is None else check_steps_per_invocation(steps_per_invocation)
         )
+        self._eager = True  # whether a message comes alone, so that its run begins in its invocation
         self._timeout = parse_duration(lambda_timeout, "LocalRuntime(lambda_timeout=)")
         self._simulation = Simulation(
             seed,
@@ -187,6 +189,10 @@ class LocalRuntime:
         """A run with its steps. Raises RunNotFoundError."""
         return self.client.get(run_id)
 
+    def published(self, run_id: str) -> list[Message]:
+        """What a run has published so far."""
+        return list(self.client._rest(run_id, ""))
+
     def runs(self, function: Function[Any, Any] | str | None = None, **filters: Any) -> Iterator[RunSummary]:
         """Newest first; `filters` as of `Client.runs`."""
         return self.client.runs(function, **filters)
@@ -293,6 +299,8 @@ class LocalRuntime:
             clock = VirtualClock(self._simulation, self._dice.skew())
             try:
                 handle(self._world(clock, executor), delivery, invocation)
+                left = max(invocation.deadline - self._simulation.monotonic(), 0)
+                Hooks.of(self._app).invocation_ended(left)
             finally:
                 executor.close()
                 self._usual_points = max(process.points, 4)
@@ -310,7 +318,7 @@ class LocalRuntime:
 
     def _handle(self, world: World, delivery: Delivery, invocation: Invocation) -> None:
         """What the Lambda does with a message."""
-        self._make_worker(world).handle(delivery, invocation)
+        self._make_worker(world).handle(delivery, invocation, last=self._eager)
 
     def _handle_dead_letter(self, world: World, delivery: Delivery, invocation: Invocation) -> None:
         self._make_worker(world).dead_letter(delivery, invocation)

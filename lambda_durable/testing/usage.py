@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Attributes = Mapping[str, Mapping[str, Any]]
-"""An item as the low-level client has it: `{"pk": {"S": "a"}}`."""
+from ..aws.sizes import Attributes, item_size
 
 Peek = Callable[[str, Attributes], Attributes | None]
 """The item of a table with a key (found among the attributes given); None if there is none."""
@@ -111,31 +110,6 @@ class Index:
         if not self.keys <= item.keys():
             return {}
         return {name: value for name, value in item.items() if name in self.holds}
-
-
-def item_size(item: Attributes) -> int:
-    """DynamoDB: the names' and the values' lengths in UTF-8."""
-    return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
-
-
-def _value_size(value: Mapping[str, Any]) -> int:
-    ((kind, content),) = value.items()
-    match kind:
-        case "S":
-            return len(content.encode())
-        case "N":
-            digits = str(content).lstrip("-").replace(".", "").strip("0")
-            return (len(digits) + 1) // 2 + 1 + str(content).startswith("-")
-        case "B":
-            return len(content)
-        case "M":
-            return 3 + len(content) + item_size(content)
-        case "L":
-            return 3 + sum(map(_value_size, content)) + len(content)
-        case "SS" | "NS" | "BS":
-            return sum(_value_size({kind[0]: element}) for element in content)
-        case _:
-            return 1
 
 
 def _units(size: int, unit: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from ..function import App
 from .judging import shape, verify
@@ -32,10 +32,17 @@ def verify_all(recordings: Iterable[Recording], app: App) -> list[Verdict]:
     return verdicts
 
 
-def passes(verdicts: Sequence[Verdict], *, strict: bool = False) -> bool:
-    """Whether the code may be deployed: no run diverges. If that is to be `strict`, each is the same, or goes on, and
-    nothing is added or moved."""
-    if not strict:
-        return not any(verdict.diverges for verdict in verdicts)
-    fine = (Outcome.SAME, Outcome.GOES_ON, Outcome.SKIPPED)
-    return all(verdict.outcome in fine and not verdict.differences for verdict in verdicts)
+def passes(verdicts: Sequence[Verdict], *, strict: bool = False, allow_unclear: bool = False) -> bool:
+    """Whether the code may be deployed: no run diverges, and of each it can be said, unless you
+    `allow_unclear`. If it is to be `strict`, each run is the same, or goes on, and nothing is added or moved."""
+    refused = {Outcome.DIVERGES}
+    if not allow_unclear:
+        refused.add(Outcome.UNCLEAR)
+    if strict:
+        refused.add(Outcome.OTHERWISE)
+    return not any(_is_refused(verdict, refused, strict=strict) for verdict in verdicts)
+
+
+def _is_refused(verdict: Verdict, refused: Collection[Outcome], *, strict: bool) -> bool:
+    added_or_moved = any(each.change in (Change.ADDED, Change.LATER) for each in verdict.differences)
+    return verdict.outcome in refused or (strict and added_or_moved)

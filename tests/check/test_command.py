@@ -189,3 +189,53 @@ def test_what_is_installed_is_not_looked_at(folder):
     (folder / "venv/pyvenv.cfg").touch()
     write(folder, app=RIGHT, prices=PRICES)
     assert invoke().exit_code == 0
+
+
+SETTINGS = """
+[tool.lambda_durable.check]
+paths = ["src"]
+"""
+
+
+def test_a_project_says_what_is_checked_by_which_rules(folder, monkeypatch):
+    (folder / "src").mkdir()
+    (folder / "tests").mkdir()
+    write(folder / "src", app=APP, prices=PRICES)
+    write(folder / "tests", other=APP)
+
+    def rules(*arguments):
+        return {finding["rule"] for finding in json.loads(invoke("--json", *arguments).stdout)["findings"]}
+
+    settings = folder / "pyproject.toml"
+    settings.write_text(SETTINGS)
+    assert invoke().stderr == "lambda-durable check: 2 findings (1 handler in 2 files)\n"
+    assert rules() == {"clock", "network"}
+    settings.write_text(SETTINGS + 'ignore = ["clock"]')
+    monkeypatch.chdir(folder / "tests")
+    assert rules() == {"network"}
+    assert rules("--ignore", "network") == set()
+    assert "other.py" in invoke("other.py", "--notes").stdout  # what is typed goes before
+    settings.write_text(SETTINGS + 'select = ["clock"]')
+    assert rules() == {"clock"}
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            'ignored = ["clock"]',
+            "tool.lambda_durable.check.ignored: Extra inputs are not permitted; it has",
+        ),
+        ('ignore = "clock"', "tool.lambda_durable.check.ignore: Input should be a valid tuple; it has"),
+        (
+            'select = ["clocks"]',
+            "[tool.lambda_durable.check]: there is no rule clocks; those there are: clock,",
+        ),
+        ("select = [", "is no TOML"),
+    ],
+)
+def test_a_mistake_in_the_settings_is_told(folder, line, told):
+    write(folder, app=RIGHT)
+    (folder / "pyproject.toml").write_text(f"[tool.lambda_durable.check]\n{line}\n")
+    result = invoke()
+    assert (result.exit_code, told in result.stderr) == (2, True), result.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from random import Random
 from typing import Any
 
 from lambda_durable.engine.journal import (
@@ -111,3 +113,8 @@ def event(id: str = "e1", **changes: Any) -> StoredEvent:
         "author": ME,
     }
     return StoredEvent(id=id, **values | changes)
+
+
+def noise(size: int) -> str:
+    """Text that hardly gets smaller when it is packed."""
+    return b64encode(Random(size).randbytes(size)).decode()[:size]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
-from samples import BOOM, ME, NOW, RUN, ended, entry, event, failure, header, pending, record, retrying
+from samples import BOOM, ME, NOW, RUN, ended, entry, event, failure, header, noise, pending, record, retrying
 
 from lambda_durable.aws import items, table
 from lambda_durable.aws.dynamodb import DynamoStore
@@ -79,7 +79,6 @@ def prepare_a_run(store: Store) -> None:
         ("PutItem", lambda store: store.create_run(header())),
         ("Query", lambda store: store.load_run(RUN)),
         ("GetItem", lambda store: store.get_header(RUN)),
-        ("UpdateItem", lambda store: store.begin_cancel(RUN)),
         ("Query", lambda store: store.load_scope(RUN, "m")),
         ("GetItem", lambda store: store.get_record(RUN, "charge")),
         ("PutItem", lambda store: store.register(RUN, pending())),
@@ -188,4 +187,4 @@ def test_what_is_no_conflict_is_raised(dynamodb: DynamoDBClient, store: DynamoSt
     with pytest.raises(ClientError, match="ValidationException"):
         store.create_run(header(""))
     with pytest.raises(ClientError, match="ValidationException"):
-        store.commit(RUN, record(output=Payload(text="x" * 500_000)))
+        store.commit(RUN, record(output=Payload(text=noise(600_000))))

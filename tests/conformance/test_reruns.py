@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from samples import ended, header, record
+from samples import ended, header, noise, record
 
 from lambda_durable.engine.journal import Origin, Payload, RunStatus
 from lambda_durable.store import Store
@@ -34,10 +34,10 @@ def test_a_hundred_are_written_at_once(store: Store, calls: Counter[str]) -> Non
 
 
 def test_large_ones_are_written_in_several_transactions(store: Store, calls: Counter[str]) -> None:
-    large = [record(f"s{number}", output=Payload(text="x" * 300_000)) for number in range(20)]
+    large = [record(f"s{number}", output=Payload(text=noise(400_000))) for number in range(30)]
     store.keep_all("r", large)
     assert calls["TransactWriteItems"] > 2
-    assert len(store.load_scope("r", "").records) == 20
+    assert len(store.load_scope("r", "").records) == 30
 
 
 def test_records_lie_in_their_own_scopes(store: Store) -> None:

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import pytest
-from samples import NOW, ended, header
+from samples import ME, NOW, OTHER, ended, header
 
+from lambda_durable.aws import run_lists
 from lambda_durable.aws.clock import SystemClock
 from lambda_durable.aws.dynamodb import DynamoStore
-from lambda_durable.aws.table import SHARDS
+from lambda_durable.aws.table import LABEL_SHARDS, SHARDS
+from lambda_durable.engine.gates import Queueing
 from lambda_durable.engine.journal import Author, Header, Payload, RunStatus
-from lambda_durable.store import Store
+from lambda_durable.store import FIRST_CHECK, Store
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+
+LOOK = Counter(Query=SHARDS, BatchGetItem=1)
+"""The calls of a page."""
 
 
 def listed(header: Header) -> Header:
@@ -35,6 +43,11 @@ def listed(header: Header) -> Header:
 
 def ids(store: Store, *functions: str, **filters: object) -> list[str]:
     return [found.run_id for found in store.runs(functions or ["checkout"], **filters)]  # type: ignore[arg-type]
+
+
+def lists_of(store: Store, run_id: str) -> list[str]:
+    """The statuses whose lists have a run."""
+    return [status for status in RunStatus if run_id in ids(store, statuses=[status])]
 
 
 def start(store: Store, *run_ids: str, **changes: object) -> None:
@@ -76,12 +89,88 @@ def test_a_list_has_headers_without_event_output_and_error(store: Store) -> None
 def test_a_list_can_be_of_one_status(store: Store) -> None:
     start(store, "a", "b", "c", "d")
     store.end_run(ended("a"))
-    store.end_run(ended("b", RunStatus.FAILED))
+    store.end_run(ended("b", RunStatus.FAILED, created=NOW + 1))
     store.begin_cancel("c")
     assert ids(store, statuses=["completed"]) == ["a"]
     assert ids(store, statuses=["failed"]) == ["b"]
     assert ids(store, statuses=["cancelling"]) == ["c"]
     assert ids(store, statuses=["running"]) == ["d"]
+    assert ids(store, statuses=["running", "failed", "cancelling"]) == ["d", "c", "b"]
+    assert ids(store, statuses=["completed", "failed"]) == ["b", "a"]
+
+
+@pytest.mark.parametrize("case", ["young", "looked-after", "in-line", "long-in-line"])
+def test_a_run_is_listed_as_it_stands_at_each_turn_of_its_life(store: Store, case: str) -> None:
+    made = header("a", check_at=NOW + FIRST_CHECK)
+    if in_line := case.endswith("line"):
+        made = replace(made, status=RunStatus.QUEUED, queueing=Queueing())
+    store.create_run(made)
+    assert lists_of(store, "a") == [made.status]
+    if case == "looked-after":
+        assert store.move_check("a", NOW + 2 * FIRST_CHECK)
+    if in_line:
+        check_at = NOW + FIRST_CHECK + 5 * (case == "long-in-line")
+        admitted = Queueing(admitted=NOW)
+        moved = replace(made, status=RunStatus.RUNNING, check_at=check_at, queueing=admitted)
+        assert store.move(made, moved, [], now=NOW)
+        made = moved
+    assert lists_of(store, "a") == ["running"]
+    store.begin_cancel("a")
+    assert lists_of(store, "a") == ["cancelling"]
+    ending = replace(made, status=RunStatus.COMPENSATING, ends_as=RunStatus.CANCELLED)
+    assert store.begin_undo(ending) is None
+    assert lists_of(store, "a") == ["compensating"]
+    assert store.end_run(replace(ending, status=RunStatus.CANCELLED, ended=NOW, ended_by=OTHER)) is None
+    assert lists_of(store, "a") == ["cancelled"]
+    assert ids(store) == ["a"]
+    assert list(store.overdue(NOW * 2)) == []
+
+
+@pytest.mark.parametrize("status", ["skipped", "failed"])
+def test_a_run_that_never_begins_is_listed_as_what_it_is(store: Store, status: str) -> None:
+    store.create_run(ended("a", RunStatus(status)))
+    assert lists_of(store, "a") == [status]
+
+
+def test_those_that_run_are_newest_first_however_they_are_found(store: Store) -> None:
+    names = [f"{number * 7919 % 40:02d}" for number in range(40)]
+    for offset, run in enumerate(names):
+        store.create_run(header(run, created=NOW + offset // 2, check_at=NOW + offset // 2 + FIRST_CHECK))
+    for run in names[::3]:
+        store.move_check(run, NOW + FIRST_CHECK + 7)  # in the middle of the others
+    store.create_run(header("x", function_id="audit", check_at=NOW + FIRST_CHECK))
+    newest_first = sorted(names, key=lambda run: (names.index(run) // 2, run), reverse=True)
+    assert ids(store, statuses=["running"]) == newest_first
+    assert ids(store, statuses=["running"], since=NOW + 3, until=NOW + 5) == [
+        run for run in newest_first if 3 <= names.index(run) // 2 <= 5
+    ]
+    middle = newest_first[17]
+    after = (NOW + names.index(middle) // 2, middle)
+    assert ids(store, statuses=["running"], after=after) == newest_first[18:]
+
+
+def test_a_run_that_is_to_start_later_is_queued_until_then(store: Store) -> None:
+    for run, starts in (("a", NOW - 1), ("b", NOW + 60_000), ("c", NOW + 90_000), ("d", NOW)):
+        store.create_run(header(run, starts=starts, check_at=starts + FIRST_CHECK))
+    assert ids(store, statuses=["queued"]) == ["c", "b"]
+    assert ids(store, statuses=["running"]) == ["d", "a"]
+    assert ids(store, statuses=["queued", "running"]) == ["d", "c", "b", "a"]
+
+
+def test_what_an_index_says_and_the_header_does_not_is_left_out(
+    store: Store, dynamodb: DynamoDBClient, table: str
+) -> None:
+    start(store, "a", "b", check_at=NOW)
+    store.begin_cancel("a")
+    for run, status in (("a", "failed"), ("b", "completed")):
+        dynamodb.update_item(
+            TableName=table,
+            Key={"pk": {"S": run}, "sk": {"S": "!"}},
+            UpdateExpression="SET s = :s",
+            ExpressionAttributeValues={":s": {"S": status}},
+        )
+    assert ids(store, statuses=["cancelling", "running"]) == []
+    assert ids(store, statuses=["completed"]) == ["b"]
 
 
 def test_a_list_can_be_of_one_label_which_is_whole(store: Store) -> None:
@@ -91,6 +180,89 @@ def test_a_list_can_be_of_one_label_which_is_whole(store: Store) -> None:
     assert ids(store, label="o-1") == ["a"]
     assert ids(store, label="anna", statuses=["running"]) == ["a"]
     assert ids(store, label="anna", statuses=["failed"]) == []
+    assert ids(store, label="") == ids(store, "audit", label="anna") == []
+
+
+def test_a_list_by_a_label_looks_at_no_other_run(store: Store, calls: Counter[str]) -> None:
+    start(store, *(f"r{number}" for number in range(40)))
+    start(store, "a", "b", labels=("o-1",))
+    start(store, "c", labels=("o-1", "o-1"), function_id="refund", created=NOW + 1)
+    look = {"Query": LABEL_SHARDS, "BatchGetItem": 1}
+    for filters, found in (
+        ({}, ["b", "a"]),
+        ({"since": NOW + 1}, ["b"]),
+        ({"until": NOW}, ["a"]),
+        ({"after": (NOW + 1, "b")}, ["a"]),
+        ({"statuses": ["running"]}, ["b", "a"]),
+    ):
+        calls.clear()
+        assert ids(store, label="o-1", **filters) == found
+        assert calls == look, filters
+    assert ids(store, "checkout", "refund", label="o-1") == ["c", "b", "a"]
+
+
+def test_of_many_with_a_label_those_of_a_status_are_found_by_that(
+    store: Store, calls: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_lists, "FEW", 4)
+    for number in range(12):
+        store.create_run(header(f"r{number:02d}", created=NOW + number, labels=("vip",)))
+    for number in (1, 7):
+        store.end_run(ended(f"r{number:02d}", RunStatus.FAILED, created=NOW + number, labels=("vip",)))
+    store.create_run(ended("other", RunStatus.FAILED, created=NOW + 3))
+    calls.clear()
+    assert ids(store, label="vip", statuses=["failed"]) == ["r07", "r01"]
+    assert calls == {"Query": LABEL_SHARDS + SHARDS, "BatchGetItem": 1}
+    assert ids(store, label="vip", statuses=["cancelled"]) == []
+    assert len(ids(store, label="vip", statuses=["running"])) == 10
+
+
+def test_labels_are_written_by_who_wrote_the_header_again_where_that_died(
+    store: Store, dynamodb: DynamoDBClient, table: str, calls: Counter[str]
+) -> None:
+    """The header is there, and the invocation died before it had written the labels."""
+    made = header("a", labels=("o-1",))
+    store.create_run(made)
+    (label,) = dynamodb.scan(
+        TableName=table,
+        FilterExpression="begins_with(pk, :l)",
+        ExpressionAttributeValues={":l": {"S": "l#"}},
+    )["Items"]
+    dynamodb.delete_item(TableName=table, Key={"pk": label["pk"], "sk": label["sk"]})
+    calls.clear()
+    assert store.create_run(replace(made, author=OTHER, created=NOW + 5)) is not None
+    assert calls == {"PutItem": 1}
+    assert ids(store, label="o-1") == []
+    store.create_run(replace(made, author=Author(ME.generation + 1, ME.tag), created=NOW + 5))
+    assert ids(store, label="o-1") == ["a"]
+
+
+def test_a_run_without_labels_writes_no_more_than_its_header(store: Store, calls: Counter[str]) -> None:
+    store.create_run(header("a"))
+    assert calls == {"PutItem": 1}
+    store.create_run(header("b", labels=("x", "y")))
+    assert calls == {"PutItem": 1 + 3}
+
+
+@pytest.mark.parametrize("journal", ["a", "a#2"])
+def test_a_run_that_outlives_its_state_is_still_found_by_its_labels(
+    store: Store, dynamodb: DynamoDBClient, table: str, journal: str
+) -> None:
+    store.create_run(header("a", labels=("x", "y")))
+    until = store.extend(journal, "", NOW + 10**10) // 1000
+    found = dynamodb.scan(TableName=table)["Items"]
+    assert [int(item["x"]["N"]) for item in found] == [until] * 3
+
+
+def test_a_run_that_took_the_id_of_one_that_is_gone_is_found_by_its_own_labels(
+    store: Store, dynamodb: DynamoDBClient, table: str
+) -> None:
+    store.create_run(header("a", labels=("old",)))
+    dynamodb.delete_item(TableName=table, Key={"pk": {"S": "a"}, "sk": {"S": "!"}})
+    assert ids(store, label="old") == []
+    store.create_run(header("a", labels=("new",), created=NOW + 5))
+    assert ids(store, label="old") == []
+    assert ids(store, label="new") == ["a"]
 
 
 def test_a_list_can_be_of_a_time_both_ends_included(store: Store) -> None:
@@ -109,12 +281,13 @@ def test_a_time_that_ends_before_it_begins_has_no_runs(store: Store, calls: Coun
 
 def test_a_list_reads_on_as_it_is_asked(store: Store, calls: Counter[str]) -> None:
     start(store, *(f"r{i}" for i in range(40)), function_id="f")
+    calls.clear()
     runs = store.runs(["f"])
-    assert calls["Query"] == 0
+    assert not calls
     next(runs)
-    once = calls["Query"]
+    assert calls == LOOK
     assert len(list(runs)) == 39
-    assert calls["Query"] == once  # fewer than a page each
+    assert calls == LOOK  # fewer than a page each
 
 
 def test_a_list_goes_on_after_a_run(store: Store) -> None:
@@ -128,14 +301,40 @@ def test_a_list_goes_on_after_a_run(store: Store) -> None:
 
 
 def test_headers_are_read_a_hundred_at_a_time(store: Store, calls: Counter[str]) -> None:
-    names = [f"r{number}" for number in range(120)] + ["r" * 2000]
+    names = [*(f"r{number:03d}" for number in range(120)), "r" * 2000]
     start(store, *names)
     calls.clear()
-    found = store.headers([*names, "gone", "r7"])
-    assert calls == {"BatchGetItem": 2}
-    assert found.keys() == set(names)
-    assert found["r7"] == header("r7", created=NOW + 7)
-    assert store.headers([]) == {}
+    found = list(store.runs(["checkout"], whole=True))
+    assert calls == {"Query": SHARDS, "BatchGetItem": 2}
+    assert [each.run_id for each in found] == names[::-1]
+    assert found[-8] == header("r007", created=NOW + 7)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "queries"),
+    [
+        (("failed",), SHARDS),
+        (("cancelled",), SHARDS),
+        (("skipped",), SHARDS),
+        (("cancelling",), SHARDS),
+        (("compensating",), SHARDS),
+        (("completed",), SHARDS),
+        (("queued",), 2 * SHARDS),  # in line, and those that are to start later
+        (("running",), 3 * SHARDS),  # since their start, for long, and those that were to start later
+    ],
+)
+def test_a_page_is_a_query_for_each_shard_of_what_it_lists(
+    store: Store, calls: Counter[str], statuses: tuple[str, ...], queries: int
+) -> None:
+    for number in range(5):
+        store.create_run(header(f"r{number}", created=NOW + number, check_at=NOW + number + FIRST_CHECK))
+        if statuses != ("running",):
+            status = RunStatus(statuses[0])
+            store.create_run(ended(f"x{number}", status, created=NOW + number))
+    calls.clear()
+    assert len(list(islice(store.runs(["checkout"], statuses=statuses, expected=3), 3))) == 3
+    assert calls["Query"] == queries
+    assert calls["BatchGetItem"] <= 2
 
 
 def test_a_list_of_few_reads_no_more_than_it_is_to_have(store: Store, calls: Counter[str]) -> None:
@@ -146,7 +345,7 @@ def test_a_list_of_few_reads_no_more_than_it_is_to_have(store: Store, calls: Cou
     calls.clear()
     runs = store.runs(["checkout"], expected=3)
     assert [next(runs).run_id for _ in range(3)] == ["r29", "r28", "r27"]
-    assert calls == {"Query": SHARDS}
+    assert calls == LOOK
 
 
 def test_shards_that_are_read_at_once_make_the_same_list_in_as_many_calls(
@@ -154,12 +353,12 @@ def test_shards_that_are_read_at_once_make_the_same_list_in_as_many_calls(
 ) -> None:
     start(store, *(f"r{i}" for i in range(60)))
     together = DynamoStore(dynamodb, table, retention=timedelta(days=30), clock=SystemClock(), at_once=8)
-    for filters in ({}, {"since": NOW + 7}, {"label": "none"}, {"after": (NOW + 30, "r30")}):
+    for filters in ({}, {"since": NOW + 7}, {"after": (NOW + 30, "r30")}, {"statuses": ["running"]}):
         calls.clear()
         one_by_one, queries = ids(store, **filters), calls["Query"]
         calls.clear()
         assert ids(together, **filters) == one_by_one
-        assert calls["Query"] == queries == SHARDS
+        assert calls["Query"] == queries
     calls.clear()
     assert list(together.runs([])) == []
     runs = together.runs(["checkout"])

@@ -29,6 +29,11 @@ def large() -> str:
     return "x" * 600_000  # kept in S3
 
 
+@app.function("patient")
+def patient(ctx: Context[dict]) -> None:
+    ctx.step.sleep("nap", "10m")
+
+
 @app.function("sleeper", on_event("busy/began"))
 def sleeper(ctx: Context[dict]) -> None:
     ctx.step.run("large", large)

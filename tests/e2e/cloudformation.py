@@ -137,6 +137,8 @@ class Stack:
 
     def _sub(self, argument: str) -> str:
         def value(found: re.Match[str]) -> str:
+            if found[1].startswith("!"):
+                return f"${{{found[1][1:]}}}"
             name, dot, attribute = found[1].partition(".")
             return str(self._get_att([name, attribute]) if dot else self.ref(name))
 

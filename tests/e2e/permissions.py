@@ -163,6 +163,9 @@ def _requests(
             for entry in params["TransactItems"]:
                 ((kind, request),) = entry.items()
                 yield f"dynamodb:{kind}Item", f"arn:aws:dynamodb:{place}:table/{request['TableName']}"
+        case "dynamodb" if operation == "BatchGetItem":
+            for table in params["RequestItems"]:
+                yield "dynamodb:BatchGetItem", f"arn:aws:dynamodb:{place}:table/{table}"
         case "dynamodb":
             index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
             yield f"dynamodb:{operation}", f"arn:aws:dynamodb:{place}:table/{params['TableName']}{index}"

@@ -205,9 +205,9 @@ def test_a_worker_that_is_killed_in_mid_step_loses_nothing(start, kind, mode, st
 
 def test_a_step_that_outlives_its_lambda_ends_the_process_and_is_tried_again(start):
     worker, client = start(timeout=4)
+    worker.emulator.invoke({"Records": []})  # connects, which takes of an invocation's time
     run = client.start("sync", {})
     worker.stall(1)
-    worker.deliver()
     status, answer = worker.deliver()
     assert (status, answer["errorType"]) == (502, "Runtime.ExitError")
     assert worker.in_flight() == 0  # its message is done with, and the next one is there
@@ -228,7 +228,7 @@ def test_a_setting_that_is_wrong_is_what_an_invocation_answers(start, cloud, tmp
     worker.environment["LAMBDA_DURABLE_TABLE"] = "nowhere"
     worker.emulator = Emulator(tmp_path, worker.environment, timeout=10)
     _, answer = worker.emulator.invoke({"Records": []})
-    assert answer["errorType"] == "ConfigurationError"
+    assert answer["errorType"] == "SetupError"
     assert "the table 'nowhere', from LAMBDA_DURABLE_TABLE, is not there" in answer["errorMessage"]
     assert answer["stackTrace"] == []
     log = worker.emulator.log.read_text()

@@ -34,7 +34,10 @@ def findings(deploy, calls, project):
     second deploy with other crons, after which a pinned run goes on."""
     stack = deploy("busy", project / "template.yaml", base=project).deploy()
     stack.client.pause("once")
-    stack.client.pause("changed", runs="cancel")  # the worker looks for its runs
+    stack.client.start("patient")
+    stack.wait("a run that sleeps", lambda: list(stack.client.runs("patient", status="running")))
+    stack.client.pause("patient", runs="cancel")  # the worker looks for its runs
+    stack.wait("its cancellation", lambda: ended(stack, "patient"))
     stack.put_event("busy/began", {})
     stack.aws("sqs").send_message(QueueUrl=stack.outputs["QueueUrl"], MessageBody='{"kind": "poison"}')
     reconcile = {"FunctionName": stack.outputs["WorkerArn"], "Payload": b'{"lambda_durable": "reconcile"}'}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,9 +13,11 @@ import pytest
 from cloudformation import Stack, load
 from typer.testing import CliRunner
 
+from lambda_durable.aws.emf import SWITCH
 from lambda_durable.aws.settings import CLIENT_NEEDS, WORKER_NEEDS, output_key, variable
 from lambda_durable.aws.table import EXPIRY, table_definition
 from lambda_durable.cli.commands import commands
+from lambda_durable.metrics import METRICS, NAMESPACE
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = load(ROOT / "template.yaml")
@@ -67,7 +71,7 @@ def test_the_worker_is_given_every_setting(stack):
 
 def test_the_outputs_are_the_settings(stack):
     names = {output_key(name) for name in (*CLIENT_NEEDS, *WORKER_NEEDS, "retention_days")}
-    assert names | {"WorkerArn"} == TEMPLATE["Outputs"].keys()
+    assert names | {"WorkerArn", "HttpApiUrl"} == TEMPLATE["Outputs"].keys()
 
 
 @pytest.mark.parametrize("timeout", TEMPLATE["Parameters"]["Timeout"]["AllowedValues"])
@@ -149,11 +153,74 @@ def test_without_monitoring_nothing_of_cloudwatch_is_left_but_logs():
 def test_alarms_reach_somebody_when_an_address_is_given():
     stack = Stack(TEMPLATE, parameters={"AlarmEmail": "a@example.com"})
     alarms = stack.of_type("AWS::CloudWatch::Alarm")
-    assert len(alarms) == 5
+    assert len(alarms) == 7
     assert all(alarm["AlarmActions"] == ["Alarms"] for alarm in alarms.values())
     assert all(
         alarm["AlarmActions"] == [] for alarm in Stack(TEMPLATE).of_type("AWS::CloudWatch::Alarm").values()
     )
+
+
+def test_the_dashboard_and_the_alarms_name_metrics_that_the_worker_has(stack):
+    ((_, dashboard),) = stack.of_type("AWS::CloudWatch::Dashboard").items()
+    named = {
+        ("function", name): stat
+        for widget in json.loads(dashboard["DashboardBody"])["widgets"]
+        for each in widget["properties"].get("metrics", ())
+        if isinstance(each[0], dict)
+        for name, service, stat in SEARCH.findall(each[0]["expression"])
+        if service == "stack"
+    }
+    named |= {("stack", name): stat for name, stat in whole(dashboard)}
+    named |= {
+        ("stack", alarm["MetricName"]): alarm["Statistic"]
+        for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()
+        if alarm["Namespace"] == NAMESPACE and alarm["Dimensions"] == [{"Name": "service", "Value": "stack"}]
+    }
+    emitted = {("function", metric.name): metric.unit for metric in METRICS if metric.by_function}
+    emitted |= {("stack", metric.name): metric.unit for metric in METRICS if metric.whole}
+    assert named.keys() == emitted.keys()
+    assert {key for key, stat in named.items() if stat == "Sum"} == {
+        key for key, unit in emitted.items() if unit == "Count"
+    }
+
+
+SEARCH = re.compile(
+    rf"""SEARCH\('{{{NAMESPACE},service,function}} MetricName="(\w+)" service="(\w+)"', '(\w+)', 300\)"""
+)
+
+
+def whole(dashboard):
+    """The metrics of the whole stack that a dashboard shows, and their statistics."""
+    for widget in json.loads(dashboard["DashboardBody"])["widgets"]:
+        above = []
+        for each in widget["properties"].get("metrics", ()):
+            if isinstance(each[0], str):
+                *given, more = each
+                above = [old if new == "." else new for new, old in zip(given, above or given, strict=True)]
+                if above[0] == NAMESPACE:
+                    assert above[2:] == ["service", "stack"]
+                    yield above[1], more["stat"]
+            if above and above[0] != NAMESPACE:
+                break
+
+
+def test_widgets_do_not_cover_each_other(stack):
+    ((_, dashboard),) = stack.of_type("AWS::CloudWatch::Dashboard").items()
+    widgets = json.loads(dashboard["DashboardBody"])["widgets"]
+    places = [
+        (widget["x"] + across, widget["y"] + down)
+        for widget in widgets
+        for across in range(widget["width"])
+        for down in range(widget["height"])
+    ]
+    assert len(places) == len(set(places))
+    assert max(across for across, _ in places) < 24
+
+
+@pytest.mark.parametrize("monitoring", ["on", "off"])
+def test_the_worker_has_metrics_of_its_own_where_there_is_monitoring(monitoring):
+    worker = Stack(TEMPLATE, parameters={"Monitoring": monitoring}).resources["Worker"]["Properties"]
+    assert worker["Environment"]["Variables"][SWITCH] == monitoring
 
 
 @pytest.mark.skipif(SAM is None, reason=NO_SAM)

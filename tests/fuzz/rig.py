@@ -9,6 +9,7 @@ from typing import Any
 from lambda_durable import Context, Durable, Retry, on_event
 from lambda_durable.errors import DurableError
 from lambda_durable.handler import LambdaHandler
+from lambda_durable.log_keys import bound
 from lambda_durable.ports import Delivery, Invocation
 from lambda_durable.runtime.interrupts import ComesAgain
 from lambda_durable.testing import LocalRuntime
@@ -62,7 +63,8 @@ class Rig:
         now = self.world.clock.monotonic()
         invocation = Invocation(deadline=now + 60, timeout=60)
         try:
-            (worker.dead_letter if dead else worker.handle)(Delivery(body, "fuzzed-message"), invocation)
+            with bound():
+                (worker.dead_letter if dead else worker.handle)(Delivery(body, "fuzzed-message"), invocation)
         except (DurableError, ComesAgain):
             return "back"
         if len(self.rt.dead_letters) == letters:

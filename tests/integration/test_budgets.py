@@ -16,6 +16,8 @@ from lambda_durable import (
     Durable,
     Event,
     NonRetriableError,
+    Retry,
+    Throttle,
     every,
     on_event,
 )
@@ -43,18 +45,12 @@ class Cost:
         else:
             rt.start(function)
         rt.drain()
-        (run,) = rt.runs()
-        self.calls = rt.calls - Counter(self._of(lambda: list(rt.runs()), rt))
+        self.calls = rt.calls.copy()
         self.invocations = rt.invocations
         self.items_read = rt.usage.items_read
         self.write_units = rt.usage.write_units
+        (run,) = rt.runs()
         assert run.status == "completed", rt.get(run.run_id).error
-
-    def _of(self, look, rt):
-        """The calls of the look itself."""
-        before = rt.calls.copy()
-        look()
-        return rt.calls - before
 
     @property
     def writes(self):
@@ -142,7 +138,20 @@ def test_a_step_with_900_bytes_of_output_is_one_write_unit(durable, flavour):
 def test_a_run_costs_two_header_writes(durable, flavour, mode):
     cost = cost_of_sequence(durable, flavour, 0, mode)
     assert cost.writes == 2
-    assert cost.invocations == 2  # the start, and the run
+    assert cost.invocations == 1  # the start, which goes on with the run
+    assert (cost.calls["dynamodb:Query"], cost.calls["sqs:SendMessage"]) == (0, 1)  # the client's
+
+
+@pytest.mark.parametrize(("mode", "invocations"), [(1, 5), ("all", 1)])
+def test_a_run_of_five_steps_begins_in_the_invocation_that_has_its_event(durable, flavour, mode, invocations):
+    app = Durable("t")
+    f = flavour.function(
+        app, lambda ctx: (ctx.step.run("a step", int) for _ in range(5)), triggers=on_event("go")
+    )
+    cost = Cost(durable(app, steps_per_invocation=mode), f, sent=True)
+    assert (cost.invocations, cost.calls["sqs:SendMessage"]) == (invocations, invocations - 1)
+    assert cost.calls["dynamodb:Query"] == invocations - 1
+    assert cost.writes == 1 + 2 + 5
 
 
 @pytest.mark.parametrize("mode", [1, "all"])
@@ -151,6 +160,36 @@ def test_a_run_that_an_event_started_costs_one_event_write_more(durable, flavour
     f = flavour.function(app, nothing, triggers=on_event("go"))
     cost = Cost(durable(app, steps_per_invocation=mode), f, sent=True)
     assert cost.writes == 3
+
+
+def index_units(durable, *, labels=None, fails=False, sleeps="1m", **options):
+    app = Durable("t", retry=Retry.never())
+
+    @app.function("f", labels=labels, **options)
+    def f(ctx: Context) -> None:
+        ctx.step.sleep("s", sleeps)
+        if fails:
+            raise ValueError
+
+    rt = durable(app)
+    rt.start(f)
+    rt.drain()
+    return rt.usage.index_units
+
+
+def test_what_a_run_takes_of_the_indexes(durable):
+    assert index_units(durable) == 3  # all runs; those that go on: put, and removed
+    assert index_units(durable, fails=True) == 4  # those that failed
+    assert index_units(durable, labels=lambda event: ["a", "b"]) == 3  # items of the table
+    in_line = index_units(durable, throttle=Throttle(1, "1m"))
+    assert in_line == 3 + 3  # it waits, put and removed; and in what goes on that it does not any more
+
+
+def test_a_run_with_labels_costs_a_write_for_each(durable, app):
+    @app.function("f", labels=lambda event: ["a", "b", "a"])
+    def f(ctx: Context) -> None: ...
+
+    assert Cost(durable(app), f).writes == 2 + 2
 
 
 def test_an_event_is_written_once_however_many_functions_it_starts(durable):
@@ -476,10 +515,10 @@ def test_to_invoke_a_function_costs_its_run_and_two_writes(durable, mode):
         "dynamodb:PutItem": 2,  # the step, the child's start
         "dynamodb:UpdateItem": 2,  # the child's end, the step's
         "dynamodb:GetItem": 1,  # whether the parent still runs, else nobody would cancel the child
-        "dynamodb:Query": 2,
-        "sqs:SendMessage": 3,  # start, go on with the child, go on with the parent
+        "dynamodb:Query": 1,
+        "sqs:SendMessage": 2,  # start, which the child goes on with; go on with the parent
     }
-    assert (invocations, write_units) == (3, 4)
+    assert (invocations, write_units) == (2, 4)
 
 
 def test_to_send_an_event_costs_a_step_and_one_call_of_the_bus(durable):
@@ -548,13 +587,8 @@ def test_what_a_schedule_starts_costs_two_header_writes(durable, app):
     rt.advance("1h")
     before, invocations = Counter(rt.calls), rt.invocations
     rt.advance("1h")
-    assert Counter(rt.calls) - before == {
-        "dynamodb:PutItem": 1,
-        "dynamodb:UpdateItem": 1,
-        "dynamodb:Query": 1,
-        "sqs:SendMessage": 1,
-    }
-    assert rt.invocations - invocations == 2
+    assert Counter(rt.calls) - before == {"dynamodb:PutItem": 1, "dynamodb:UpdateItem": 1}
+    assert rt.invocations - invocations == 1
 
 
 def test_the_reconciler_costs_a_query_for_each_shard_and_one_look_at_the_queue(durable, app):
@@ -743,18 +777,19 @@ def test_a_burst_costs_two_writes_and_a_message_beside_its_events_and_run(durabl
     batch = cost(batch=Batch(9, "1m"))
     full = cost(batch=Batch(1, "1m"))
     # The event joins; a wake is sent, and noted; it looks whether the run is there and what was collected, begins the
-    # run, and ends the burst.
+    # run, whose message loads it, and ends the burst.
     assert burst - plain == {
         "dynamodb:UpdateItem": 3,
         "dynamodb:GetItem": 3,
-        "sqs:SendMessage": 1,
+        "dynamodb:Query": 1,
+        "sqs:SendMessage": 2,
     }
     assert batch - plain == {
         "dynamodb:UpdateItem": 4,  # no seat, another batch, a wake, closed
         "dynamodb:PutItem": 3,  # the event's seat, the event there, and that all is done
         "dynamodb:GetItem": 2,
-        "dynamodb:Query": 1,
-        "sqs:SendMessage": 1,
+        "dynamodb:Query": 2,
+        "sqs:SendMessage": 2,
     }
     assert full - batch == {"dynamodb:GetItem": 1}  # the wake, which finds it run
 
@@ -765,6 +800,7 @@ def test_a_burst_costs_two_writes_and_a_message_beside_its_events_and_run(durabl
 def test_a_cold_start_loads_nothing_that_only_some_runs_need():
     rare = {
         "aws_encryption_sdk",
+        "aws_lambda_powertools",
         "celpy",
         "lambda_durable.ai",
         "lambda_durable.aws.bedrock",

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from lambda_durable.cli import pricing
 from lambda_durable.cli.commands import commands
+from lambda_durable.costs import pricing
 
 ROOT = Path(__file__).parents[2]
 CHECKOUT = str(ROOT / "functions/checkout/app.py")

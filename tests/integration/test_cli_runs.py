@@ -9,12 +9,14 @@ import subprocess
 import sys
 
 import pytest
+from pydantic import BaseModel
 from typer.main import get_command
 
 from lambda_durable import Context, Durable, Event, Retry, on_event
 from lambda_durable.cli import repeats, runs
 from lambda_durable.cli.commands import commands
 from lambda_durable.cli.panels import PANELS
+from lambda_durable.client import Client
 
 
 class Shop:
@@ -47,11 +49,18 @@ def shop():
 
 
 @pytest.fixture
+def app():
+    return Durable("shop")
+
+
+@pytest.fixture
 def command(monkeypatch, capsys):
     """Calls the command line on a runtime: exit status, stdout and stderr."""
 
     def command(rt, *arguments):
-        monkeypatch.setattr("lambda_durable.cli.deployed.Client", lambda app, stack: rt.client)
+        monkeypatch.setattr(
+            "lambda_durable.cli.deployed.Client", lambda app, stack: Client(app, world=rt.client._world)
+        )
         with pytest.raises(SystemExit) as left:
             commands(args=list(arguments))
         return left.value.code or 0, *capsys.readouterr()
@@ -80,7 +89,7 @@ def test_a_failed_run_is_found_understood_and_done_again(durable, shop, command)
 
     shop.broken = False
     status, out, err = command(rt, "rerun", run, "--from-failed")
-    assert (status, err) == (0, f"lambda-durable: does {run} again from step charge\n")
+    assert (status, err) == (0, f"lambda-durable rerun: does {run} again from step charge\n")
     rt.drain()
     new = out.strip()
     status, out, _ = command(rt, "show", new)
@@ -90,6 +99,22 @@ def test_a_failed_run_is_found_understood_and_done_again(durable, shop, command)
     assert f"again     {run} from step charge" in out
     assert f"done again  {new}" in command(rt, "show", run)[1]
     assert shop.done == ["reserve"]
+
+
+def test_who_sent_data_that_does_not_fit_is_told_to_send_other(durable, app, command):
+    class Order(BaseModel):
+        n: int
+
+    @app.function("order", on_event("order", Order))
+    def order(ctx: Context[Order]) -> int:
+        return ctx.event.data.n
+
+    rt = durable(app)
+    (run,) = orders(rt, 1, n="one")
+    assert f"with data that fits: lambda-durable rerun {run} --data JSON" in command(rt, "show", run)[1]
+    command(rt, "rerun", run, "--data", '{"n": 1}')
+    rt.drain()
+    assert [run.status for run in rt.runs("order")] == ["completed", "failed"]
 
 
 def test_a_rerun_takes_a_step_other_data_and_an_id(durable, shop, command):
@@ -184,10 +209,14 @@ def test_a_function_that_is_none_is_told_from_nothing_found(durable, shop, comma
     ("arguments", "message"),
     [
         (["runs", "order", "--status", "faild"], "runs: --status is one of queued,"),
-        (["runs", "order", "--where", "event.data.n >"], "runs: --where: "),
+        (
+            ["runs", "order", "--where", "event.data.n >"],
+            "runs: --where: 'event.data.n >' is no CEL: at character 15, it ends too early\n",
+        ),
         (["replay", "order", "--per-second", "0"], "replay: --per-second is a number above 0"),
         (["cancel", "--function", "order", "--if", "event.data.n >"], "cancel: --if: "),
         (["pause", "order", "--events", "drop"], "pause: --events: expected 'hold' or 'skip'"),
+        (["pause", "ordr"], "pause: there is no run 'ordr', and no function 'ordr' has ever run"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
@@ -275,3 +304,22 @@ def complete(*words):
 def test_a_shell_completes_commands_and_statuses():
     assert {"rerun", "replay", "resume"} <= set(complete("re"))
     assert complete("runs", "order", "--status", "ca") == ["cancelling", "cancelled"]
+
+
+def test_show_tells_what_a_run_has_published_between_its_steps(durable, command):
+    app = Durable("shop")
+
+    @app.function("ship")
+    def ship(ctx: Context[dict]) -> None:
+        ctx.publish("status", {"at": "packing"})
+        ctx.step.run("pack", int)
+        ctx.publish("status", "sent")
+
+    rt = durable(app)
+    rt.stub("pack", takes="1m")
+    run = rt.run(ship).run_id
+    status, out, _ = command(rt, "show", run, "--watch")
+    assert status == 0
+    found = [line.split("  ")[-1].strip() for line in out.splitlines() if "»" in line]
+    assert found == ['{"at": "packing"}', '"sent"']
+    assert out.index("packing") < out.index("pack ") < out.index('"sent"')

@@ -252,7 +252,7 @@ def test_callbacks_and_signals_are_answered_from_the_command_line(start):
         assert dev.json("signal", "bell", "--data", '{"loud": true}') == {"sent": True}
         unheard = dev.command("signal", "bell")
         assert (unheard.returncode, unheard.stdout) == (1, "")
-        assert unheard.stderr == "lambda-durable: nobody waits for signal 'bell'\n"
+        assert unheard.stderr == "lambda-durable signal: nobody waits for signal 'bell'\n"
 
         token = steps_of(run_id, "sign/submit")["sign"]["waiting_for"]["token"]
         assert f"sign  callback {token}, until 20" in dev.command("show", run_id).stdout
@@ -298,6 +298,10 @@ def test_saved_code_is_what_runs_next_and_broken_code_is_waited_out(start):
     dev.save(APP)
     run_id = dev.first_run("greet", status="completed", label="Grace")
     assert dev.json("show", run_id)["output"] == "hello Grace"
+
+    assert {run["function_id"] for run in dev.json("runs")} == {"greet"}  # of dev's app, unless one is named
+    slip = dev.command("cancel", "--function", "gret")
+    assert (slip.returncode, "there is no function 'gret'" in slip.stderr) == (2, True)
 
 
 def test_an_event_that_nobody_wants_is_told_of(start):
@@ -402,18 +406,42 @@ def test_a_debugger_opens_in_the_terminal(tmp_path):
         os.close(theirs)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["Ctrl-C", "SIGTERM", "closed terminal"]
+)
 def test_nothing_of_it_goes_on_when_it_is_stopped(start, number):
     dev = start()
     dev.send("friend/came", {"name": "Ada"})
     dev.first_run("greet")
-    others = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(dev.process.pid)], capture_output=True, text=True, check=True
-    ).stdout.split()
+    others = children(dev)
 
     assert dev.stop(number) == 0
     assert len(others) >= 2  # the cloud, and a worker
-    assert [pid for pid in others if Path(f"/proc/{pid}").exists()] == []
+    assert alive(others) == []
+
+
+def test_its_cloud_ends_with_it_however_it_was_ended(start):
+    dev = start()
+    dev.send("friend/came", {"name": "Ada"})
+    dev.first_run("greet")
+    others = children(dev)
+
+    assert dev.stop(signal.SIGKILL) == -signal.SIGKILL
+    deadline = time.monotonic() + 30
+    while alive(others):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def children(dev):
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(dev.process.pid)], capture_output=True, text=True, check=True
+    )
+    return listed.stdout.split()
+
+
+def alive(pids):
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
 def test_another_executor_gets_every_invocation(start):
@@ -483,7 +511,7 @@ def test_a_port_that_is_taken_and_a_state_folder_that_cannot_be_are_one_line(tmp
         (["send"], "give either EVENT.json or --name NAME"),
         (["send", "--name", "a", "--data", "{"], "--data is no JSON"),
         (["runs", "f"], "LAMBDA_DURABLE_TABLE"),
-        (["runs"], "name a FUNCTION, or give --app APP"),
+        (["runs"], "say which app: --stack NAME"),
         (["runs", "f", "--since", "monday"], "--since"),
         (["show", "r"], "say which app: --stack NAME (or LAMBDA_DURABLE_STACK)"),
     ],

@@ -132,13 +132,13 @@ def test_an_app_at_work_has_nothing_stuck_and_is_left_alone(rt, app):
     assert look(patient(rt), fix=True) == []
     made = rt.calls - before
     assert set(made) == {"dynamodb:Query", "dynamodb:GetItem"}
-    assert made["dynamodb:Query"] == 32 + 8  # the index of what is overdue, and of lines
+    assert made["dynamodb:Query"] == SHARDS + LINE_SHARDS  # the index of what is overdue, and of lines
     assert made["dynamodb:GetItem"] == 2  # what is paused
 
 
 def test_a_run_that_lost_its_message_is_found_and_brought_on(rt, app):
     run = rt.start(app.functions["two-steps"]).run_id
-    while rt.invocations < 2:
+    while rt.invocations < 1:
         rt._simulation._step()
     purge(rt)
     rt.advance("1h")
@@ -159,7 +159,7 @@ def test_a_run_that_lost_its_message_is_found_and_brought_on(rt, app):
 
 def test_a_run_that_was_due_a_moment_ago_is_the_reconcilers(rt, app):
     rt.start(app.functions["two-steps"])
-    while rt.invocations < 2:
+    while rt.invocations < 1:
         rt._simulation._step()
     purge(rt)
     rt.advance("17m")
@@ -252,7 +252,7 @@ def test_a_run_whose_parent_is_over_is_cancelled(rt, app):
 
 def test_a_step_whose_lambda_died_is_told_of(rt, app):
     run = rt.start(app.functions["two-steps"]).run_id
-    while rt.invocations < 2:
+    while rt.invocations < 1:
         rt._simulation._step()
     purge(rt)
     world = rt.client._world
@@ -344,7 +344,7 @@ def test_the_reason_for_a_dead_letter_is_told_once_and_what_to_do_with_it(rt):
 
 def test_a_damaged_item_of_a_stuck_run_is_named_and_hides_no_other(rt, app):
     runs = [rt.start(app.functions["two-steps"]).run_id for _ in range(2)]
-    while rt.invocations < 4:
+    while rt.invocations < 2:
         rt._simulation._step()
     purge(rt)
     rt.aws("dynamodb").update_item(
@@ -557,7 +557,7 @@ def test_waiters_and_schedules_of_runs_that_have_ended_are_removed_and_no_others
 
 def test_nothing_is_written_without_fix(rt, app):
     rt.start(app.functions["two-steps"])
-    while rt.invocations < 2:
+    while rt.invocations < 1:
         rt._simulation._step()
     purge(rt)
     rt.advance("1h")

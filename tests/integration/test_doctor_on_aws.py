@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from threading import Thread
 from typing import Any
 
 import boto3
@@ -128,7 +129,7 @@ def test_what_is_missing_or_switched_off_is_told_with_the_way_out(stack):
     stack.events.disable_rule(Name="all", EventBusName="bus")
     stack.sqs.set_queue_attributes(QueueUrl=stack.urls["ingress_queue"], Attributes={"RedrivePolicy": ""})
     stack.dynamodb.update_table(
-        TableName="table", GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "checks"}}]
+        TableName="table", GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "due"}}]
     )
     stack.dynamodb.update_time_to_live(
         TableName="table", TimeToLiveSpecification={"Enabled": False, "AttributeName": "x"}
@@ -244,6 +245,27 @@ def test_letters_are_taken_with_all_that_is_known_and_put_back_unless_removed(st
             letters.remove(letter)
     with letters.taken() as found:
         assert len(found) == 7
+
+
+def test_who_asks_for_letters_while_another_thread_looks_has_them_afterwards(stack):
+    """The dashboard's page looks every ten seconds: what was to be sent again just then was told to be gone."""
+    send(stack, "body", reason="reason")
+    stack.sqs.meta.events.register(
+        "provide-client-params.sqs.ReceiveMessage", lambda params, **_: params | {"WaitTimeSeconds": 0}
+    )
+    letters = SqsDeadLetters(stack.sqs, stack.urls["dead_letter"])
+    asked = []
+
+    def look():
+        with letters.taken() as found:
+            asked.append([letter.body for letter in found])
+
+    other = Thread(target=look)
+    with letters.taken():
+        other.start()
+        other.join(0.2)  # enough for who doesn't wait to find nothing
+    other.join(10)
+    assert asked == [["body"]]
 
 
 def test_the_command_tells_what_is_dead_and_sends_it_again(stack):

@@ -19,6 +19,7 @@ from lambda_durable import (
     RunTimeoutError,
     on_event,
 )
+from lambda_durable.testing import Faults
 
 MODES = [1, "all"]
 
@@ -240,6 +241,19 @@ def test_within_24_hours_a_second_event_with_an_id_starts_nothing(durable, app):
     send(rt, Event("order", {"n": 3}, id="e"))
     assert sorted(started(rt)) == ["f", "g"]
     assert {rt.get(run.run_id).event.data["n"] for run in rt.runs()} == {1}
+
+
+def test_who_sends_an_id_again_is_told_and_a_redelivery_is_not(durable, app, caplog):
+    caplog.set_level("INFO", logger="lambda_durable")
+    function(app, "f", on_event("order"))
+    rt = durable(app, faults=Faults(crash=0.5), seed=1)
+    rt.send(Event("order", id="e"))
+    rt.drain()
+    assert rt.invocations > 2
+    assert "came before" not in caplog.text
+    rt.send(Event("order", id="e"))
+    rt.drain()
+    assert "event 'order' ('e') came before, and starts nothing again" in caplog.text
 
 
 def test_an_id_is_one_key_whatever_the_events_name(durable, app):

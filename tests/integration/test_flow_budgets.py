@@ -21,9 +21,9 @@ from lambda_durable import (
     Throttle,
     on_event,
 )
+from lambda_durable.aws.sizes import item_size
 from lambda_durable.pauses import Pauses
 from lambda_durable.testing import LocalRuntime
-from lambda_durable.testing.usage import item_size
 
 STEPS = 3
 
@@ -174,7 +174,8 @@ def test_a_large_event_is_read_from_the_bucket_once_in_an_invocation(options, mo
     rt.send(*(Event("job", {"who": "a", "n": n, "text": "x" * 50_000}) for n in range(4)))
     rt.drain()
     assert {run.status for run in rt.runs()} <= {"completed", "cancelled"}
-    assert 0 < rt.calls["s3:GetObject"] <= rt.invocations
+    begun_here = not options and mode == "all"  # with what was put there just before
+    assert (not begun_here) <= rt.calls["s3:GetObject"] <= rt.invocations
 
 
 @pytest.mark.parametrize("pauses", [False, True])
@@ -200,7 +201,7 @@ def test_a_process_looks_for_pauses_once_in_ten_seconds_at_work_and_never_at_res
     before = rt.calls["dynamodb:GetItem"]
     rt.start(f)
     rt.advance("31s")
-    assert rt.invocations >= 61
+    assert rt.invocations >= 60
     assert rt.calls["dynamodb:GetItem"] - before == 3  # each of them half a read unit
     rt.advance("2d")
     assert rt.calls["dynamodb:GetItem"] - before == 3

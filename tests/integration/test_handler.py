@@ -24,7 +24,9 @@ from lambda_durable import (
     Context,
     Durable,
     Event,
+    Middleware,
     Retry,
+    RunKeys,
     cron,
     on_event,
 )
@@ -105,7 +107,9 @@ class Cloud:
 
     def in_flight(self, name: str) -> int:
         """How many messages were received and not deleted."""
-        attribute: Any = "ApproximateNumberOfMessagesNotVisible"
+        return self.count(name, "ApproximateNumberOfMessagesNotVisible")
+
+    def count(self, name: str, attribute: Any) -> int:
         found = self.sqs.get_queue_attributes(QueueUrl=self.urls[name], AttributeNames=[attribute])
         return int(found["Attributes"][attribute])
 
@@ -335,13 +339,34 @@ def test_messages_that_the_time_does_not_suffice_for_come_back_untouched(cloud, 
         ctx.step.run("work", pass_time, 55)
 
     Client(app).start("slow", {}, run_id="slow")
-    app.handler({"Records": cloud.receive("QUEUE")}, FakeContext())
-    (step,) = cloud.receive("QUEUE")
+    (begins,) = cloud.receive("QUEUE")
     other = record(Continuation(run="never").body(), "m-other")
-    answer = app.handler({"Records": [step, other]}, FakeContext())
+    answer = app.handler(
+        {"Records": [{**begins, "attributes": {"ApproximateReceiveCount": "2"}}, other]}, FakeContext()
+    )
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m-other"}]}
     assert cloud.receive("DEAD_LETTER") == []
     assert Client(app).get("slow").steps["work"].status == "completed"
+
+
+class Seconds(Middleware):
+    """Writes down how many seconds were left at the end of invocations."""
+
+    def __init__(self) -> None:
+        self.left: list[float] = []
+
+    def invocation_ended(self, seconds: float) -> None:
+        self.left.append(seconds)
+
+
+def test_middleware_is_told_once_when_an_invocation_ends_whatever_it_was_for(cloud):
+    app = Durable("shop", middleware=(told := Seconds()))
+    app.handler({"Records": [record("{}", "m-1"), record("{}", "m-2")]}, FakeContext(30))
+    app.handler({"lambda_durable": "reconcile"}, FakeContext(30))
+    with pytest.raises(ConfigurationError):
+        app.handler({"neither": 1}, FakeContext(30))
+    assert len(told.left) == 3
+    assert all(0 < seconds <= 30 for seconds in told.left)
 
 
 class Exited(BaseException):
@@ -364,7 +389,7 @@ def exits(monkeypatch):
 @pytest.fixture
 def patient():
     """An app whose one step takes until it is let go, and what lets it."""
-    app, let_go = Durable("shop"), threading.Event()
+    app, let_go = Durable("shop", middleware=Seconds()), threading.Event()
 
     @app.function("f", retry=Retry.fixed("1s", 3))
     def f(ctx: Context[Any]) -> None:
@@ -378,10 +403,34 @@ def patient():
     let_go.set()
 
 
+def test_of_a_batch_the_last_message_goes_on_with_its_run_and_the_others_are_not_kept_waiting(cloud):
+    app = shop()
+    for id in ("a", "b", "c"):
+        Client(app).start("checkout", Cart(sku=id), run_id=id)
+    messages = cloud.receive("QUEUE")
+    assert app.handler({"Records": messages}, FakeContext()) == {"batchItemFailures": []}
+    done = {run: len(Client(app).get(run).steps) for run in ("a", "b", "c")}
+    last = json.loads(messages[-1]["body"])["run"]
+    assert {run for run, steps in done.items() if steps} == {last}
+    cloud.work(app.handler)
+    assert {Client(app).get(run).status for run in done} == {"completed"}
+
+
+def test_an_event_given_directly_begins_at_once_and_leaves_a_message_that_would_go_on(cloud):
+    app = shop()
+    answer = app.handler(eventbridge("store/checkout", {"sku": "beans"}), FakeContext())
+    (run,) = answer["runs"]
+    assert Client(app).get(run).steps
+    assert cloud.count("QUEUE", "ApproximateNumberOfMessagesDelayed") == 1
+    line = logging.makeLogRecord({})
+    assert RunKeys().filter(line)
+    assert not hasattr(line, "run_id")
+
+
 def first_step(cloud, app, function) -> list[Any]:
-    """The message whose invocation runs the first step of a run."""
+    """The message whose invocation runs the first step of a run. That invocation's time is not spent on connecting."""
+    app.handler({"lambda_durable": "reconcile"}, FakeContext(30))
     Client(app).start(function, {}, run_id="r")
-    app.handler({"Records": cloud.receive("QUEUE")}, FakeContext())
     return cloud.receive("QUEUE", delete=False)
 
 
@@ -392,6 +441,8 @@ def test_a_thread_that_outlives_its_lambda_ends_the_process_once_the_next_messag
     with pytest.raises(Exited):
         patient.handler({"Records": records}, FakeContext(seconds=1.99))
     assert exits == [1]
+    # Of the one that connects; of this one before the exit, and after it, since that is none here.
+    assert len(patient.middleware[0].left) == 3
     step = Client(patient).get("r").steps["wait"]
     assert (step.status, step.attempts) == ("retrying", 1)
     assert "Lambda's time was up (2 seconds)" in step.error.message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 
 from lambda_durable import ConfigurationError, Context, Durable, Event, on_event
 from lambda_durable.cli.commands import commands
+from lambda_durable.cli.loading import load_app
 from lambda_durable.encryption import Encryption, RawKey
 from lambda_durable.runtime.sealing import sealed
 from lambda_durable.testing import LocalRuntime, verify_journals
@@ -218,7 +220,7 @@ def test_what_diverges_is_named_with_its_step_and_line(rt, cli):
     assert "diverges" in done.stdout
     assert "renamed: 'charge' is recorded, and the code calls 'bill' in its place" in done.stdout
     assert "(app.py:12)" in done.stdout
-    assert "1 runs on the code of 'shop': 1 diverges" in done.stderr
+    assert "1 run on the code of 'shop': 1 diverges" in done.stderr
 
 
 def test_a_step_that_the_code_has_no_id_for_any_more_is_removed_though_what_follows_is_not_known(
@@ -234,6 +236,38 @@ def test_a_step_that_the_code_has_no_id_for_any_more_is_removed_though_what_foll
     (found,) = json.loads(cli("verify", "app.py", "--json").stdout)
     assert (found["outcome"], found["at"]) == ("diverges", ["ship"])
     assert [(each["change"], each["step"]) for each in found["differences"]] == [("removed", "cool-off")]
+
+
+def test_what_many_runs_share_is_told_once_with_the_first_of_them(rt, cli):
+    for number in range(5):
+        start(rt, f"run-{number}")
+    rt.advance("1h")
+    done = cli("verify", "app.py")
+    assert done.stdout.count("renamed: 'charge' is recorded") == 1
+    assert len(set(re.findall(r"run-\d", done.stdout))) == 3
+    assert "and 2 more" in done.stdout
+    assert len(set(re.findall(r"run-\d", cli("verify", "app.py", "--all").stdout))) == 5
+    assert len(json.loads(cli("verify", "app.py", "--json").stdout)) == 5
+
+
+def test_a_run_of_which_nothing_can_be_said_does_not_pass_unless_that_is_allowed(rt, cli, tmp_path):
+    start(rt)
+    rt.advance("1h")
+    asks = 'if ctx.step.run("ask", trap):\n        ctx.step.run("charge", trap)'
+    (tmp_path / "app.py").write_text(
+        APP.replace('ctx.step.run("bill", trap)', asks).replace("bill", "charge")
+    )
+    rt.record("run-1", tmp_path / "kept")
+    for where in ((), ("kept",)):
+        done = cli("verify", "app.py", *where)
+        assert (done.exit_code, "cannot say" in done.stderr) == (1, True), done.stdout
+        assert cli("verify", "app.py", *where, "--allow-unclear").exit_code == 0
+    app = load_app("app.py")
+    with pytest.raises(AssertionError, match="cannot say"):
+        verify_journals(app, tmp_path / "kept")
+    assert [each.outcome for each in verify_journals(app, tmp_path / "kept", allow_unclear=True)] == [
+        "cannot say"
+    ]
 
 
 def test_no_runs_are_no_failure(cli):

@@ -116,7 +116,7 @@ def test_a_page_is_one_query_for_each_shard(durable, shop):
     orders(rt, 12)
     before = rt.calls.copy()
     assert len(list(rt.client.runs("order", limit=5))) == 5
-    assert rt.calls - before == {"dynamodb:Query": SHARDS}
+    assert rt.calls - before == {"dynamodb:Query": SHARDS, "dynamodb:BatchGetItem": 1}
     before = rt.calls.copy()
     assert len(rt.client.search("order", "event.data.vip", status="failed").runs) == 2
     assert rt.calls - before == {"dynamodb:Query": SHARDS, "dynamodb:BatchGetItem": 1}

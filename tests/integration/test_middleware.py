@@ -430,3 +430,121 @@ def test_a_client_without_the_app_sees_that_it_is_encoded_and_nothing_else(durab
     assert rt.get(started.run_id).error.message == "'top-secret'"
     with pytest.raises(RunFailedError, match="encoded by b64"):
         outsider.result(started.run_id, timeout="1s")
+
+
+class Telling(Middleware):
+    """Writes down what has ended, and what it gives to carry."""
+
+    def __init__(self):
+        self.lines = []
+
+    def steps_ended(self, run, steps):
+        for step in steps:
+            took = (step.ended_at - step.began_at).total_seconds()
+            self.lines.append((step.step_id, step.kind, step.status, step.attempts, took))
+
+    def carry(self, run, step_key):
+        return {"by": "" if run is None else f"{run.function_id} {(step_key or '').partition('/')[2]}"}
+
+    def run_started(self, run, event):
+        self.lines.append((run.function_id, dict(run.carried), dict(event.carried)))
+
+
+def test_it_is_told_of_all_steps_when_what_they_lie_in_ends(durable, mode):
+    telling = Telling()
+    app = Durable("a", steps_per_invocation=mode, middleware=telling, retry=Retry.fixed("1s", 2))
+
+    @app.function("f")
+    def f(ctx: Context) -> None:
+        def nested():
+            ctx.step.sleep("nap", "5s")
+            ctx.step.run("work", str)
+
+        ctx.step.group("g", nested)
+        ctx.step.map("m", str, [1])
+        ctx.step.run("broken", {}.pop, "key")
+
+    durable(app).run(f)
+    assert telling.lines[1:] == [
+        ("g/nap", "sleep", "completed", 0, 5.0),
+        ("g/work", "run", "completed", 1, 0.0),
+        ("m[0]", "run", "completed", 1, 0.0),
+        ("broken", "run", "failed", 2, 1.0),
+        ("g", "group", "completed", 1, 5.0),
+        ("m", "map", "completed", 1, 0.0),
+    ]
+
+
+def test_what_it_gives_to_carry_goes_with_what_is_sent_started_and_invoked(durable, mode):
+    telling = Telling()
+    app = Durable("a", steps_per_invocation=mode, middleware=telling)
+
+    @app.function("child")
+    def child(ctx: Context) -> dict:
+        return dict(ctx.event.carried)
+
+    @app.function("heard", on_event("told"))
+    def heard(ctx: Context) -> None:
+        raise NonRetriableError("no")
+
+    @heard.on_failure
+    def sorry(ctx: Context) -> None:
+        pass
+
+    @app.function("f")
+    def f(ctx: Context) -> dict:
+        ctx.step.send_event("tell", Event("told", {}, carried={"mine": "1"}))
+        return ctx.step.invoke("call", child, {})
+
+    rt = durable(app)
+    run = rt.run(f)
+    assert run.output == {"by": "f call"}
+    told = {line[0]: line[1] for line in telling.lines if isinstance(line[1], dict)}
+    assert told.pop("heard") == {"mine": "1", "by": ""}
+    assert told.pop("child") == {"by": "f call"}
+    assert told.pop("f") == {"by": ""}
+    assert list(told.values()) == [{"by": "heard "}]
+    assert all(line[1] == line[2] for line in telling.lines if isinstance(line[1], dict))
+
+
+@pytest.mark.parametrize("carried", [{"a": 1}, {"a": "ä"}, "text", {"a": "b" * 2048}])
+def test_an_event_carries_short_ascii_strings_alone(carried):
+    with pytest.raises(ConfigurationError, match="an event's `carried`"):
+        Event("x", carried=carried)
+
+
+def test_what_it_gives_to_carry_stays_out_of_the_data(durable):
+    app = Durable("a", middleware=Telling())
+
+    @app.function("f", on_event("go"))
+    def f(ctx: Context) -> object:
+        return ctx.event.data
+
+    rt = durable(app)
+    rt.send(Event("go", {"n": 1}), Event("go", [1], carried={"x": "y"}))
+    rt.drain()
+    assert sorted(map(str, (rt.get(run.run_id).output for run in rt.runs()))) == ["[1]", "{'n': 1}"]
+
+
+def test_it_is_told_when_an_invocation_ends_and_what_it_raises_then_changes_nothing(durable, caplog):
+    class Late(Middleware):
+        def __init__(self):
+            self.left = []
+
+        def invocation_ended(self, seconds):
+            self.left.append(seconds)
+            raise OSError("no collector")
+
+    late = Late()
+    app = Durable("a", steps_per_invocation=1, middleware=late)
+
+    @app.function("f")
+    def f(ctx: Context) -> None:
+        ctx.step.run("a", str)
+        ctx.step.sleep("b", "1m")
+
+    rt = durable(app, lambda_timeout="60s")
+    assert rt.run(f).status == "completed"
+    assert late.left == [60.0] * rt.invocations
+    assert app.middleware_errors == {"Late": rt.invocations}
+    assert "invocation_ended of middleware 'Late' raised OSError, and the run goes on" in caplog.text

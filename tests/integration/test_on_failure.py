@@ -74,6 +74,7 @@ def test_it_runs_once_the_function_has_failed_for_good(durable, shop):
 def test_it_does_not_run_otherwise(durable, shop):
     rt = durable(shop.app)
     assert rt.run(shop.sell, Order(number="A-1", fails=False)).output == "sold"
+    rt._eager = False
     run = rt.start(shop.sell, Order(number="A-2"))
     rt._simulation._step()
     rt.client.cancel(run.run_id)

@@ -28,6 +28,7 @@ from lambda_durable import (
 )
 from lambda_durable.durations import to_millis
 from lambda_durable.ports import Outgoing
+from lambda_durable.runtime import rerunning
 from lambda_durable.runtime.rerunning import message
 from lambda_durable.testing import crash_everywhere
 
@@ -582,6 +583,26 @@ def test_a_long_journal_is_copied_in_few_calls(durable, steps):
     assert cost["dynamodb:PutItem"] == 2  # the header, and the step
     assert cost["dynamodb:UpdateItem"] == 3  # that it is linked, that all is kept, the end
     assert shop.done == ["end"]
+
+
+def test_copying_that_runs_out_of_time_goes_on_where_it_stopped(durable, monkeypatch):
+    shop = Shop("all")
+
+    @shop.app.function("f")
+    def f(ctx: Context) -> int:
+        found = [ctx.step.run("s", lambda number=number: number) for number in range(250)]
+        return sum(found) + ctx.step.run("end", shop.do, "end", 1)
+
+    rt = durable(shop.app)
+    run = rt.run(f)
+    monkeypatch.setattr(
+        rerunning, "MARGIN", 1.1
+    )  # of the time there is, more than all is to be left: a look ends it
+    calls, invocations = rt.calls.copy(), rt.invocations
+    new = again(rt, shop, run, from_step="end")
+    assert (new.status, new.output, shop.done) == ("completed", run.output, ["end"])
+    assert (rt.calls - calls)["dynamodb:TransactWriteItems"] == 3  # of 100, 100 and 50: none is written twice
+    assert rt.invocations - invocations == 5  # the start, one for each, and one that goes on from there
 
 
 def test_a_crash_anywhere_leaves_one_whole_rerun(durable):

@@ -79,6 +79,7 @@ def test_one_that_does_not_begin_in_time_fails(durable, app, slow):
             super()._handle(world, delivery, invocation)
 
     rt = Slow(app, lambda_timeout="60s")
+    rt._eager = False
     began = rt.now()
     run = rt.run(slow)
     assert "had not begun after 0:10:00" in run.error.message

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -470,6 +470,42 @@ def events_are_sent_once(case: Case) -> Iterator[str]:
     started = sum(run.function_id == "sent" for run in case.runtime.other_runs())
     if not done <= started <= most:
         yield f"{done} events were sent (at most {most}), and {started} runs started by them"
+
+
+@check
+def who_follows_hears_each_message_once_and_in_order(case: Case) -> Iterator[str]:
+    heard, everything = case.runtime.heard, case.workflow.everything().told
+    there = case.runtime.published(case.run.run_id)  # but for what has expired
+    if there != heard[len(heard) - len(there) :]:
+        yield f"who looked now and then heard {heard}, and who looks now hears {there}"
+    first: dict[str, int] = {}
+    counts: Counter[tuple[str, int | None]] = Counter()
+    for place, message in enumerate(heard):
+        name = message.step_id or message.topic
+        first.setdefault(name, place)
+        counts[name, message.attempt] += 1
+        if counts[name, message.attempt] == 2:
+            yield f"{name} was told more than once (attempt {message.attempt})"
+    if unknown := first.keys() - {told.name for told in everything}:
+        yield f"{sorted(unknown)} were told, and nothing tells them"
+    for number, later in enumerate(everything):
+        for earlier in everything[:number]:
+            if earlier.said is None or not {earlier.name, later.name} <= first.keys():
+                continue  # a step may tell when it was given up, and others began
+            if earlier.precedes(later) and first[later.name] < first[earlier.name]:
+                yield f"{later.name} was told before {earlier.name}"
+    if not case.broken_off:
+        yield from _untold(case, first)
+
+
+def _untold(case: Case, heard: Mapping[str, int]) -> Iterator[str]:
+    for told in case.expected[0].told:
+        if told.name in heard:
+            data = case.runtime.heard[heard[told.name]].data
+            if told.said is not None and data != told.said:
+                yield f"{told.name} told {data}, and was to tell {told.said}"
+        elif told.surely and (told.said is not None or case.run.steps[told.name].status == "completed"):
+            yield f"{told.name} was never told"
 
 
 @check

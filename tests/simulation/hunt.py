@@ -10,15 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from tests.simulation import collecting, pausing
+from tests.simulation import collecting, pausing, reruns
 from tests.simulation.collecting_mutants import COLLECTING_MUTANTS
 from tests.simulation.crowd_mutants import CROWD_MUTANTS
 from tests.simulation.crowds import Crowd, play
 from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.pausing_mutants import PAUSING_MUTANTS
+from tests.simulation.rerun_mutants import RERUN_MUTANTS
 from tests.simulation.simulate import Setup, simulate
 
-ALL = [*MUTANTS, *CROWD_MUTANTS, *COLLECTING_MUTANTS, *PAUSING_MUTANTS]
+ALL = [*MUTANTS, *CROWD_MUTANTS, *COLLECTING_MUTANTS, *PAUSING_MUTANTS, *RERUN_MUTANTS]
 HUNTED = [each for each in ALL if not each.kept]
 
 
@@ -50,6 +51,8 @@ def _case(mutant: Mutant, seed: int) -> Callable[[], list[str]]:
         return partial(collecting.simulate, seed)
     if mutant in PAUSING_MUTANTS:
         return partial(pausing.simulate, seed)
+    if mutant in RERUN_MUTANTS:
+        return partial(reruns.simulate, seed)
     if mutant in CROWD_MUTANTS:
         return partial(play, Crowd.of(seed))
     return partial(simulate, Setup.of(seed, opened=not mutant.closed, profile=mutant.profile))

@@ -12,7 +12,7 @@ from typing import Any
 from unittest.mock import PropertyMock, patch
 from uuid import uuid4
 
-from lambda_durable.aws import lanes
+from lambda_durable.aws import feed_store, lanes
 from lambda_durable.aws.dynamodb import DynamoStore
 from lambda_durable.aws.wait_store import WaitStore
 from lambda_durable.config import Retry
@@ -23,7 +23,9 @@ from lambda_durable.runtime import (
     chain,
     effects,
     endings,
+    feeds,
     resolution,
+    retention,
     run_ids,
     staleness,
     undoing,
@@ -39,6 +41,7 @@ from lambda_durable.runtime.turn import Turn
 from lambda_durable.runtime.worker import Worker
 from lambda_durable.testing.fakes import FakeScheduler
 from lambda_durable.testing.local_runtime import LocalRuntime, _LocalVersions
+from tests.simulation.messages import MESSAGES
 from tests.simulation.profiles import WHOLE
 
 ALWAYS = "(attribute_exists(pk) OR attribute_not_exists(pk))"
@@ -140,6 +143,13 @@ def _one_name_for_all(create: Any) -> Any:
         run = body.partition('"run":"')[2][:26]
         if scheduler._schedules.get(run) is None:
             create(scheduler, run or name, at, body)
+
+    return mutated
+
+
+def _of_another_origin(publish: Any) -> Any:
+    def mutated(self: Any, origin: str, *args: Any, **options: Any) -> None:
+        publish(self, f"{origin} {uuid4().hex}", *args, **options)
 
     return mutated
 
@@ -376,6 +386,26 @@ MUTANTS = [
     Mutant(
         "a failure is handled by another run each time",
         ((endings, "run_id", lambda _: lambda time, *parts: run_ids.run_id(time, uuid4().hex)),),
+    ),
+    Mutant(
+        "a message has another id each time",
+        ((feeds.Feed, "publish", _of_another_origin),),
+        profile=MESSAGES,
+    ),
+    Mutant(
+        "a message takes the place of another",
+        ((feed_store, "NOTHING_IS_THERE", lambda _: ALWAYS),),
+        profile=MESSAGES,
+    ),
+    Mutant(
+        "who waits publishes nothing before",
+        ((Turn, "_publish", _instead(None)),),
+        profile=MESSAGES,
+    ),
+    Mutant(
+        "what a run has published expires while it sleeps",
+        ((retention, "FEED", lambda _: ":nothing"),),
+        kept="test_what_a_run_has_published_lives_as_long_as_it_sleeps",
     ),
 ]
 

@@ -54,17 +54,18 @@ class Outside(Protocol):
 
 
 class Env:
-    """What a node runs in. `function(step)` is the step's function; `ctx_step` the handler's `ctx.step`;
-    `version` counts the deploys before this code."""
+    """What a node runs in. `function(step)` is the step's function; `ctx` the handler's; `version` counts the deploys
+    before this code."""
 
     def __init__(
         self,
-        ctx_step: Any,
+        ctx: Any,
         function: Callable[[Step], Callable[[int], Any]],
         outside: Outside,
         version: int = 0,
     ) -> None:
-        self.step = ctx_step
+        self.step = ctx.step
+        self.publish = ctx.publish
         self.function = function
         self.outside = outside
         self.version = version
@@ -99,6 +100,24 @@ class NoArm(Exception):
     """A race was decided, and nothing tells how."""
 
 
+@dataclass(frozen=True)
+class Told:
+    """A message that is to be published: by the handler under a topic, with what is said, or by a step, whose path is
+    its name."""
+
+    name: str
+    said: int | None
+    beside: tuple[tuple[str, int], ...]
+    surely: bool
+
+    def precedes(self, later: Told) -> bool:
+        """Whether it comes before one that the model tells later: what goes on side by side has no order."""
+        for mine, theirs in zip(self.beside, later.beside, strict=False):
+            if mine != theirs:
+                return mine[0] != theirs[0]
+        return True
+
+
 class Model:
     """Interprets a tree without running it. What depends on time is taken from the journal (`steps`); with
     `everything`, no run is given, and every step that might ever be called is visited. With `may_stand_still`, a step
@@ -114,6 +133,8 @@ class Model:
         self.required: set[str] = set()
         self.forbidden: dict[str, str] = {}
         self.interrupted: list[str] = []
+        self.told: list[Told] = []
+        self._beside: tuple[tuple[str, int], ...] = ()
         self._counts: Counter[tuple[str, str]] = Counter()
         self._optional = 0
 
@@ -137,6 +158,18 @@ class Model:
             yield
         finally:
             self._optional -= optional
+
+    @contextmanager
+    def beside(self, whole: str, part: int) -> Iterator[None]:
+        """What is told inside is part of a whole whose parts go on side by side."""
+        before, self._beside = self._beside, (*self._beside, (whole, part))
+        try:
+            yield
+        finally:
+            self._beside = before
+
+    def tell(self, name: str, said: int | None = None) -> None:
+        self.told.append(Told(name, said, self._beside, surely=not self._optional))
 
     def outcome(self, path: str, step: Step, acc: int) -> int:
         """What a step that was noted at `path` gives. Raises Failed."""
@@ -250,6 +283,7 @@ class Step(Node):
     at_most_once: bool = False
     takes: int = 0
     undo: bool = False
+    tells: bool = False
 
     @property
     def max_attempts(self) -> int:
@@ -283,7 +317,13 @@ class Step(Node):
         return await env.call(self, acc)
 
     def model(self, m: Model, scope: str, acc: int) -> Any:
-        return m.outcome(m.note(m.path(scope, self.id), self), self, acc)
+        path = m.note(m.path(scope, self.id), self)
+        self.tell(m, path)
+        return m.outcome(path, self, acc)
+
+    def tell(self, m: Model, path: str) -> None:
+        if self.tells:
+            m.tell(path)
 
     def lines(self) -> Iterator[str]:
         yield self.title(
@@ -293,6 +333,7 @@ class Step(Node):
             self.at_most_once and "at_most_once",
             self.takes and f"takes={self.takes}s",
             self.undo and "undo",
+            self.tells and "tells",
         )
 
 

@@ -51,7 +51,7 @@ class Fan(Node):
             surely = failed is None or index < (self.width or self.count)
             if not surely and not m.everything and not any(within(inner, there) for there in m.steps):
                 continue
-            with m.maybe(not surely):
+            with m.maybe(not surely), m.beside(path, index):
                 try:
                     values.append(self.branch(m, inner, index, acc))
                 except Failed as error:
@@ -91,6 +91,7 @@ class Map(Fan):
 
     def branch(self, m: Model, path: str, index: int, acc: int) -> Any:
         m.note(path, self.items[index])
+        self.items[index].tell(m, path)
         return m.outcome(path, self.items[index], acc)
 
     def lines(self) -> Iterator[str]:
@@ -197,8 +198,11 @@ class Gather(Node):
         values: list[Any] = []
         failed: Failed | None = None
         fails = any(step.forever and not step.caught for step in self.steps)
-        for step in self.steps:
-            with m.maybe(fails and not step.forever and not m.everything):
+        for index, step in enumerate(self.steps):
+            with (
+                m.maybe(fails and not step.forever and not m.everything),
+                m.beside(f"{scope}/{self.id}", index),
+            ):
                 try:
                     values.append(step.model(m, scope, acc))
                 except Failed as error:
@@ -227,7 +231,11 @@ class Tasks(Node):
         return list(await asyncio.gather(*(run_body_async(env, nodes, acc) for nodes in self.branches)))
 
     def model(self, m: Model, scope: str, acc: int) -> Any:
-        return [m.body(scope, nodes, acc) for nodes in self.branches]
+        values = []
+        for index, nodes in enumerate(self.branches):
+            with m.beside(f"{scope}/{self.id}", index):
+                values.append(m.body(scope, nodes, acc))
+        return values
 
     def lines(self) -> Iterator[str]:
         yield self.title()

@@ -31,6 +31,7 @@ from lambda_durable.testing import Faults
 from tests.simulation.aftermath import aftermath
 from tests.simulation.checks import Case, seconds_of, violations
 from tests.simulation.generators import random_workflow
+from tests.simulation.messages import MESSAGES, SHARE, telling
 from tests.simulation.nodes import Step
 from tests.simulation.outside import KEY, TABLE, Happening, Transact
 from tests.simulation.profiles import PROFILES, WHOLE, narrow_workflow, profile_of
@@ -92,7 +93,8 @@ class Setup:
         opened: bool = False,
         profile: str | None = WHOLE,
     ) -> Setup:
-        """`opened`: the outside world takes part. `profile`: None for that which the seed draws."""
+        """`opened`: the outside world takes part. `profile`: None for that which the seed draws, and for messages in
+        some of them."""
         random = Random(f"setup {seed}")
         drawn = random.choice(MODES)
         kinds = MORE_FAULTS if opened else FAULTS
@@ -102,10 +104,12 @@ class Setup:
             faults = replace(faults or Faults(interleave=False), lose=0.1)
         is_async, size = random.random() < 0.5, random.choice((3, 6, 12))
         drawn_profile = profile_of(seed) if profile is None else profile
-        if not opened or drawn_profile == WHOLE:
+        if not opened or drawn_profile in (WHOLE, MESSAGES):
             workflow = random_workflow(seed, is_async=is_async, size=size, opened=opened)
         else:
             workflow = narrow_workflow(seed, drawn_profile, is_async=is_async, size=size)
+        if opened and profile in (None, MESSAGES):
+            workflow = telling(workflow, seed, share=SHARE if profile is None else 1)
         timeout = random.choice(("60s", "900s"))
         return cls(seed, workflow, drawn if mode is None else mode, faults, timeout)
 
@@ -153,7 +157,9 @@ def simulate(setup: Setup, *, verbose: bool = False, injected: Counter[str] | No
             for happening in setup.workflow.happenings:
                 runtime.advance(timedelta(seconds=max(happening.at - outside.seconds(), 0)))
                 _happens(happening, outside, run_id)
+                runtime.listen()
             runtime.drain()
+            runtime.listen()
             case = Case(setup.workflow, runtime.last_seen(), runtime, faults)
             return violations(case) or aftermath(case, outside.tokens)
     except Storm as storm:
@@ -262,7 +268,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--closed", action="store_true", help="workflows of steps and sleeps alone")
     parser.add_argument(
         "--profile",
-        choices=[WHOLE, *PROFILES],
+        choices=[WHOLE, MESSAGES, *PROFILES],
         help="what workflows are made of, instead of what each seed draws (most: whole)",
     )
     parser.add_argument(

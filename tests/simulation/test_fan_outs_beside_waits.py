@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from lambda_durable import AsyncContext, Durable, Event
+from lambda_durable import AsyncContext, Durable, Event, Retry
 from lambda_durable.testing import crash_everywhere
 
 SLOW = {"m[0]": "100s", "m[0]/step": "100s"}
@@ -86,3 +86,41 @@ def test_room_is_made_whatever_crashes(kind):
 
     for crash in crash_everywhere(app, f, drive=drive):
         assert (crash.run.status, crash.run.output) == ("completed", [0, 1, 2]), crash.point
+
+
+def test_a_step_that_runs_on_while_its_run_is_loaded_again_is_retried_when_it_is_due(durable):
+    """Beside it a race ends in another invocation, so this one loads the run anew with the step under way."""
+    app = Durable("app", steps_per_invocation="all")
+    tries = []
+
+    def fails_first():
+        tries.append(1)
+        if len(tries) == 1:
+            raise ValueError
+
+    @app.function("f")
+    async def f(ctx: AsyncContext) -> None:
+        async def waits():
+            await ctx.step.run("first", int)
+            await ctx.step.wait_for_signal("w", "stop", timeout="1h")
+
+        async def races():
+            slow = asyncio.ensure_future(ctx.step.run("slow", int))
+            nap = asyncio.ensure_future(ctx.step.sleep("nap", "1s"))
+            done, _ = await asyncio.wait([slow, nap], return_when=asyncio.FIRST_COMPLETED)
+            await ctx.step.run("slow won" if slow in done else "nap won", int)
+            await asyncio.gather(slow, nap)
+
+        undoable = ctx.step.options(undo=lambda _: None, retry=Retry.fixed("5s", 3))
+        await asyncio.gather(
+            ctx.step.group("a", waits), ctx.step.group("b", races), undoable.run("c", fails_first)
+        )
+
+    rt = durable(app)
+    rt.stub("b/slow", takes="1s")
+    rt.stub("c", takes="2s")
+    run = rt.start(f)
+    rt.advance("30s")
+    assert rt.get(run.run_id).steps["c"].status == "completed"
+    rt.drain()
+    assert rt.get(run.run_id).status == "completed"

@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from fake_worker import Bench
 from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models.table import Table
 from moto.s3.models import FakeKey, s3_backends
 
 
@@ -59,7 +60,7 @@ def test_what_is_garbage_leaves_nothing_in_moto():
     gc.collect()
     Bench(idle).close()
     before = len(dynamodb_backends), len(s3_backends), len(s3_backends.bucket_accounts)
-    keys = len(FakeKey.instances_tracked)
+    keys, tables = len(FakeKey.instances_tracked), len(Table.instances_tracked)
     threads = threading.active_count()
     gone = [use() for _ in range(20)]
     gc.collect()
@@ -67,6 +68,7 @@ def test_what_is_garbage_leaves_nothing_in_moto():
     Bench(idle).close()
     assert (len(dynamodb_backends), len(s3_backends), len(s3_backends.bucket_accounts)) == before
     assert len(FakeKey.instances_tracked) <= keys
+    assert len(Table.instances_tracked) <= tables
     assert threading.active_count() == threads
 
 

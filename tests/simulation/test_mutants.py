@@ -25,6 +25,7 @@ SOON = {
     "undo begins with what came first",
     "a step does not look whether its run is being undone",
     "an event that is sent again has another id",
+    "a message has another id each time",
 }
 
 

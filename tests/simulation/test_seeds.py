@@ -7,9 +7,12 @@ else; then let the seeds of REGRESSIONS go, and look for others.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
+from tests.simulation.messages import MESSAGES
+from tests.simulation.profiles import WHOLE
 from tests.simulation.simulate import Setup, simulate
 
 REGRESSIONS = {
@@ -46,13 +49,13 @@ OPEN = range(60)
 """The outside world takes part: waits, other runs, events, cancels; and what was done is undone."""
 
 
-def complaint(seed: int, **kind: bool) -> str:
+def complaint(seed: int, **kind: Any) -> str:
     setup = Setup.of(seed, **kind)
     wrong = simulate(setup)
     if not wrong:
         return ""
     told = "\n".join(f"  - {text}" for text in wrong)
-    options = " --profile whole" if kind.get("opened", False) else " --closed"
+    options = f" --profile {kind.get('profile', WHOLE)}" if kind.get("opened", False) else " --closed"
     options += " --lose" * kind.get("lose", False)
     return f"{setup.text()}\n{told}\n  replay: scripts/simulate --seed {seed} --seeds 1 --verbose{options}"
 
@@ -80,6 +83,11 @@ def test_a_run_keeps_every_promise_whatever_the_world_does(first):
 @pytest.mark.parametrize("first", range(0, 20, 5))
 def test_a_run_is_found_again_whatever_the_world_does(first):
     fail_on(complaint(seed, opened=True, lose=True) for seed in OPEN[first : first + 5])
+
+
+@pytest.mark.parametrize("first", range(0, 15, 5))
+def test_who_follows_hears_each_message_once_and_in_order(first):
+    fail_on(complaint(seed, opened=True, profile=MESSAGES) for seed in range(first, first + 5))
 
 
 @pytest.mark.parametrize(

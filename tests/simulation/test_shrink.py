@@ -49,7 +49,7 @@ def test_a_case_becomes_a_few_nodes_and_faults_and_fails_the_same_check():
 
 def test_of_the_faults_those_are_left_without_which_all_is_well(monkeypatch):
     monkeypatch.setattr(shrink, "TRIES", 1)
-    setup = replace(Setup.of(0), workflow=Workflow([Step(id="s", at_most_once=True)]), seed=1, mode=1)
+    setup = replace(Setup.of(0), workflow=Workflow([Step(id="s", at_most_once=True)]), seed=25, mode=1)
     setup = replace(setup, faults=Faults(crash=0.9))
     with planted("nothing claims"):
         shrinker = Shrinker(setup, runs=100)

@@ -121,7 +121,7 @@ class Trip:
         def parent(ctx: Context[dict]) -> None:
             step = ctx.step.options(undo=cancel)
             step.invoke("child", child, {})
-            step.run("hotel", book, "hotel")
+            ctx.step.options(**surely).run("hotel", book, "hotel")
             end(ctx)
 
         @app.function("child")

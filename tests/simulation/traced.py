@@ -13,7 +13,7 @@ from lambda_durable import current_step
 from lambda_durable.durations import to_millis
 from lambda_durable.engine.journal import Header
 from lambda_durable.ports import Delivery, Invocation, World
-from lambda_durable.runs import Run, RunSummary, StepRecord
+from lambda_durable.runs import Message, Run, RunSummary, StepRecord
 from lambda_durable.runtime.executor import NoExecutor
 from lambda_durable.runtime.views import run_of
 from lambda_durable.store import Store
@@ -72,6 +72,8 @@ class TracedRuntime(LocalRuntime):
         """Attempts of each step that an invocation had no time left for."""
         self.wrong: dict[str, list[str]] = defaultdict(list)
         """What was seen to be wrong on the way, by the name of the check."""
+        self.heard: list[Message] = []
+        """What the run has published, to who looks now and then."""
         self._followed = ""
         self._seen: Run[Any] | None = None
         self._others: dict[str, RunSummary] = {}
@@ -97,6 +99,10 @@ class TracedRuntime(LocalRuntime):
         """Let this be the run that it is all about."""
         self._followed = run_id
         return run_id
+
+    def listen(self) -> None:
+        """Take what the run has published since the last time."""
+        self.heard += self.client._rest(self._followed, self.heard[-1].cursor if self.heard else "")
 
     def last_seen(self) -> Run[Any]:
         """The run, with the steps of all its rounds, as it is now or was when the last of it expired."""
@@ -143,6 +149,7 @@ class TracedRuntime(LocalRuntime):
         if not expired:
             return
         self.last_seen()
+        self.listen()
         self.other_runs()
         for item in expired:
             attributes = item.to_json()["Attributes"]

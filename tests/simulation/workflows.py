@@ -22,6 +22,7 @@ from tests.simulation.nodes import Env, Model, Node, Outside, Step, digest, mix,
 from tests.simulation.outside import STOPPED, Happening
 
 CHILD = "child"
+TOLD = "told"
 
 
 @dataclass(frozen=True)
@@ -114,14 +115,14 @@ class Workflow:
             @configured
             async def handler(ctx: AsyncContext[Any]) -> Any:
                 number = ctx.event.data.get("round", 0)
-                env = Env(ctx.step, _async_function(outside, version), outside, version)
+                env = Env(ctx, _async_function(outside, version), outside, version)
                 return renewed(ctx, number, await run_body_async(env, self.rounds[number], _acc(ctx)))
         else:
 
             @configured
             def handler(ctx: Context[Any]) -> Any:
                 number = ctx.event.data.get("round", 0)
-                env = Env(ctx.step, _function(outside, version), outside, version)
+                env = Env(ctx, _function(outside, version), outside, version)
                 return renewed(ctx, number, run_body(env, self.rounds[number], _acc(ctx)))
 
         if life.on_failure:
@@ -156,6 +157,8 @@ def _function(outside: Outside, version: int) -> Callable[[Step], Callable[[int]
             info = current_step()
             succeeds = info.attempt > step.fails and not step.forever
             outside.log(info.step_id, info.attempt, succeeds, version)
+            if step.tells:
+                info.publish(TOLD, info.step_id)
             return step.act(info.step_id, info.attempt, acc)
 
         return effect

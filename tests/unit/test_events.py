@@ -360,7 +360,7 @@ class TestTriggerConditions:
         assert not by_name.accepts(Event("y", {"no": "cart"}))
 
     def test_that_do_not_parse_are_refused_at_once(self) -> None:
-        with pytest.raises(ConfigurationError, match=r"(?s)^on_event\('x', if_exp=\): .*Syntax error"):
+        with pytest.raises(ConfigurationError, match=r"^on_event\('x', if_exp=\): .* ends too early$"):
             on_event("x", if_exp="event.data.n >")
 
     def test_that_fail_do_not_hold_and_are_counted_and_logged_without_payload(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from lambda_durable.aws.sizes import item_size
 from lambda_durable.testing.cloud import Cloud
 from lambda_durable.testing.faults import Dice
 from lambda_durable.testing.simulation import Simulation
 from lambda_durable.testing.traffic import Traffic
-from lambda_durable.testing.usage import Index, Usage, item_size
+from lambda_durable.testing.usage import Index, Usage
 
 KEYS = [("pk", "HASH"), ("sk", "RANGE")]
 

@@ -8,22 +8,26 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..aws.headers import header_item
 from ..aws.items import log_item, record_item
+from ..aws.packing import packed
+from ..aws.sizes import item_size
 from ..engine import paths
-from ..engine.journal import Header, Kind, LogEntry, Partition, Payload, Record, State
+from ..engine.journal import Header, Kind, LogEntry, Partition, Payload, Record, RunStatus, State
 from ..runtime.payloads import INLINE_EVENT, INLINE_OUTPUT
 from ..runtime.wakes import LONGEST_DELAY
-from ..testing.usage import item_size
 from ..verify.recording import Recording
-from .pricing import PRICES, Charge, bill
+from .pricing import LOOKED_UP, PRICES, Charge, bill, total
 
 EXPIRY = 10**10
 """A time in seconds, of as many digits as any has."""
+
+AN_EVENT = 200
+"""About the bytes of an event's item beside what it brings."""
 
 WAITERS = (Kind.WAIT_FOR_EVENT, Kind.WAIT_FOR_SIGNAL)
 """Waits that are found by an item of their own: put, and removed again."""
@@ -82,6 +86,8 @@ def bill_of(recording: Recording, *, overhead: float, megabytes: int) -> Journal
         for each, entry in _log(recording)
     )
     event = _size(header.event)
+    text = header.event.text if event <= INLINE_OUTPUT else None
+    event_units = _units(AN_EVENT + (item_size({"v": packed(text, AN_EVENT)}) if text else 0))
     units, index_units = _header_units(header)
     sent = int(header.parent is None and header.event_id != "")
     messages = _messages(recording)
@@ -96,7 +102,7 @@ def bill_of(recording: Recording, *, overhead: float, megabytes: int) -> Journal
         calls,
         invocations=invocations,
         read_units=_read_units(recording, messages) + sent,
-        write_units=sum(each.write_units for each in operations) + logs + units + sent * _units(event + 200),
+        write_units=sum(each.write_units for each in operations) + logs + units + sent * event_units,
         index_units=index_units + sent,
         events=sum(each.events for each in operations) + sent,
         schedules=schedules,
@@ -104,6 +110,18 @@ def bill_of(recording: Recording, *, overhead: float, megabytes: int) -> Journal
         megabytes=megabytes,
     )
     return JournalBill(operations, charges, invocations)
+
+
+def as_plain(run_id: str, found: JournalBill) -> dict[str, Any]:
+    """The bill of a run as JSON values."""
+    return {
+        "run_id": run_id,
+        "invocations": found.invocations,
+        "dollars": total(found.charges),
+        "charges": [asdict(charge) for charge in found.charges],
+        "operations": [{**asdict(each), "dollars": each.dollars} for each in found.operations],
+        "prices": f"us-east-1, {LOOKED_UP}",
+    }
 
 
 def _operation(header: Header, record: Record) -> Operation:
@@ -157,10 +175,13 @@ def _header_units(header: Header) -> tuple[int, int]:
     if output is not None and _size(output) > INLINE_OUTPUT:
         output = Payload(key=f"{header.run_id}/{'0' * 64}")
     first = replace(header, event=event, output=None, error=None, ended=None, ended_by=None, unused=())
-    units = _units(item_size(header_item(first, EXPIRY))) + header.undoes
+    units = _units(item_size(header_item(first, EXPIRY))) + header.undoes + len(header.labels)
     if header.ended is None:
         return units, 2
-    return units + _units(item_size(header_item(replace(header, event=event, output=output), EXPIRY))), 4
+    in_line = 2 * (header.queueing is not None)  # listed as what waits, and no longer
+    index_units = 3 + in_line + (header.status is not RunStatus.COMPLETED)
+    last = header_item(replace(header, event=event, output=output), EXPIRY)
+    return units + _units(item_size(last)), index_units
 
 
 def _messages(recording: Recording) -> list[Message]:
