@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from ..errors import ConfigurationError
-from ..ports import Executor, World
+from ..ports import Clock, Executor, World
 from .clients import Clients, Lazy
 from .clock import SystemClock
 from .dynamodb import DynamoStore
@@ -17,15 +17,20 @@ from .sqs import SqsQueue
 
 
 def connect(
-    settings: Settings, executor: Executor, *, clients: Clients | None = None, at_once: int = 1
+    settings: Settings,
+    executor: Executor,
+    *,
+    clients: Clients | None = None,
+    clock: Clock | None = None,
+    at_once: int = 1,
 ) -> World:
     """The ports on AWS. What every invocation needs, DynamoDB and SQS, is made now; the rest on first use. Shards of
-    lists are read so many `at_once`.
+    lists are read so many `at_once`. The `clock` is the host's unless another is given.
 
     Raises ConfigurationError where boto3 finds no region, say.
     """
     made = Clients(settings) if clients is None else clients
-    clock = SystemClock()
+    clock = clock or SystemClock()
     return World(
         clock=clock,
         store=DynamoStore(

@@ -140,12 +140,13 @@ class Deployment:
 
     @cached_property
     def client(self) -> Client:
-        """A client in this process, for what is asked often."""
+        """A client in this process, for what is asked often. Its clock is the cloud's, as on AWS: a list of what runs
+        looks no further than a minute ahead."""
         clients = Clients(stack=self.name)
         for service in ("cloudformation", "dynamodb", "events", "s3", "sqs"):
             vars(clients)[service] = self.aws(service)
         settings = Settings.from_stack(self.name, cloudformation=clients.cloudformation)
-        return Client(world=connect(settings, NoExecutor(), clients=clients))
+        return Client(world=connect(settings, NoExecutor(), clients=clients, clock=self.clock))
 
     def command(self, *arguments: str, status: int = 0) -> str:
         """`lambda-durable ... --stack NAME`, which exits with `status`; what it prints."""

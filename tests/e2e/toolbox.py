@@ -35,6 +35,8 @@ def spent(*, seconds: float) -> Callable[[], bool]:
 class Clock:
     """The time of day on the cloud: ministack's and its Lambdas'. This process keeps its own."""
 
+    monotonic = staticmethod(time.monotonic)
+
     def __init__(self, file: Path) -> None:
         self._file = file
         self._offset = timedelta()
