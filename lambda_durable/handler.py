@@ -99,7 +99,7 @@ class LambdaHandler:
         if "detail-type" in kind:
             return self._event(world, kind, _invocation(context, world.clock), context.aws_request_id)
         if kind.get("lambda_durable") == "reconcile":
-            return {"overdue": reconcile(world)}
+            return {"overdue": reconcile(world, self._app.functions)}
         raise ConfigurationError(
             "the worker takes messages of its SQS queues and EventBridge events, and this Lambda event is "
             f"neither: it has {', '.join(map(repr, list(kind)[:5])) or 'nothing that tells what it is'}"
@@ -271,9 +271,14 @@ class LambdaHandler:
             self._app,
             scheduler,
             put_answer,
-            publish=lambda told: self._connected().store.publish(told),
+            publish=self._publish,
             remaining=lambda: _remaining(context),
         )
+
+    def _publish(self, functions: Mapping[str, str]) -> None:
+        store = self._connected().store
+        store.publish(functions)
+        store.looked_after((), known=functions)
 
 
 def _remaining(context: Any) -> float:

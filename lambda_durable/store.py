@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -448,9 +448,18 @@ class Store(Collectors, Reruns, Protocol):
         """What is told of an app's functions, by id; eventually consistent."""
         ...
 
-    def overdue(self, now: int) -> Iterator[tuple[str, int]]:
-        """Runs that have not ended and whose `check_at` is past: their ids, and the time. Eventually
-        consistent. Lazy."""
+    def overdue(self, now: int, functions: Collection[str] | None = None) -> Iterator[tuple[str, int]]:
+        """Runs that have not ended and whose `check_at` is past: their ids, and the time. Those not looked after
+        yet are found if they are of these functions, or of any that is known. Eventually consistent. Lazy."""
+        ...
+
+    def longest_not_looked_after(self, most: int) -> Sequence[str]:
+        """The known functions of whose runs not looked after yet nobody has looked for the longest, at most so many."""
+        ...
+
+    def looked_after(self, functions: Iterable[str], until: int = 0, *, known: Iterable[str] = ()) -> None:
+        """Remember that each run of some known functions that began before `until` has another time to be looked
+        after, or has ended; and that others are `known`, which is forgotten after a day. Idempotent."""
         ...
 
     def move_check(self, run_id: str, to: int, *, seen: int | None = None, only_sooner: bool = False) -> bool:

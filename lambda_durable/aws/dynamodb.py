@@ -50,7 +50,6 @@ COMPENSATING = "s = :compensating"
 NOTHING_TO_UNDO = "attribute_not_exists(H)"
 FIRST_JOURNAL = "attribute_not_exists(J)"
 THIS_JOURNAL = "J = :journal"
-TO_BE_CHECKED = "attribute_exists(ks)"
 
 
 class DynamoStore(
@@ -176,8 +175,10 @@ class DynamoStore(
         assert header.renewal is not None
         expires = max((before.expires or 0) // 1000, self._expiry())
         new |= {**headers.renewal(header.renewal), **headers.code(header), "x": number(expires)}
-        if header.check_at is not None and header.check_at != before.check_at:
-            new |= {"ks": number(header.check_at), **headers.standing(header)}
+        if header.check_at != before.check_at:
+            looked_after, not_so = headers.check(header)
+            new |= looked_after | headers.standing(header)
+            gone += not_so
         number_of, numbered = _journal(before)
         renewed, found = self._update(
             keys.run(header.run_id),
@@ -212,17 +213,7 @@ class DynamoStore(
         )
         return headers.header(found) if found else None
 
-    # Looking after runs
-
-    def move_check(self, run_id: str, to: int, *, seen: int | None = None, only_sooner: bool = False) -> bool:
-        condition, values = TO_BE_CHECKED, {":to": number(to)}
-        if seen is not None:
-            condition, values = f"{condition} AND ks = :seen", {**values, ":seen": number(seen)}
-        if only_sooner:
-            condition += " AND ks > :to"
-        change = "SET ks = :to, hs = if_not_exists(hs, gs)"
-        moved, _ = self._update(keys.run(run_id), keys.HEADER, change, values, condition=condition)
-        return moved
+    # How long it is kept
 
     def extend(self, run_id: str, scope: str, at: int) -> int:
         until = self._expiry(at)

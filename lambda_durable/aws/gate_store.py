@@ -138,8 +138,10 @@ class GateStore(TableCalls):
     def _queue(self, before: Header, after: Header) -> TransactWriteItemTypeDef:
         change, gone = headers.new_status(after)
         change |= headers.queueing(after)
-        if after.check_at is not None and not after.status.ended:
-            change["ks"] = number(after.check_at)
+        if not after.status.ended:
+            looked_after, not_so = headers.check(after)
+            change |= looked_after
+            gone = [*gone, *not_so]
         condition = "s = :queued"
         values = named(change) | {":queued": text(RunStatus.QUEUED.value)}
         seen = headers.queueing(before)

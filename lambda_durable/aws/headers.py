@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 A_HEADER = 320
 """About the bytes of a header without its event, when it has ended with nothing to tell."""
 
+NOT_LOOKED_AFTER = "attribute_exists(k)"
+"""Of an entry in the index of runs: the run goes on, and is to be looked after `FIRST_CHECK` after it began."""
+
 LATER = "later"
 """How a run stands that began with a time to start at. When that has come, nothing is written."""
 
@@ -71,9 +74,7 @@ def _begun(header: Header, expiry: int) -> Item:
         item["y"] = number(header.finish_by)
     if header.parent is not None:
         item["P"] = to_json(asdict(header.parent))
-    if header.check_at is not None:
-        item["kp"] = text(checks_partition(shard_of(header.run_id)))
-        item["ks"] = number(header.check_at)
+    item |= check(header)[0]
     if pk != header.run_id:
         item["u"] = text(header.run_id)
     if header.event_id:
@@ -103,6 +104,16 @@ def standing(header: Header) -> Item:
     return {} if header.check_at == header.created + FIRST_CHECK else {"hs": text(key)}
 
 
+def check(header: Header) -> tuple[Item, list[str]]:
+    """The attributes of a header that say when the run is looked after, and those that it does not have then."""
+    if header.check_at is None or header.status.ended:
+        return {}, ["k", "kp", "ks"]
+    at = number(header.check_at)
+    if header.check_at == header.created + FIRST_CHECK:
+        return {"k": at}, ["kp", "ks"]
+    return {"kp": text(checks_partition(shard_of(header.run_id))), "ks": at}, ["k"]
+
+
 def ending(header: Header) -> Item:
     """The attributes of a header that its end sets, and the beginning of its end."""
     item: Item = {"s": text(header.status.value)}
@@ -125,7 +136,7 @@ def ending(header: Header) -> Item:
 def new_status(header: Header) -> tuple[Item, list[str]]:
     """What is to be set of a header, and what removed, for it to have another status."""
     change = {**ending(header), **standing(header)}
-    gone = ["kp", "ks"] if header.status.ended else []
+    gone = check(header)[1] if header.status.ended else []
     return change, gone if "hs" in change else [*gone, "hs"]
 
 
@@ -222,7 +233,7 @@ def header(item: Item) -> Header:
         starts=integer(item, "w"),
         start_by=integer(item, "Y"),
         finish_by=integer(item, "y"),
-        check_at=integer(item, "ks"),
+        check_at=_check_at(item),
         undoes="H" in item,
         ends_as=RunStatus(item["E"]["S"]) if "E" in item else None,
         renewal=_renewal(item),
@@ -241,6 +252,11 @@ def _parent(kept: dict[str, Any] | None) -> Parent | None:
     return Parent(**{field.name: kept[field.name] for field in fields(Parent)}) if kept else None
 
 
+def _check_at(item: Item) -> int | None:
+    first = integer(item, "k")
+    return integer(item, "ks") if first is None else first
+
+
 def due_check(item: Item) -> tuple[str, int]:
-    """An entry of the index of checks: the run's id, and when to look after it."""
-    return read_text(item, "u", item["pk"]["S"]), int(item["ks"]["N"])
+    """An entry of an index: the run's id, and when to look after it."""
+    return read_text(item, "u", item["pk"]["S"]), int((item.get("k") or item["ks"])["N"])

@@ -16,7 +16,7 @@ from ..findings import Finding, Level
 from .clients import Clients
 from .errors import explain_silence
 from .settings import Settings
-from .table import CHECKS_INDEX, EXPIRY, table_definition
+from .table import CHECKS_INDEX, EXPIRY, RUNS_INDEX, table_definition
 
 SKEW: Final = 5
 """Seconds by which clocks differ: a message that comes back sooner meets the invocation that had it."""
@@ -80,9 +80,15 @@ class Inspection:
         there = {index["IndexName"]: index for index in table.get("GlobalSecondaryIndexes", ())}
         for index, definition in wanted.items():
             found = there.get(index)
-            if found is None or _keys(found) != _keys(definition):
-                what = "has no" if found is None else "has other keys in its"
-                lost = "nobody finds runs that were lost" if index == CHECKS_INDEX else "lists fail"
+            if (
+                found is None
+                or _keys(found) != _keys(definition)
+                or not _projected(definition) <= _projected(found)
+            ):
+                what = "has no" if found is None else "has other attributes in its"
+                lost = "lists fail"
+                if index in (RUNS_INDEX, CHECKS_INDEX):
+                    lost = "nobody finds runs that were lost"
                 yield _stuck("index", subject, f"{what} index {index!r}: {lost}", DEPLOY)
             elif found.get("IndexStatus", "ACTIVE") != "ACTIVE":
                 why = f"its index {index!r} is {found['IndexStatus']}: what it lists is not all"
@@ -262,6 +268,10 @@ def _stuck(kind: str, subject: str, why: str, way_out: str) -> Finding:
 
 def _keys(index: Any) -> list[tuple[str, str]]:
     return [(key["AttributeName"], key["KeyType"]) for key in index["KeySchema"]]
+
+
+def _projected(index: Any) -> set[str]:
+    return set(index["Projection"].get("NonKeyAttributes", ()))
 
 
 def _code(error: ClientError) -> str:

@@ -18,8 +18,9 @@ and then, o and v packed where that saves a unit (packing.py):
     header    f function   s status   i event's id   v, V event, the key of its object   c created   w starts,
               if later   t ended   z who ended it   o, O, e as in a record   L labels   gp, gs key in the index
               of runs, gp, hs in that of how they stand   Y, y to start, finish by   U unused steps   P who
-              invoked it   H has something to undo   E what it ends as after that   kp, ks key in the index
-              of checks, until it has ended   J number of its journal, j who began that, when, and events taken
+              invoked it   H has something to undo   E what it ends as after that   k, or kp, ks in
+              the index of checks, when it is looked after, until it has ended (check_store.py)
+              J number of its journal, j who began that, when, and events taken
               K code, "label@Lambda version"   p stays on it   B how often it was paused, negative when it
               goes on   a what it is a rerun of   R its reruns   C what its event carried
     log       o order   d dispatched

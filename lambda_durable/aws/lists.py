@@ -1,4 +1,4 @@
-"""What is read of many: events by name, for people and for waits that look back; headers; what is overdue."""
+"""What is read of many: events by name, for people and for waits that look back; headers."""
 
 from __future__ import annotations
 
@@ -8,21 +8,18 @@ from heapq import merge
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-from . import headers, items
-from .attributes import number, text
+from . import items
+from .attributes import text
 from .table import (
-    CHECKS_INDEX,
     EVENT_SHARDS,
     EVENTS_INDEX,
-    SHARDS,
-    checks_partition,
     events_partition,
     index_range,
 )
 from .table_calls import LIST_PAGE, TableCalls
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import KeysAndAttributesTypeDef, QueryInputTypeDef
+    from mypy_boto3_dynamodb.type_defs import KeysAndAttributesTypeDef
 
     from .attributes import Item
 
@@ -91,17 +88,6 @@ class Lists(TableCalls):
             time.sleep(pause)
             left = cast("Any", answer["UnprocessedKeys"])
         return found
-
-    def overdue(self, now: int) -> Iterator[tuple[str, int]]:
-        for shard in range(SHARDS):
-            request: QueryInputTypeDef = {
-                "TableName": self._table,
-                "IndexName": CHECKS_INDEX,
-                "KeyConditionExpression": "kp = :kp AND ks <= :now",
-                "ExpressionAttributeValues": {":kp": text(checks_partition(shard)), ":now": number(now)},
-                "Limit": LIST_PAGE,
-            }
-            yield from map(headers.due_check, self._query(request))
 
 
 def _begun(shards: Sequence[Iterator[T]], at_once: int) -> list[Iterator[T]]:

@@ -14,17 +14,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..durations import to_millis
 from ..engine.journal import Header, RunStatus
-from ..store import FIRST_CHECK
 from . import headers, keys
 from .attributes import number, read_text, text
+from .check_store import CheckStore
 from .lists import Lists
 from .table import (
-    CHECKS_INDEX,
     LABEL_SHARDS,
     RUNS_INDEX,
     SHARDS,
     STANDING_INDEX,
-    checks_partition,
     index_partition,
     index_range,
     index_sort,
@@ -43,9 +41,6 @@ in one Query (1 MB)."""
 FEW: Final = 2000
 """Runs with a label that are looked at one by one, whatever their status. Where there are more, those of the status
 are found by their index, too."""
-
-AHEAD: Final = 60_000
-"""Milliseconds by which the clock of whoever began a run may be ahead of this one's, and to spare."""
 
 
 class Entry(NamedTuple):
@@ -66,12 +61,8 @@ class Span:
     page: int
     read_through: bool = False
 
-    @property
-    def milliseconds(self) -> tuple[int, int]:
-        return int(self.first[:13]), int(self.last[:13])
 
-
-class RunLists(Lists):
+class RunLists(Lists, CheckStore):
     """The part of the `Store` port that lists runs: each shard page by page, as what is listed is asked for."""
 
     def runs(
@@ -128,14 +119,15 @@ class RunLists(Lists):
         """Those of some statuses; to complete is none of them."""
         running, queued = (status in statuses for status in (RunStatus.RUNNING, RunStatus.QUEUED))
         standings = ["" if status == RunStatus.RUNNING else status for status in dict.fromkeys(statuses)]
+        looks = self._looks() if running else {}
         shards = []
-        for gp in (index_partition(id, shard) for id in functions for shard in range(SHARDS)):
+        for id, gp in ((id, index_partition(id, shard)) for id in functions for shard in range(SHARDS)):
             shards += [self._listed(STANDING_INDEX, "hs", gp, standing, span) for standing in standings]
             if running or queued:
                 only = "" if running and queued else "w <= :now" if running else "w > :now"
                 shards.append(self._listed(STANDING_INDEX, "hs", gp, headers.LATER, span, only))
-        if running:
-            shards += [self._young(set(functions), shard, span) for shard in range(SHARDS)]
+            if running:
+                shards.append(self._young(gp, looks[id].until if id in looks else 0, span))
         return self._all(shards, span)
 
     def _labelled(
@@ -175,6 +167,7 @@ class RunLists(Lists):
             request["IndexName"] = index
         if only:
             request["FilterExpression"] = only
+        if ":now" in only:
             request["ExpressionAttributeValues"] = {
                 **request["ExpressionAttributeValues"],
                 ":now": number(to_millis(self._clock.now())),
@@ -184,36 +177,15 @@ class RunLists(Lists):
             run_id = read_text(item, "u", order.partition("#")[2])
             yield Entry(order, item["pk"]["S"] if index else keys.run(run_id))
 
-    def _young(self, functions: set[str], shard: int, span: Span) -> Iterator[Entry]:
-        """Those that run since their start: they are to be looked after a known time after that. Others may be due at
-        the same time."""
-        first, last = span.milliseconds
-        last = min(last, to_millis(self._clock.now()) + AHEAD)
+    def _young(self, partition: str, looked_after: int, span: Span) -> Iterator[Entry]:
+        """Those that were not looked after yet, among them all that run since their start: what began before a time was
+        looked after, or has ended."""
+        first, last = max(span.first, index_range(looked_after, None)[0]), span.last
         if first > last:
-            return
-        request: QueryInputTypeDef = {
-            "TableName": self._table,
-            "IndexName": CHECKS_INDEX,
-            "KeyConditionExpression": "kp = :kp AND ks BETWEEN :first AND :last",
-            "FilterExpression": "attribute_not_exists(hs)",
-            "ExpressionAttributeValues": {
-                ":kp": text(checks_partition(shard)),
-                ":first": number(first + FIRST_CHECK),
-                ":last": number(last + FIRST_CHECK),
-            },
-            "ScanIndexForward": False,
-            "Limit": FILTERED_PAGE,
-        }
-        of_one_time: list[Entry] = []  # the index has them in any order
-        for item in self._query(request, grows=True):
-            run_id, due = headers.due_check(item)
-            order = index_sort(due - FIRST_CHECK, run_id)
-            if of_one_time and of_one_time[0].order[:13] != order[:13]:
-                yield from sorted(of_one_time, reverse=True)
-                of_one_time.clear()
-            if item["f"]["S"] in functions:
-                of_one_time.append(Entry(order, item["pk"]["S"]))
-        yield from sorted(of_one_time, reverse=True)
+            return iter(())
+        return self._listed(
+            RUNS_INDEX, "gs", partition, "", replace(span, first=first), headers.NOT_LOOKED_AFTER
+        )
 
     def _all(self, shards: Sequence[Iterator[Entry]], span: Span) -> Iterator[Entry]:
         """All that the shards list, newest first and once, in this span."""

@@ -62,7 +62,7 @@ def table_definition(name: str) -> CreateTableInputTypeDef:
                     {"AttributeName": "gp", "KeyType": "HASH"},
                     {"AttributeName": "gs", "KeyType": "RANGE"},
                 ],
-                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["u"]},
+                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["u", "k"]},
             },
             {
                 "IndexName": STANDING_INDEX,
@@ -78,7 +78,7 @@ def table_definition(name: str) -> CreateTableInputTypeDef:
                     {"AttributeName": "kp", "KeyType": "HASH"},
                     {"AttributeName": "ks", "KeyType": "RANGE"},
                 ],
-                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["u", "f", "hs"]},
+                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["u"]},
             },
             {
                 "IndexName": EVENTS_INDEX,

@@ -177,9 +177,9 @@ def _header_units(header: Header) -> tuple[int, int]:
     first = replace(header, event=event, output=None, error=None, ended=None, ended_by=None, unused=())
     units = _units(item_size(header_item(first, EXPIRY))) + header.undoes + len(header.labels)
     if header.ended is None:
-        return units, 2
+        return units, 1
     in_line = 2 * (header.queueing is not None)  # listed as what waits, and no longer
-    index_units = 3 + in_line + (header.status is not RunStatus.COMPLETED)
+    index_units = 2 + in_line + (header.status is not RunStatus.COMPLETED)
     last = header_item(replace(header, event=event, output=output), EXPIRY)
     return units + _units(item_size(last)), index_units
 

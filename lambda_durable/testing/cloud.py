@@ -59,6 +59,14 @@ class Cloud:
             self._clients[service] = self._instrumented(service, _shared_client(service))
         return self._clients[service]
 
+    def uncounted(self, service: str) -> Any:
+        """A client for what a deployment does: its calls are no traffic, and are not measured."""
+        shared = _shared_client(service)
+        client: Any = object.__new__(type(shared))
+        client.__dict__.update(shared.__dict__)
+        client._make_api_call = partial(_shared_call, self._account, shared)
+        return client
+
     def create_table(self, definition: Any) -> None:
         _shared_call(self._account, _shared_client("dynamodb"), "CreateTable", dict(definition))
         self._meter.add_table(definition)

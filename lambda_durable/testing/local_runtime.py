@@ -21,6 +21,7 @@ from ..runtime.registration import register
 from ..runtime.run_ids import run_id as make_run_id
 from ..runtime.sealing import sealed
 from ..runtime.worker import Worker
+from ..store import Store
 from ..verify.files import save
 from ..verify.recording import Recording, read_recording
 from .executor import Stub, Stubs, VirtualExecutor
@@ -33,6 +34,8 @@ from .traffic import Traffic
 from .usage import Usage
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
     from ..app import Durable
     from ..events import Event
 
@@ -153,7 +156,7 @@ class LocalRuntime:
         """Look after runs that nothing drives any more, as a deployed app does every five minutes."""
 
         def body(_: Process) -> None:
-            reconcile(self._world(VirtualClock(self._simulation), NoExecutor()))
+            reconcile(self._world(VirtualClock(self._simulation), NoExecutor()), self._app.functions)
 
         self._simulation.spawn(body)
         self._simulation.run_until(self.now())
@@ -329,21 +332,26 @@ class LocalRuntime:
 
     def _register(self) -> None:
         """As a deployment does."""
-        register(self._app, self._scheduler, "local")
+        store = self._store_on(self._cloud.uncounted("dynamodb"), VirtualClock(self._simulation))
+        register(self._app, self._scheduler, "local", publish=lambda told: store.looked_after((), known=told))
 
     def _create_table(self) -> None:
         from ..aws.table import table_definition
 
         self._cloud.create_table(table_definition(_TABLE))
 
+    def _store_on(self, client: DynamoDBClient, clock: Clock) -> Store:
+        from ..aws.dynamodb import DynamoStore
+
+        return DynamoStore(client, _TABLE, retention=timedelta(days=30), clock=clock)
+
     def _world(self, clock: Clock, executor: Executor, version: str | None = None) -> World:
         present = self._live if version is None else version
-        from ..aws.dynamodb import DynamoStore
         from ..aws.s3 import S3Blobs
 
         world = World(
             clock=clock,
-            store=DynamoStore(self.aws("dynamodb"), _TABLE, retention=timedelta(days=30), clock=clock),
+            store=self._store_on(self.aws("dynamodb"), clock),
             blobs=S3Blobs(self.aws("s3"), self._bucket),
             queue=self._queue,
             scheduler=self._scheduler,

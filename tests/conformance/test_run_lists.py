@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -124,6 +125,55 @@ def test_a_run_is_listed_as_it_stands_at_each_turn_of_its_life(store: Store, cas
     assert lists_of(store, "a") == ["cancelled"]
     assert ids(store) == ["a"]
     assert list(store.overdue(NOW * 2)) == []
+
+
+def test_a_run_is_overdue_from_its_first_time_on_until_it_has_ended(store: Store) -> None:
+    due = NOW + FIRST_CHECK
+    store.create_run(header("a", check_at=due))
+    store.create_run(header("b", created=NOW + 5, check_at=due + 5))
+    assert list(store.overdue(due)) == []  # nobody has said yet which functions there are
+    store.looked_after((), known=["checkout"])
+    assert list(store.overdue(due - 1)) == []
+    assert list(store.overdue(due)) == [("a", due)]
+    assert set(store.overdue(due + 5)) == {("a", due), ("b", due + 5)}
+    assert store.move_check("a", due + 7, seen=due)
+    assert not store.move_check("a", due + 9, seen=due)
+    assert list(store.overdue(due + 5)) == [("b", due + 5)]
+    assert set(store.overdue(due + 7)) == {("a", due + 7), ("b", due + 5)}
+    assert not store.move_check("b", due + 6, only_sooner=True)
+    assert store.move_check("b", due + 4, only_sooner=True)
+    assert set(store.overdue(due + 4)) == {("b", due + 4)}
+    for run in ("a", "b"):
+        store.end_run(ended(run))
+    assert list(store.overdue(due * 2)) == []
+    assert not store.move_check("a", due + 8)
+
+
+def test_what_began_before_the_last_look_is_not_looked_for_again(store: Store) -> None:
+    """It has another time by then, or has ended."""
+    for run, created in (("old", NOW), ("new", NOW + 1_000)):
+        store.create_run(header(run, created=created, check_at=created + FIRST_CHECK))
+    store.looked_after(["checkout"], NOW + 1_000, known=["checkout", "audit"])
+    store.looked_after(["checkout"], NOW)  # never back
+    assert store.longest_not_looked_after(1) == ["audit"]
+    assert store.longest_not_looked_after(9) == ["audit", "checkout"]
+    assert list(store.overdue(NOW * 2, ["audit"])) == []
+    assert [run for run, _ in store.overdue(NOW * 2)] == ["new"]
+    assert ids(store, statuses=["running"]) == ["new"]
+    assert ids(store) == ["new", "old"]
+
+
+def test_runs_of_a_function_that_is_gone_are_looked_after_for_a_day(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = store._clock.now()  # type: ignore[attr-defined]
+    store.create_run(header("a", check_at=NOW + FIRST_CHECK))
+    store.looked_after((), known=["checkout", "audit"])
+    for hours, found in ((23, ["a"]), (25, [])):
+        clock = SimpleNamespace(now=lambda later=hours: start + timedelta(hours=later))
+        monkeypatch.setattr(store, "_clock", clock)
+        store.looked_after(["checkout", "audit"], known=["audit"])
+        assert [run for run, _ in store.overdue(NOW * 2)] == found
 
 
 @pytest.mark.parametrize("status", ["skipped", "failed"])

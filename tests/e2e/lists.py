@@ -48,6 +48,8 @@ RARE = {
     47: RunStatus.COMPENSATING,
 }
 """How one in ten thousand stands."""
+LATELY = timedelta(minutes=20)
+"""Since then nobody has looked after a run."""
 ROUNDS = 15
 FUNCTIONS = ("order", "order", "order", "order", "order", "order", "order", "order", "audit", "report")
 """Eight in ten are of one function."""
@@ -78,24 +80,27 @@ def table_of(endpoint: str, runs: int) -> Any:
     return dynamodb
 
 
-def world_of(dynamodb: Any) -> World:
+def world_of(dynamodb: Any, table: str = TABLE) -> World:
     """Where runs can be listed, and nothing else be done."""
     clock = SystemClock()
-    store = DynamoStore(dynamodb, TABLE, retention=timedelta(days=30), clock=clock, at_once=SHARDS_AT_ONCE)
+    store = DynamoStore(dynamodb, table, retention=timedelta(days=30), clock=clock, at_once=SHARDS_AT_ONCE)
     unused: Any = None
     return World(clock, store, unused, unused, unused, unused, unused)
 
 
 def fill(dynamodb: Any, runs: int, table: str = TABLE) -> None:
     """Put runs into a table that began one each ten seconds, the last one just now."""
-    began = to_millis(datetime.now().astimezone()) - runs * 10_000
+    now = datetime.now().astimezone()
+    began = to_millis(now) - runs * 10_000
+    store = world_of(dynamodb, table).store
+    store.looked_after(FUNCTIONS, to_millis(now - LATELY), known=FUNCTIONS)
     with ThreadPoolExecutor(4) as pool:
         batches = (range(start, min(start + 25, runs)) for start in range(0, runs, 25))
-        list(pool.map(partial(_put, dynamodb, table, began), batches))
+        list(pool.map(partial(_put, dynamodb, table, began, to_millis(now - LATELY)), batches))
 
 
-def _put(dynamodb: Any, table: str, began: int, numbers: range) -> None:
-    made = [_header(number, began) for number in numbers]
+def _put(dynamodb: Any, table: str, began: int, looked: int, numbers: range) -> None:
+    made = [_header(number, began, looked) for number in numbers]
     items = [headers.header_item(each, EXPIRY) for each in made]
     items += [item for each in made for item in label_items(each, EXPIRY)]
     for start in range(0, len(items), 25):
@@ -105,13 +110,13 @@ def _put(dynamodb: Any, table: str, began: int, numbers: range) -> None:
             requests = answer["UnprocessedItems"].get(table, [])
 
 
-def _header(number: int, began: int) -> Header:
+def _header(number: int, began: int, looked: int) -> Header:
     created = began + number * 10_000
     status = RunStatus.FAILED if number % 10 == 3 else RunStatus.COMPLETED
     status = RARE.get(number % 10_000, RunStatus.RUNNING if number % 1000 == 500 else status)
-    check_at = created + FIRST_CHECK
-    if number % 2000 == 500:
-        check_at += 10**9  # looked after before
+    if created >= looked and number % 10 == 5:
+        status = RunStatus.RUNNING
+    check_at = created + FIRST_CHECK + (10**9 if created < looked else 0)
     event = {
         "name": "order",
         "data": {"n": number},

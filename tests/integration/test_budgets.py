@@ -178,11 +178,26 @@ def index_units(durable, *, labels=None, fails=False, sleeps="1m", **options):
 
 
 def test_what_a_run_takes_of_the_indexes(durable):
-    assert index_units(durable) == 3  # all runs; those that go on: put, and removed
-    assert index_units(durable, fails=True) == 4  # those that failed
-    assert index_units(durable, labels=lambda event: ["a", "b"]) == 3  # items of the table
-    in_line = index_units(durable, throttle=Throttle(1, "1m"))
-    assert in_line == 3 + 3  # it waits, put and removed; and in what goes on that it does not any more
+    assert index_units(durable) == 2  # all runs: put, and at the end that none is to look after it
+    assert index_units(durable, fails=True) == 3  # those that failed
+    assert index_units(durable, labels=lambda event: ["a", "b"]) == 2  # items of the table
+    assert index_units(durable, throttle=Throttle(1, "1m")) == 2 + 2  # it waits, put and removed
+
+
+def test_what_a_run_takes_of_the_indexes_when_it_is_looked_after(durable, app):
+    @app.function("f")
+    def f(ctx: Context) -> None:
+        ctx.step.sleep("nap", "30m")
+
+    rt = durable(app)
+    rt.start(f)
+    rt.advance("20m")
+    before = rt.usage.index_units
+    rt.reconcile()
+    first = (
+        1 + 1 + 1
+    )  # not among those any more that nobody has looked after; by its next time; as one that runs
+    assert rt.usage.index_units - before == first + 2  # and when it should be awake
 
 
 def test_a_run_with_labels_costs_a_write_for_each(durable, app):
@@ -591,7 +606,7 @@ def test_what_a_schedule_starts_costs_two_header_writes(durable, app):
     assert rt.invocations - invocations == 1
 
 
-def test_the_reconciler_costs_a_query_for_each_shard_and_one_look_at_the_queue(durable, app):
+def test_the_reconciler_costs_queries_for_each_function_and_a_look_at_the_queue(durable, app):
     @app.function("f")
     def f(ctx: Context) -> None: ...
 
@@ -601,7 +616,13 @@ def test_the_reconciler_costs_a_query_for_each_shard_and_one_look_at_the_queue(d
     rt.drain()
     before = Counter(rt.calls)
     rt.reconcile()
-    assert Counter(rt.calls) - before == {"dynamodb:Query": SHARDS, "sqs:GetQueueAttributes": 1}
+    assert Counter(rt.calls) - before == {
+        "dynamodb:Query": SHARDS
+        + SHARDS,  # those that were looked after; of the function, those that began lately
+        "dynamodb:GetItem": 3,  # how far the last looks came
+        "dynamodb:PutItem": 1,
+        "sqs:GetQueueAttributes": 1,
+    }
 
 
 def test_a_run_that_sleeps_is_looked_after_ever_more_seldom(durable, app):

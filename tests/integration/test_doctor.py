@@ -132,8 +132,9 @@ def test_an_app_at_work_has_nothing_stuck_and_is_left_alone(rt, app):
     assert look(patient(rt), fix=True) == []
     made = rt.calls - before
     assert set(made) == {"dynamodb:Query", "dynamodb:GetItem"}
-    assert made["dynamodb:Query"] == SHARDS + LINE_SHARDS  # the index of what is overdue, and of lines
-    assert made["dynamodb:GetItem"] == 2  # what is paused
+    of_functions = SHARDS * len(app.functions)  # what began lately
+    assert made["dynamodb:Query"] == SHARDS + of_functions + LINE_SHARDS  # what is overdue, and lines
+    assert made["dynamodb:GetItem"] == 2 + 1  # what is paused, and since when runs began lately
 
 
 def test_a_run_that_lost_its_message_is_found_and_brought_on(rt, app):
@@ -365,9 +366,10 @@ def test_a_damaged_item_of_a_stuck_run_is_named_and_hides_no_other(rt, app):
 
 
 def test_a_deep_look_asks_what_is_overdue_once(rt, app):
+    looks = SHARDS * (1 + len(app.functions))
     queries = rt.calls["dynamodb:Query"]
     look(patient(rt), deep=True)
-    every = 2 * SHARDS + LINE_SHARDS  # what is overdue, every run, and the lines
+    every = 2 * looks + LINE_SHARDS  # what is overdue, every run, and the lines
     assert rt.calls["dynamodb:Query"] - queries == every
 
 

@@ -145,6 +145,17 @@ def test_what_is_missing_or_switched_off_is_told_with_the_way_out(stack):
     assert told["missing", "bucket payloads"].open
 
 
+def test_an_index_that_an_earlier_release_made_is_told_of(stack):
+    (begun,) = (
+        each for each in table_definition("t")["GlobalSecondaryIndexes"] if each["IndexName"] == "begun"
+    )
+    begun = {**begun, "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["u"]}}
+    for change in ({"Delete": {"IndexName": "begun"}}, {"Create": begun}):
+        stack.dynamodb.update_table(TableName="table", GlobalSecondaryIndexUpdates=[change])
+    (told,) = (each for each in stack.inspect() if each.kind == "index")
+    assert "has other attributes in its index 'begun': nobody finds runs that were lost" in told.why
+
+
 def test_a_queue_and_a_table_that_are_gone_are_told_of_and_the_rest_is_looked_at(stack):
     stack.sqs.delete_queue(QueueUrl=stack.urls["failed_queue"])
     stack.dynamodb.delete_table(TableName="table")

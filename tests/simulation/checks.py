@@ -357,7 +357,8 @@ def there_is_no_storm(case: Case) -> Iterator[str]:
     runtime = case.runtime
     if runtime.invocations > most:
         yield f"{runtime.invocations} invocations, for {work} pieces of work (expected at most {most})"
-    calls = sum(runtime.calls.values()) - 2 * SHARDS * runtime.reconciled
+    looks = SHARDS * (1 + len(runtime._app.functions))
+    calls = sum(runtime.calls.values()) - 2 * looks * runtime.reconciled
     if calls > 12 * most:
         yield f"{calls} AWS calls, for {work} pieces of work (expected at most {12 * most})"
 

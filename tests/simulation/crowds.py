@@ -178,7 +178,7 @@ class Watch:
         self.starts.append(from_millis(now))
         at_work: Counter[str] = Counter()
         for item in items_of(self.runtime):
-            if item["sk"]["S"] == "!" and "kp" in item and "Q" in item:
+            if item["sk"]["S"] == "!" and "Q" in item:
                 header = headers.header(item)
                 if header.queueing is not None and header.queueing.admitted and not header.status.ended:
                     assert header.event.text is not None

@@ -56,7 +56,7 @@ def _header_changed(pk: str, before: Any, after: Image) -> Iterator[tuple[str, s
         yield "an_end_is_final", f"run {pk} had ended: {before}, and then became {after}"
     if _number(after, "J") < _number(before, "J"):
         yield "journals_go_forward", f"run {pk} went from journal {before['J']} back to {after.get('J')}"
-    if after["s"]["S"] in ENDED and "ks" in after:
+    if after["s"]["S"] in ENDED and not {"k", "kp", "ks"}.isdisjoint(after):
         yield "who_has_ended_is_not_looked_after", f"run {pk} is {after['s']['S']}, and to be looked after"
 
 

@@ -1,0 +1,119 @@
+"""When runs are looked after, on DynamoDB.
+
+k#checks      !      v of each function, how far the first looks after its runs have come, and when it was last known
+
+A run that goes on has a time to be looked after. As long as that is the first one, `FIRST_CHECK` after it began, it
+needs no entry of its own: the run stands in the index of runs by when it began, and `k` there says that nobody has
+looked after it yet. With its second time it moves to the index of checks, which lists by that. So a run that is over
+before its first time, as nearly all are, costs one write of an index less; and who looks for what is overdue reads,
+of each function, what began since the last look.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ..durations import to_millis
+from ..store import FIRST_CHECK
+from . import headers, keys
+from .attributes import number, text
+from .table import (
+    CHECKS_INDEX,
+    RUNS_INDEX,
+    SHARDS,
+    checks_partition,
+    index_partition,
+    index_range,
+    shard_of,
+)
+from .table_calls import LIST_PAGE, TableCalls
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
+
+    from .attributes import Item
+
+CHECKS: Final = keys.kept("checks")
+FORGOTTEN: Final = 24 * 60 * 60 * 1000
+"""Milliseconds after which a function that no code has any more began no run that is not looked after yet."""
+
+TO_BE_CHECKED: Final = "(attribute_exists(ks) OR attribute_exists(k))"
+
+
+class Look(NamedTuple):
+    """How far the first looks after a function's runs have come, and when it was last known."""
+
+    until: int
+    known: int
+
+
+class CheckStore(TableCalls):
+    """The part of the `Store` port that knows when runs are looked after."""
+
+    def overdue(self, now: int, functions: Collection[str] | None = None) -> Iterator[tuple[str, int]]:
+        for shard in range(SHARDS):
+            key = checks_partition(shard)
+            yield from self._due(
+                CHECKS_INDEX, "kp = :key AND ks <= :now", {":key": text(key), ":now": number(now)}
+            )
+        for function_id, look in self._looks().items():
+            if functions is None or function_id in functions:
+                yield from self._not_looked_after(function_id, look.until, now - FIRST_CHECK)
+
+    def _not_looked_after(self, function_id: str, since: int, until: int) -> Iterator[tuple[str, int]]:
+        first, last = index_range(since, max(until, 0))
+        if first > last:  # DynamoDB refuses such a BETWEEN
+            return
+        for shard in range(SHARDS):
+            values = {
+                ":key": text(index_partition(function_id, shard)),
+                ":first": text(first),
+                ":last": text(last),
+            }
+            which = "gp = :key AND gs BETWEEN :first AND :last"
+            yield from self._due(RUNS_INDEX, which, values, headers.NOT_LOOKED_AFTER)
+
+    def _due(self, index: str, which: str, values: Item, only: str = "") -> Iterator[tuple[str, int]]:
+        request: QueryInputTypeDef = {
+            "TableName": self._table,
+            "IndexName": index,
+            "KeyConditionExpression": which,
+            "ExpressionAttributeValues": values,
+        }
+        if only:
+            request["FilterExpression"] = only
+        else:
+            request["Limit"] = LIST_PAGE
+        return map(headers.due_check, self._query(request))
+
+    def longest_not_looked_after(self, most: int) -> Sequence[str]:
+        looks = self._looks()
+        return sorted(looks, key=lambda id: looks[id].until)[:most]
+
+    def looked_after(self, functions: Iterable[str], until: int = 0, *, known: Iterable[str] = ()) -> None:
+        before, now = self._looks(), to_millis(self._clock.now())
+        after = {id: look for id, look in before.items() if look.known > now - FORGOTTEN}
+        for id in known:
+            after[id] = Look(after[id].until if id in after else 0, now)
+        for id in functions:
+            if id in after:
+                after[id] = Look(max(until, after[id].until), after[id].known)
+        if after != before:
+            self._put({"pk": text(CHECKS), "sk": text(keys.HEADER), "v": text(json.dumps(after))})
+
+    def _looks(self) -> dict[str, Look]:
+        found = self._get(CHECKS, keys.HEADER)
+        return {id: Look(*look) for id, look in json.loads(found["v"]["S"]).items()} if found else {}
+
+    def move_check(self, run_id: str, to: int, *, seen: int | None = None, only_sooner: bool = False) -> bool:
+        condition = TO_BE_CHECKED
+        values = {":to": number(to), ":kp": text(checks_partition(shard_of(run_id)))}
+        if seen is not None:
+            condition, values = "(ks = :seen OR k = :seen)", {**values, ":seen": number(seen)}
+        if only_sooner:
+            condition += " AND (ks > :to OR k > :to)"
+        change = "SET ks = :to, kp = :kp, hs = if_not_exists(hs, gs) REMOVE k"
+        moved, _ = self._update(keys.run(run_id), keys.HEADER, change, values, condition=condition)
+        return moved
