@@ -7,7 +7,7 @@ import itertools
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Any
@@ -186,9 +186,12 @@ class _ByPartition(Table):
     def query(self, hash_key: Any, *args: Any, **kwargs: Any) -> Any:
         index = args[6] if len(args) > 6 else kwargs.get("index_name")
         everything = self.items
-        if index:
+        if index and hash_key is not None:
             schemas = [each.schema for each in self.all_indexes() if each.name == index]
-            self.items = _having(everything, {key["AttributeName"] for schema in schemas for key in schema})
+            keys = [
+                key["AttributeName"] for schema in schemas for key in schema
+            ]  # the partition's comes first
+            self.items = _having(everything, keys, hash_key)
         elif hash_key is not None:
             self.items = {hash_key: everything[hash_key]} if hash_key in everything else {}
         try:
@@ -238,10 +241,17 @@ def _item(table: Table, hash_key: DynamoType | None, range_key: DynamoType | Non
     return table.get_item(hash_key, range_key) if hash_key is not None else None
 
 
-def _having(partitions: Any, attributes: set[str]) -> dict[DynamoType, dict[DynamoType, Item]]:
+def _having(
+    partitions: Any, attributes: Sequence[str], value: DynamoType
+) -> dict[DynamoType, dict[DynamoType, Item]]:
+    """The items that have some attributes, of which the first has a value."""
     found = {}
     for hash_key, partition in partitions.items():
-        items = {range_key: item for range_key, item in partition.items() if attributes <= item.attrs.keys()}
+        items = {
+            range_key: item
+            for range_key, item in partition.items()
+            if all(name in item.attrs for name in attributes) and item.attrs[attributes[0]] == value
+        }
         if items:
             found[hash_key] = items
     return found

@@ -85,6 +85,9 @@ def _late(case: Case, tokens: Sequence[str]) -> Iterator[str]:
             yield f"{what} changed from\n      {then}\n    to\n      {now}"
     for letter in runtime.dead_letters:
         yield f"a dead letter: {letter}"
+    there = {run.run_id: run for run in runtime.all_runs()}
+    if (listed := {run.run_id: run for run in runtime.runs(limit=1000)}) != there:
+        yield f"lists have {listed}, and the table {there}"
 
 
 def _everything(case: Case) -> tuple[object, ...]:
