@@ -65,6 +65,26 @@ def test_a_purged_queue_costs_minutes_and_no_run(app, two_steps, done, eagerly):
     assert (rt.get(run.run_id).output, done) == ("done", ["one", "two"])
 
 
+@pytest.mark.parametrize("most", [reconciler.MOST, 3])
+def test_runs_of_many_functions_are_found_some_functions_and_some_runs_at_a_time(app, monkeypatch, most):
+    monkeypatch.setattr(reconciler, "MOST", most)
+    for number in range(2 * reconciler.FUNCTIONS + 3):
+
+        @app.function(f"f-{number}")
+        def f(ctx: Context) -> None:
+            ctx.step.run("one", int)
+            ctx.step.run("two", int)
+
+    rt, runs = LocalRuntime(app), []
+    for function in app.functions.values():
+        runs.append(rt.start(function).run_id)
+        rt._simulation._step()
+        purge(rt)
+    look_after(rt, minutes=120)
+
+    assert {rt.get(run).status for run in runs} == {"completed"}
+
+
 def test_a_schedule_that_was_deleted_costs_minutes_too(app, done):
     @app.function("sleeper")
     def sleeper(ctx: Context) -> str:
