@@ -1,10 +1,12 @@
 """Durable execution for Python on AWS Lambda, in your own account."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from .app import Durable
 from .async_steps import AsyncStep
 from .callbacks import Callback
 from .cancel_on import CancelOn
-from .client import Client
 from .config import Retry, Timeouts
 from .context import AsyncContext, Context
 from .durations import Duration
@@ -51,12 +53,24 @@ from .function import Failure, Function
 from .futures import StepFuture
 from .log_keys import RunKeys
 from .middleware import EndedStep, HandlerReplay, Middleware, Place, RunInfo, StepAttempt
-from .queues import Queue
-from .runs import FailedAttempt, Message, MessagePage, Run, RunSummary, StepRecord, Update, WaitingFor
-from .schedules import Schedule, cron, every
 from .signals import Signal
 from .step_info import StepInfo, current_step
 from .steps import Step
+
+if TYPE_CHECKING:
+    from .client import Client
+    from .queues import Queue
+    from .runs import (
+        FailedAttempt,
+        Message,
+        MessagePage,
+        Run,
+        RunSummary,
+        StepRecord,
+        Update,
+        WaitingFor,
+    )
+    from .schedules import Schedule, cron, every
 
 __all__ = [
     "AsyncContext",
@@ -133,3 +147,33 @@ __all__ = [
     "every",
     "on_event",
 ]
+
+_IMPORTED_LATER = {
+    "Client": "client",
+    "FailedAttempt": "runs",
+    "Message": "runs",
+    "MessagePage": "runs",
+    "Queue": "queues",
+    "Run": "runs",
+    "RunSummary": "runs",
+    "Schedule": "schedules",
+    "StepRecord": "runs",
+    "Update": "runs",
+    "WaitingFor": "runs",
+    "cron": "schedules",
+    "every": "schedules",
+}
+"""Names that most workers do without, by their modules: a cold start is spared what those import."""
+
+if not TYPE_CHECKING:  # which would take any name to be there
+
+    def __getattr__(name: str) -> object:
+        if name not in _IMPORTED_LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = getattr(import_module(f".{_IMPORTED_LATER[name]}", __name__), name)
+        globals()[name] = found
+        return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

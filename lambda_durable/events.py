@@ -29,6 +29,9 @@ ENVELOPE = "lambda_durable"
 """The key of an EventBridge event's `detail` that is ours: `id` and `time` as the sender has them, and `data`
 where that is no JSON object, or holds this key itself; and what it carries, `carried`."""
 
+SCHEDULED = "lambda_durable/scheduled"
+"""The name of a schedule's event."""
+
 _DEEPEST = 200
 _MADE_HERE: Any = None
 

@@ -22,12 +22,10 @@ from .events import from_eventbridge
 from .log_keys import RUN_KEYS, bound
 from .metrics import MESSAGES_FAILED
 from .ports import Clock, Delivery, Invocation, World
-from .runtime import registration
 from .runtime.executor import ThreadExecutor
 from .runtime.hooks import Hooks
 from .runtime.interrupts import ComesAgain
 from .runtime.messages import PoisonError
-from .runtime.reconciler import reconcile
 from .runtime.sealing import sealed
 from .runtime.worker import Worker
 
@@ -99,6 +97,8 @@ class LambdaHandler:
         if "detail-type" in kind:
             return self._event(world, kind, _invocation(context, world.clock), context.aws_request_id)
         if kind.get("lambda_durable") == "reconcile":
+            from .runtime.reconciler import reconcile
+
             return {"overdue": reconcile(world, self._app.functions)}
         raise ConfigurationError(
             "the worker takes messages of its SQS queues and EventBridge events, and this Lambda event is "
@@ -264,6 +264,7 @@ class LambdaHandler:
         used."""
         from .aws.clients import Lazy
         from .aws.cloudformation import put_answer
+        from .runtime import registration
 
         scheduler: Any = Lazy(lambda: self._connected().scheduler)
         registration.handle(

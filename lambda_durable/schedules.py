@@ -9,10 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from .durations import Duration, parse_duration
 from .errors import ConfigurationError
-from .events import Event, Trigger
-
-SCHEDULED = "lambda_durable/scheduled"
-"""The name of a schedule's event."""
+from .events import SCHEDULED, Event, Trigger
 
 LONGEST_ZONE = 50
 """Characters. Scheduler: a ScheduleExpressionTimezone has 1 to 50."""

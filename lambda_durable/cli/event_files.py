@@ -14,8 +14,8 @@ from uuid import UUID
 
 from ..app import Durable
 from ..errors import ConfigurationError
-from ..events import Event, MalformedEventError, from_eventbridge
-from ..schedules import SCHEDULED, ScheduleTrigger
+from ..events import SCHEDULED, Event, MalformedEventError, from_eventbridge
+from ..schedules import ScheduleTrigger
 from ..testing.recurrence import recurrence
 from .loading import similar
 from .usage_error import UsageError

@@ -16,10 +16,9 @@ from ..durations import LONGEST, in_millis, to_millis
 from ..engine.journal import Author, Payload
 from ..errors import DamagedItemError
 from ..event_json import dump_event, load_event
-from ..events import Event, MalformedEventError, from_eventbridge
+from ..events import SCHEDULED, Event, MalformedEventError, from_eventbridge
 from ..function import App
 from ..ports import Delivery, World
-from ..schedules import SCHEDULED
 from ..store import StoredEvent
 from . import payloads
 from .arrivals import Arrived

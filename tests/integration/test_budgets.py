@@ -822,14 +822,23 @@ def test_a_cold_start_loads_nothing_that_only_some_runs_need():
     rare = {
         "aws_encryption_sdk",
         "aws_lambda_powertools",
+        "boto3",
         "celpy",
         "lambda_durable.ai",
         "lambda_durable.aws.bedrock",
+        "lambda_durable.catalogue",
+        "lambda_durable.client",
         "lambda_durable.encryption",
         "lambda_durable.engine.survey",
+        "lambda_durable.queues",
+        "lambda_durable.runs",
+        "lambda_durable.runtime.registration",
         "lambda_durable.runtime.undoing",
+        "lambda_durable.runtime.views",
+        "lambda_durable.schedules",
+        "s3transfer",
     }
-    code = "import sys, lambda_durable, lambda_durable.handler; print(*sys.modules)"
+    code = "import sys, lambda_durable, lambda_durable.handler, lambda_durable.aws.world; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
