@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -71,7 +71,7 @@ def callback_failure(error: object) -> ErrorInfo:
         return ErrorInfo(type=type_name(CallbackError), message=error)
     if not isinstance(error, BaseException):
         raise ConfigurationError(f"fail_callback() takes a text or an exception, and this is {error!r}")
-    return ErrorInfo.of(error).model_copy(update={"step_id": None, "attempts": None})
+    return replace(ErrorInfo.of(error), step_id=None, attempts=None)
 
 
 def no_token(why: str) -> CallbackTokenError:

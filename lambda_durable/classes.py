@@ -7,15 +7,27 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
-from pydantic import BaseModel, RootModel
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+
+def is_model(value: object) -> TypeGuard[BaseModel]:
+    """Whether a value is a pydantic model. Nothing is before somebody has imported what makes one, and for this alone a
+    cold start need not."""
+    return is_model_class(type(value))
+
+
+def is_model_class(kind: type) -> TypeGuard[type[BaseModel]]:
+    base = getattr(sys.modules.get("pydantic.main"), "BaseModel", None)
+    return base is not None and issubclass(kind, base)
 
 
 def sort_of(kind: type) -> str | None:
     if issubclass(kind, Enum):
         return "enum"
-    if issubclass(kind, BaseModel):
+    if is_model_class(kind):
         return "model"
     return "dataclass" if is_dataclass(kind) else None
 
@@ -45,7 +57,7 @@ def name_of(kind: type, sort: str) -> str | None:
 
 def state_of(value: Any) -> dict[str, Any]:
     """The fields of a model or dataclass, as they are."""
-    if isinstance(value, BaseModel):
+    if is_model(value):
         names = type(value).model_fields
         return {**{k: v for k, v in value.__dict__.items() if k in names}, **(value.__pydantic_extra__ or {})}
     return {field.name: getattr(value, field.name) for field in fields(value) if hasattr(value, field.name)}
@@ -61,6 +73,8 @@ def _build_dataclass(kind: Any, state: dict[str, Any]) -> Any:
 
 
 def _build_model(kind: type[BaseModel], state: dict[str, Any]) -> BaseModel:
+    from pydantic import RootModel
+
     if issubclass(kind, RootModel):
         return kind.model_validate(state["root"])
     return kind.model_validate(state, by_alias=False, by_name=True)

@@ -10,9 +10,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, Final
 
-from pydantic import BaseModel
-
-from .classes import state_of
+from .classes import is_model, state_of
 from .errors import type_name
 from .scalars import SCALARS, zone_of
 from .tagged_json import BASES, MAX_LEVELS, Unfit
@@ -53,7 +51,7 @@ def _parts(value: Any) -> list[Any] | dict[Any, Any] | None:
         return list(value)
     if isinstance(value, (set, frozenset)):
         return dict.fromkeys(sorted(value, key=repr))
-    if isinstance(value, BaseModel):
+    if is_model(value):
         return {**state_of(value), **(value.__pydantic_private__ or {})}
     if is_dataclass(value):
         return state_of(value)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import traceback as _traceback
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-
-from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 LONGEST_TEXT = 16 * 1024
 """Bytes of an error's message, and of its traceback, that are kept."""
 
 
-class ErrorInfo(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class ErrorInfo:
     """An error as it is kept: in a journal, in a finished run, in an event.
 
     `type` is `module.QualName`, bare for builtins; `raised_as` is the kind of StepError that it was raised as, where
@@ -20,25 +20,17 @@ class ErrorInfo(BaseModel):
     app's middleware made of the rest but for step and attempts; only the state has it.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     type: str
     message: str
     traceback: str = ""
     step_id: str | None = None
     attempts: int | None = None
     reasons: list[dict[str, str]] | None = None
-    raised_as: str | None = Field(default=None, repr=False)
-    sealed: str | None = Field(default=None, repr=False)
+    raised_as: str | None = field(default=None, repr=False)
+    sealed: str | None = field(default=None, repr=False)
 
-    @field_validator("message", "traceback")
-    @classmethod
-    def _fit_to_be_kept(cls, text: str) -> str:
-        """An error must be kept whatever it says: UTF-8 has no lone surrogates, and an item 400 KB in all."""
-        kept = text.encode("utf-8", "replace")
-        if len(kept) <= LONGEST_TEXT:
-            return kept.decode()
-        return kept[: LONGEST_TEXT - 40].decode(errors="ignore") + f"... ({len(kept):,} bytes)"
+    def __post_init__(self) -> None:
+        vars(self).update(message=_fit_to_be_kept(self.message), traceback=_fit_to_be_kept(self.traceback))
 
     @classmethod
     def of(cls, error: BaseException, *, attempts: int | None = None) -> ErrorInfo:
@@ -58,6 +50,14 @@ class ErrorInfo(BaseModel):
         return cls(
             type=type_name(type(error)), message=_text(error), traceback="".join(lines), attempts=attempts
         )
+
+
+def _fit_to_be_kept(text: str) -> str:
+    """An error must be kept whatever it says: UTF-8 has no lone surrogates, and an item 400 KB in all."""
+    kept = text.encode("utf-8", "replace")
+    if len(kept) <= LONGEST_TEXT:
+        return kept.decode()
+    return kept[: LONGEST_TEXT - 40].decode(errors="ignore") + f"... ({len(kept):,} bytes)"
 
 
 def type_name(type_: type) -> str:

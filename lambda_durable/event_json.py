@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from .classes import is_model
 from .errors import DamagedItemError
 from .events import Event
 
 
 def dump_event(event: Event[Any]) -> str:
-    data = (
-        event.data.model_dump(mode="json", by_alias=True) if isinstance(event.data, BaseModel) else event.data
-    )
+    data = event.data.model_dump(mode="json", by_alias=True) if is_model(event.data) else event.data
     fields = {
         "name": event.name,
         "data": to_jsonable_python(data),

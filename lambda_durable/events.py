@@ -8,16 +8,20 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Generic, cast, get_origin, overload
+from typing import TYPE_CHECKING, Any, Generic, cast, get_origin, overload
 from uuid import uuid4
 
-from pydantic import BaseModel, PydanticUserError, TypeAdapter
 from pydantic_core import to_json
 from typing_extensions import TypeVar
 
+from .classes import is_model
 from .durations import require_aware
 from .errors import ConfigurationError, DurableError
 from .expressions import Expression, compile_condition
+from .shapes import shape_of
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Data = TypeVar("Data", default=Any)
 
@@ -206,6 +210,10 @@ def on_event(name: str, model: type[Any] | None = None, *, if_exp: Any = None) -
 def _check_model(model: Any, what: str) -> None:
     if not isinstance(model, type) and get_origin(model) is None:
         raise ConfigurationError(f"{what}: {model!r} is no pydantic model")
+    if shape_of(model) is not None:
+        return
+    from pydantic import PydanticUserError
+
     try:
         _adapter(model)
     except PydanticUserError as error:
@@ -216,6 +224,8 @@ def _check_model(model: Any, what: str) -> None:
 
 @cache
 def _adapter(model: Hashable) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
     return TypeAdapter(cast(Any, model))
 
 
@@ -223,7 +233,7 @@ def _without_models(value: Any, depth: int = 0) -> Any:
     """Pydantic models in it as plain values. What is deeper than an event may be, `encode` is to refuse."""
     if depth > _DEEPEST:
         return value
-    if isinstance(value, BaseModel):
+    if is_model(value):
         return value.model_dump(mode="json", by_alias=True)
     if type(value) is dict:
         return {key: _without_models(item, depth + 1) for key, item in value.items()}

@@ -9,14 +9,15 @@ import logging
 import typing
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any, Generic, Protocol, TypeVar, get_args, get_origin, overload
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, get_args, get_origin, overload
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import ValidationError
 
 from .calls import is_async
 from .cancel_on import CancelOn
+from .classes import is_model_class
 from .config import Retry, StepsPerInvocation, Timeouts
 from .context import AsyncContext, Context
 from .errors import ConfigurationError, ErrorInfo, EventDataError
@@ -25,7 +26,12 @@ from .events import Event, Trigger
 from .expressions import ExpressionError
 from .flow_control import FlowControl
 from .middleware import Middleware
+from .parsing import read
 from .serialization import Codec, codec_of
+from .shapes import shape_of
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Data = TypeVar("Data")
 Result = TypeVar("Result")
@@ -89,7 +95,8 @@ class Function(Generic[Data, Result]):
         self._register = register
         annotation = _context_annotation(handler)
         self._check_context(annotation)
-        self._data = _adapter(self._data_type(annotation))
+        hint = self._data_type(annotation)
+        self._data = None if hint is None or hint is Any else _DataType(hint)
         self.__name__ = getattr(handler, "__name__", id)
         self.__doc__ = getattr(handler, "__doc__", None)
 
@@ -156,7 +163,7 @@ class Function(Generic[Data, Result]):
     def _takes(self, data: object) -> bool:
         try:
             if self._data is not None:
-                self._data.validate_python(data)
+                self._data.of(data)
         except Exception:  # ValidationError, or what a validator of the user's own raises
             return False
         return True
@@ -166,7 +173,7 @@ class Function(Generic[Data, Result]):
         if self._data is None:
             return event
         try:
-            data = self._data.validate_python(event.data)
+            data = self._data.of(event.data)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(["data", *map(str, first["loc"])])
@@ -250,7 +257,7 @@ class _FailureFunction(Function[Any, Any]):
                 failed[place] = self._of.validate(each)
         failure = Failure(
             event=failed[0],
-            error=ErrorInfo.model_validate(kept["error"]),
+            error=read(ErrorInfo, kept["error"]),
             run_id=kept["run_id"],
             function_id=kept["function_id"],
             events=failed,
@@ -263,7 +270,7 @@ class _FailureFunction(Function[Any, Any]):
 
 def failure_data(event_text: str, error: ErrorInfo, run_id: str, function_id: str) -> dict[str, Any]:
     """A Failure as plain JSON values."""
-    kept = error.model_dump(mode="json")
+    kept = asdict(error)
     return {"event": json.loads(event_text), "error": kept, "run_id": run_id, "function_id": function_id}
 
 
@@ -281,15 +288,33 @@ def _context_annotation(handler: Callable[..., Any]) -> Any:
     return hints.get(parameters[0].name)
 
 
-def _adapter(type_: Any) -> TypeAdapter[Any] | None:
-    if type_ is None or type_ is Any:
-        return None
-    if isinstance(type_, type) and issubclass(type_, BaseModel):
-        return TypeAdapter(type_)
-    try:
-        return TypeAdapter(type_)
-    except Exception as error:
-        raise ConfigurationError(f"{type_!r} cannot be the type of an event's data: {error}") from None
+class _DataType:
+    """What the data of a function's events is. Raises ConfigurationError for what nothing can be validated by."""
+
+    def __init__(self, hint: Any) -> None:
+        self._hint = hint
+        self._shape = shape_of(hint)
+        if self._shape is None:
+            _ = self._adapter  # a mistake is to show at once
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[Any]:
+        from pydantic import TypeAdapter
+
+        try:
+            return TypeAdapter(self._hint)
+        except Exception as error:
+            if isinstance(self._hint, type) and is_model_class(self._hint):
+                raise
+            raise ConfigurationError(
+                f"{self._hint!r} cannot be the type of an event's data: {error}"
+            ) from None
+
+    def of(self, data: object) -> Any:
+        """The data as its type has it. Raises ValidationError, or what a validator of the user's own raises."""
+        if self._shape is not None and self._shape.fits(data):
+            return data
+        return self._adapter.validate_python(data)
 
 
 class App(Protocol):

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from pydantic import TypeAdapter
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,12 @@ def _in_zone(value: Any, name: str) -> Any:
     return local if local.utcoffset() == value.utcoffset() else local.replace(fold=1)
 
 
-_TIMEDELTA: Final = TypeAdapter(timedelta)
+@cache
+def _timedeltas() -> TypeAdapter[timedelta]:
+    from pydantic import TypeAdapter  # only for who has one
+
+    return TypeAdapter(timedelta)
+
 
 SCALARS: Final[dict[type, Scalar]] = {
     float: Scalar("float", repr, float),  # nan and the infinities
@@ -52,7 +59,9 @@ SCALARS: Final[dict[type, Scalar]] = {
     date: Scalar("date", date.isoformat, date.fromisoformat),
     time: Scalar("time", time.isoformat, time.fromisoformat),
     timedelta: Scalar(
-        "timedelta", lambda v: str(_TIMEDELTA.dump_python(v, mode="json")), _TIMEDELTA.validate_python
+        "timedelta",
+        lambda v: str(_timedeltas().dump_python(v, mode="json")),
+        lambda v: _timedeltas().validate_python(v),
     ),
     Decimal: Scalar("decimal", Decimal.__str__, Decimal),
     UUID: Scalar("uuid", UUID.__str__, UUID),

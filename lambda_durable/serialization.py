@@ -11,19 +11,24 @@ import inspect
 import json
 import typing
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import is_dataclass
 from hashlib import blake2b
 from types import CellType, SimpleNamespace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import from_json
+from pydantic_core import ValidationError, from_json
 
 from . import tagged_json
+from .classes import is_model
 from .equality import difference
 from .errors import SerializationError, type_name
+from .shapes import shape_of
 from .tagged_json import MAX_LEVELS, Unfit
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 __all__ = [
     "MAX_LEVELS",
@@ -51,11 +56,16 @@ UNKNOWN: Final = _Unknown()
 class Codec:
     """Writes and reads the values that one annotation describes. Made by `codec` and `codec_of`."""
 
-    __slots__ = ("_adapter", "_name")
-
     def __init__(self, hint: Any = UNKNOWN) -> None:
-        self._adapter = _adapter(hint)
+        self._hint = hint
+        self._shape = shape_of(hint)
+        if self._shape is None:
+            _ = self._adapter  # now, and not in the midst of a run
         self._name = type_name(hint) if isinstance(hint, type) else repr(hint).replace("typing.", "")
+
+    @functools.cached_property
+    def _adapter(self) -> TypeAdapter[Any] | None:
+        return _adapter(self._hint)
 
     def encode(self, value: Any) -> str:
         """The value as JSON. What counts from here on is what `decode` makes of it.
@@ -64,6 +74,10 @@ class Codec:
         does not describe.
         """
         try:
+            if self._shape is not None and self._shape.fits(value):
+                text = tagged_json.write(value)
+                if not tagged_json.has_tags(text):
+                    return text
             if self._adapter is not None:
                 return self._encode_fitting(value, self._adapter)
             text = tagged_json.write(value)
@@ -149,6 +163,11 @@ class Codec:
         return self._load_plain(text)
 
     def _load_plain(self, text: str) -> Any:
+        if self._shape is not None:
+            with suppress(ValueError):
+                value = from_json(text, allow_inf_nan=False)
+                if self._shape.fits(value):
+                    return value
         if self._adapter is None:
             return from_json(text, allow_inf_nan=False)
         return self._adapter.validate_json(text, by_alias=True, by_name=True)
@@ -156,7 +175,7 @@ class Codec:
 
 def _is_made_of_models(value: Any) -> bool:
     parts = value if isinstance(value, list) else [value]
-    return bool(parts) and all(isinstance(part, BaseModel) or is_dataclass(part) for part in parts)
+    return bool(parts) and all(is_model(part) or is_dataclass(part) for part in parts)
 
 
 def codec(hint: Any = UNKNOWN) -> Codec:
@@ -203,7 +222,7 @@ def to_plain(text: str) -> Any:
 
 def plain_data(data: Any) -> Any:
     """An event's data as plain JSON values; a pydantic model by its aliases."""
-    if isinstance(data, BaseModel):
+    if is_model(data):
         return data.model_dump(mode="json", by_alias=True)
     return to_plain(codec().encode(data))
 
@@ -239,6 +258,8 @@ def byte_length(text: str) -> int:
 def _adapter(hint: Any) -> TypeAdapter[Any] | None:
     if hint is UNKNOWN or hint is Any or hint is object or isinstance(hint, typing.TypeVar):
         return None
+    from pydantic import TypeAdapter
+
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(hint)
         # pydantic validates an Iterable[X] lazily: what it gives is no value yet.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -168,7 +169,7 @@ def bounded(steps: Iterable[Step]) -> list[Step]:
             step = step.model_copy(update={"output": None, "truncated": True})
             size = len(step.model_dump_json())
         if size > room:
-            brief = step.error.model_copy(update={"traceback": ""}) if step.error is not None else None
+            brief = replace(step.error, traceback="") if step.error is not None else None
             step = step.model_copy(update={"output": None, "error": brief, "truncated": True})
             size = 0
         room -= size

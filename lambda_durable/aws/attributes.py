@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from ..engine.journal import Author, Payload
 from ..errors import DamagedItemError, ErrorInfo
+from ..parsing import read_json, written
 from .packing import packed, unpacked
 from .sizes import item_size
 
@@ -105,11 +106,11 @@ def needed_payload(item: Item, inline: str, blob: str) -> Payload:
 
 
 def error_json(error: ErrorInfo) -> AttributeValueTypeDef:
-    return {"S": error.model_dump_json(exclude_defaults=True)}
+    return {"S": written(error)}
 
 
 def read_error(item: Item) -> ErrorInfo | None:
-    return ErrorInfo.model_validate_json(item["e"]["S"]) if "e" in item else None
+    return read_json(ErrorInfo, item["e"]["S"]) if "e" in item else None
 
 
 def read_author(item: Item, name: str = "m") -> Author:

@@ -53,6 +53,7 @@ from ..engine.journal import (
     WaitPlan,
 )
 from ..errors import ErrorInfo
+from ..parsing import read_json
 from ..store import StoredEvent
 from . import keys
 from .attributes import (
@@ -285,7 +286,7 @@ def failure(item: Item) -> Failure:
     return Failure(
         attempts=int(item["n"]["N"]),
         seen=int(item["j"]["N"]),
-        error=ErrorInfo.model_validate_json(item["e"]["S"]),
+        error=read_json(ErrorInfo, item["e"]["S"]),
         wake_at=int(item["w"]["N"]),
         author=read_author(item),
     )

@@ -134,7 +134,7 @@ def _of_a_run(world: World, letter: Letter, message: Continuation) -> Verdict:
     subject = f"{subject} of {header.function_id!r}"
     original = letter.attributes.get("message_id", letter.message_id)
     mine = message.stands_for or tag(original)
-    follows = message.model_copy(update={"stands_for": mine}).body()
+    follows = replace(message, stands_for=mine).body()
     if header.status.ended:
         why = f"the run has {header.status}; if this message ended it, what follows may have been left undone"
         return Verdict(

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextvars import Context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..config import Retry
@@ -21,6 +21,7 @@ from ..errors import (
     StepTimeoutError,
     type_name,
 )
+from ..parsing import read, written
 from ..serialization import Codec
 from . import paths
 from .failures import rebuild, step_error
@@ -211,7 +212,7 @@ class CallbackWait(Wait):
         failed = self.submit.record if self.submit is not None else None
         if failed is None or not failed.final or failed.error is None:
             return None
-        return failed.error.model_copy(update={"step_id": failed.error.step_id or failed.path})
+        return replace(failed.error, step_id=failed.error.step_id or failed.path)
 
     def failure(self, record: Record) -> BaseException:
         assert record.error is not None
@@ -323,12 +324,12 @@ class FanOut(Operation):
                 assert record.output is not None
                 outcomes.append(read(record.output))
             elif self.return_exceptions:
-                error = record.error.model_copy(update={"step_id": record.error.step_id or record.path})
-                outcomes.append('{"$":"error","v":' + error.model_dump_json() + "}")
+                error = replace(record.error, step_id=record.error.step_id or record.path)
+                outcomes.append('{"$":"error","v":' + written(error) + "}")
             else:
                 error = record.error
                 if self.kind is Kind.MAP:
-                    error = error.model_copy(update={"step_id": record.path})
+                    error = replace(error, step_id=record.path)
                 return error
         return "[" + ",".join(outcomes) + "]"
 
@@ -349,5 +350,5 @@ class FanOut(Operation):
             )
         part = parts[key]
         if isinstance(part, dict) and part.get("$") == "error":
-            return step_error(ErrorInfo.model_validate(part["v"]), self.branch_path(index))
+            return step_error(read(ErrorInfo, part["v"]), self.branch_path(index))
         return self.codecs[index].decode(json.dumps(part, ensure_ascii=False))

@@ -334,7 +334,7 @@ class Attempts:
     def _failed(self, base: Record, retry: Retry, error: BaseException, attempt: int) -> Record:
         info = ErrorInfo.of(error)
         if info.step_id in (None, base.path):
-            info = info.model_copy(update={"attempts": attempt})
+            info = replace(info, attempts=attempt)
         if attempt - base.checked >= retry.max_attempts or not retry.wants(error):
             return self._final(base, attempt, error=info)
         wake_at = self.retry_at(retry, error, attempt - base.checked, base.path)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
 from ..engine import paths
@@ -223,7 +223,7 @@ def after(chain: Chain, record: Record) -> Continuation | None:
     fan = chain.journal.find(fan_path) or chain.world.store.get_record(chain.journal_id, fan_path)
     if fan is None or fan.plan is None:
         return None
-    chain.message = message.model_copy(update={"chain": home})
+    chain.message = replace(message, chain=home)
     if not _lane_ended(chain, fan, fan.plan, record, lane):
         return None
     return Continuation(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from ..durations import to_millis
@@ -154,6 +154,6 @@ def _named(repeated: Header, name: str) -> str:
 
 def _paced(world: World, repeated: Header, run: str, at: int) -> Outgoing:
     """The message that begins a replay at a time; what SQS can't delay for so long is put off again by the worker."""
-    message = rerunning.message(world, repeated, run, in_bulk=True).model_copy(update={"at": at})
+    message = replace(rerunning.message(world, repeated, run, in_bulk=True), at=at)
     wait = math.ceil((at - to_millis(world.clock.now())) / 1000)
     return Outgoing(message.body(), min(max(wait, 0), LONGEST_DELAY))

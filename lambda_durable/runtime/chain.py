@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ..durations import to_millis
 from ..engine import paths
@@ -74,7 +75,7 @@ class Chain:
         if target is not None:
             self._latest = max(self._latest, target.author.generation)
         self.generation = self._latest + 1
-        self.message = self.message.model_copy(update={"generation": self.generation})
+        self.message = replace(self.message, generation=self.generation)
 
     # -- reading -------------------------------------------------------------------------------------
 
@@ -234,7 +235,7 @@ class Chain:
         if visit.delivery.receive_count > 1 and not visit.has_stand_in:
             visit.has_stand_in = True
             at = self.now() + lifetime(visit.invocation)
-            stand_in = visit.message.model_copy(update={"stands_for": self.tag, "due": None})
+            stand_in = replace(visit.message, stands_for=self.tag, due=None)
             name = f"{self.journal_id}/{self.tag}/stand-in/{visit.delivery.receive_count}"
             send_at(self.world, stand_in.body(), at, now=self.now(), name=name)
 
@@ -358,15 +359,15 @@ class Chain:
 
     # -- what brings the run back --------------------------------------------------------------------
 
-    def next(self, **changes: object) -> Continuation:
+    def next(self, **changes: Any) -> Continuation:
         """The message that follows the one in hand."""
         idle = 0 if self.progressed else self.message.idle + 1
         plain = Continuation(
             run=self.journal_id, generation=self.generation + 1, chain=self.message.chain, idle=idle
         )
-        return plain.model_copy(update=changes)
+        return replace(plain, **changes)
 
-    def once_more(self, **changes: object) -> Continuation:
+    def once_more(self, **changes: Any) -> Continuation:
         """The message that goes on with just what the one in hand is about."""
         message = self.message
         return self.next(leaf=message.leaf, lane=message.lane, joined=message.joined, **changes)
@@ -393,7 +394,7 @@ class Chain:
         stamps = self.outlive(fire, again=self.repeats and self.world.store.lives_longer(self.journal_id))
         if stamps:  # and again, when all are gone that had loaded the run before
             fire = min(fire, now + lifetime(self.visit.invocation))
-        due = (message or self.next()).model_copy(update={"due": Due(path=path, at=at, stamps=stamps)})
+        due = replace(message or self.next(), due=Due(path=path, at=at, stamps=stamps))
         name = f"{self.journal_id}/{path}/{at}/{due.leaf}/{due.generation}"
         send_at(self.world, due.body(), fire, now=now, name=name, late=self.repeats)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ..durations import from_millis, to_millis
 from ..engine.journal import Author, Header, Kind, Parent, Partition, Payload, Record, RunStatus
@@ -100,9 +101,7 @@ def tell_parent(world: World, header: Header, tag: str) -> None:
     elif error is None:
         info = ErrorInfo(type=type_name(InvokeError), message=f"{what} was {header.status}")
     else:
-        info = error.model_copy(
-            update={"message": f"{what} {header.status}: {_innermost(error.message)}", "step_id": None}
-        )
+        info = replace(error, message=f"{what} {header.status}: {_innermost(error.message)}", step_id=None)
     end(world, waiter, tag, error=info)
 
 

@@ -78,7 +78,7 @@ def keep_for(world: World, payload: Payload, until: int) -> None:
 def leave_a_stand_in(world: World, message: Gather, tag: str) -> None:
     """A redelivery is about to write something. It may be a copy of a message that is gone, and nobody would go on
     should it die: so before that, a message is sent that does what it would. Whoever comes does all there is to do."""
-    body = message.model_copy(update={"stands_for": tag}).body()
+    body = replace(message, stands_for=tag).body()
     world.queue.send([Outgoing(body, STAND_IN)])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..durations import to_millis
 from ..function import App
@@ -40,7 +40,7 @@ class Direct:
                     why = f"Lambda version {message.pin}, to which the run is pinned that invoked it, was deleted"
                     children.refuse(world, message, delivery, why)
                     return None
-                message = message.model_copy(update={"pin": None})
+                message = replace(message, pin=None)
         may = message.invoker is None or children.may_begin(world, message, delivery)
         if not may and not self._has_begun(message, delivery):
             return None

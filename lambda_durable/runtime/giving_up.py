@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 from ..engine.journal import Header
 from ..events import from_eventbridge
@@ -33,7 +34,7 @@ def bring_back(world: World, message: Continuation, header: Header | None, tag: 
     """Bring a run back once whose message was given up, since an outage may be over."""
     messages = [message.as_check(gate=None, order=None, revived=1)]
     if header is not None and not header.runs_in(message.run):  # did it do what follows that?
-        messages.append(message.model_copy(update={"stands_for": tag, "revived": 1}))
+        messages.append(replace(message, stands_for=tag, revived=1))
     world.queue.send([Outgoing(each.body()) for each in messages])
 
 

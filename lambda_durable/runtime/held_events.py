@@ -33,7 +33,7 @@ def is_held_back(world: World, app: App, new: NewRun, seen: int) -> bool:
         )
         if start.key is not None:
             world.blobs.extend(start.key)
-        held = Held(**start.model_dump(exclude={"kind"}), starts=new.starts, seen=seen)
+        held = Held(**vars(start), starts=new.starts, seen=seen)
         hold = Hold(number=pause.number, function=new.function_id)
         if keep(world, hold, f"{EVENT}#{seen:014d}#{new.run_id}", held.body()):
             return True

@@ -8,9 +8,11 @@ looks once more.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..durations import to_millis
 from ..engine.gates import Line, Waiting
+from ..parsing import read_json
 from ..ports import Outgoing, World
 from .messages import Continuation
 from .wakes import SKEW, send_at
@@ -49,5 +51,5 @@ def wake_later(
     elif not store.set_wake(name, gate, at, by):
         return  # somebody else has
     for each in line.heads[:1]:
-        body = Continuation.model_validate_json(each.body).model_copy(update={"wake": at}).body()
+        body = replace(read_json(Continuation, each.body), wake=at).body()
         send_at(world, body, at, now=now, name=f"{each.place.run}/{each.place.part}/{name}/{at}")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Final, Literal
-
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Final, get_args
 
 from ..engine.paths import UNDO
+from ..parsing import Misfit, at_least, length, matches, read, written
 
 FINISH = ":finish"
 """The made-up path, in a message's `due`, of the time by which a run is to be over."""
@@ -35,25 +36,26 @@ class PoisonError(Exception):
         super().__init__("".join(each if each.isprintable() else "\ufffd" for each in text))
 
 
-class Level(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Level:
     """One level of a chain: the scope that a message drives, and the lane that its end makes free."""
 
-    model_config = ConfigDict(frozen=True)
     scope: str
     lane: int | None = None
 
 
-class Due(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Due:
     """What a delayed message waits for: the record at `path`, as long as it is due at this time. One that `stamps`
     comes much sooner, and stamps once more what the run holds."""
 
-    model_config = ConfigDict(frozen=True)
     path: str
     at: int
     stamps: bool = False
 
 
-class Continuation(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Continuation:
     """Go on with a run, whose journal's id is `run`.
 
     `chain` leads from the run's own chain to the one that is meant; it is empty for the run's own. With
@@ -67,19 +69,18 @@ class Continuation(BaseModel):
     `wake` is for when it was sent (milliseconds), if that was to look after the line.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-    kind: Literal["continue"] = "continue"
-    run: Annotated[str, Field(min_length=1, max_length=512)]
-    generation: Annotated[int, Field(ge=0)] = 0
+    kind: ClassVar[str] = "continue"
+    run: Annotated[str, length(1, 512)]
+    generation: Annotated[int, at_least(0)] = 0
     chain: tuple[Level, ...] = ()
     leaf: str | None = None
     lane: int | None = None
     due: Due | None = None
-    idle: Annotated[int, Field(ge=0)] = 0
-    failures: Annotated[int, Field(ge=0)] = 0
+    idle: Annotated[int, at_least(0)] = 0
+    failures: Annotated[int, at_least(0)] = 0
     forced: bool = False
     check: bool = False
-    revived: Annotated[int, Field(ge=0)] = 0
+    revived: Annotated[int, at_least(0)] = 0
     joined: str | None = None
     stands_for: str | None = None
     gate: str | None = None
@@ -106,10 +107,10 @@ class Continuation(BaseModel):
     def as_check(self, **changes: Any) -> Continuation:
         """The message that looks whether what this one is about goes on."""
         fields = {"forced": True, "check": True, "due": None, "stands_for": None}
-        return self.model_copy(update=fields | changes)
+        return replace(self, **fields | changes)
 
     def body(self) -> str:
-        return self.model_dump_json(exclude_defaults=True, exclude={"kind"})[:-1] + ',"kind":"continue"}'
+        return written(self, kind=self.kind)
 
 
 def compensation(run: str, **fields: Any) -> Continuation:
@@ -118,64 +119,64 @@ def compensation(run: str, **fields: Any) -> Continuation:
     return Continuation(run=run, chain=(Level(scope=UNDO),), **fields)
 
 
-class Invoker(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Invoker:
     """The step that starts a function, and the message that goes on with its run."""
 
-    model_config = ConfigDict(frozen=True)
     run: str
     path: str
     resume: str
-    depth: Annotated[int, Field(ge=1)]
+    depth: Annotated[int, at_least(1)]
 
 
-class Rerun(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Rerun:
     """The run that is repeated, maybe as one of many `in_bulk`; with a `step`, from that on, as its `journal` has what
     came before."""
 
-    model_config = ConfigDict(frozen=True)
-    run: Annotated[str, Field(min_length=1, max_length=512, pattern="^[^#]*$")]
+    run: Annotated[str, length(1, 512), matches("[^#]*")]
     journal: str = ""
     step: str = ""
     in_bulk: bool = False
 
 
-class Start(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Start:
     """Start a function directly. `event` is the Event as JSON, or `key` the object that holds it; that of a `rerun` is
     the run's that it repeats, unless it has one of its own. `pin` is the version of the worker that its run is to begin
     and stay on. It is to start `at` that time at the earliest (milliseconds)."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-    kind: Literal["start"] = "start"
-    function: Annotated[str, Field(min_length=1, max_length=256)]
-    run: Annotated[str, Field(min_length=1, max_length=512, pattern="^[^#]*$")]
+    kind: ClassVar[str] = "start"
+    function: Annotated[str, length(1, 256)]
+    run: Annotated[str, length(1, 512), matches("[^#]*")]
     event: str | None = None
-    key: Annotated[str, Field(pattern=r"^inbox/[0-9a-f]{64}$")] | None = None
+    key: Annotated[str, matches("inbox/[0-9a-f]{64}")] | None = None
     invoker: Invoker | None = None
     pin: str | None = None
     rerun: Rerun | None = None
     at: int | None = None
 
     def body(self) -> str:
-        return self.model_dump_json(exclude_none=True)
+        return written(self, kind=self.kind)
 
 
 SCHEDULED_TIME: Final = "<aws.scheduler.scheduled-time>"
 """What Scheduler replaces, in a target's input, by the time for which the schedule was due."""
 
 
-class Scheduled(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Scheduled:
     """Start a function, since a schedule was due at `time`.
 
     `schedule` and `timezone` are what its trigger has. `jitter`: by up to how many seconds the start is put off.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-    kind: Literal["scheduled"] = "scheduled"
-    function: Annotated[str, Field(min_length=1, max_length=256)]
-    schedule: Annotated[str, Field(min_length=1, max_length=1024)]
-    timezone: Annotated[str, Field(min_length=1, max_length=50)] = "UTC"
-    jitter: Annotated[float, Field(ge=0)] = 0
-    time: AwareDatetime
+    kind: ClassVar[str] = "scheduled"
+    function: Annotated[str, length(1, 256)]
+    schedule: Annotated[str, length(1, 1024)]
+    timezone: Annotated[str, length(1, 50)] = "UTC"
+    jitter: Annotated[float, at_least(0)] = 0
+    time: datetime
 
     @classmethod
     def template(cls, function: str, schedule: str, timezone: str, jitter: float) -> str:
@@ -183,92 +184,96 @@ class Scheduled(BaseModel):
         fields = {"kind": "scheduled", "function": function, "schedule": schedule, "timezone": timezone}
         return json.dumps({**fields, "jitter": jitter, "time": SCHEDULED_TIME})
 
+    def body(self) -> str:
+        return written(self, kind=self.kind)
 
-class Arrival(BaseModel):
+
+@dataclass(frozen=True, kw_only=True)
+class Arrival:
     """Go on with waking those who wait for an event: from the waits by `path` on, `after` that of a run and
     its path."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-    kind: Literal["arrival"] = "arrival"
-    event: Annotated[str, Field(min_length=1, max_length=256)]
+    kind: ClassVar[str] = "arrival"
+    event: Annotated[str, length(1, 256)]
     path: str = ""
     after: tuple[str, str] | None = None
 
     def body(self) -> str:
-        return self.model_dump_json()
+        return written(self, kind=self.kind)
 
 
-class Postponed(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Postponed:
     """An event whose time has come, `at` then, joins what a function collects."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-    kind: Literal["postponed"] = "postponed"
-    function: Annotated[str, Field(min_length=1, max_length=256)]
-    event: Annotated[str, Field(min_length=1, max_length=256)]
+    kind: ClassVar[str] = "postponed"
+    function: Annotated[str, length(1, 256)]
+    event: Annotated[str, length(1, 256)]
     at: int
 
     def body(self) -> str:
-        return self.model_dump_json()
+        return written(self, kind=self.kind)
 
 
-class Gather(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Gather:
     """Make a run of what a function has collected in the burst or batch of a collector that was `opened` then. It comes
     `at` the time at which that is due, unless later events have put it off. `stands_for` as in a continuation."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-    kind: Literal["gather"] = "gather"
-    function: Annotated[str, Field(min_length=1, max_length=256)]
-    collector: Annotated[str, Field(min_length=1, max_length=512, pattern="^[^#]*$")]
-    opened: Annotated[int, Field(ge=1)]
+    kind: ClassVar[str] = "gather"
+    function: Annotated[str, length(1, 256)]
+    collector: Annotated[str, length(1, 512), matches("[^#]*")]
+    opened: Annotated[int, at_least(1)]
     at: int
     stands_for: str | None = None
 
     def body(self) -> str:
-        return self.model_dump_json(exclude_none=True)
+        return written(self, kind=self.kind)
 
 
+@dataclass(frozen=True, kw_only=True)
 class Held(Start):
     """Start a function by an event that came while it was paused, which was `seen` first then, at `starts`
     (milliseconds) if that is to come. It is kept in the table, and comes by no queue."""
 
-    kind: Literal["held"] = "held"  # type: ignore[assignment]
+    kind: ClassVar[str] = "held"
     starts: int | None = None
     seen: int
 
 
-class Paused(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Paused:
     """A function was paused, for the `number`th time, and its runs are to be cancelled: those that began `until` then
     (milliseconds), from the newest on. `again`: those that were not listed yet when it was done first."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-    kind: Literal["paused"] = "paused"
-    function: Annotated[str, Field(min_length=1, max_length=256)]
-    number: Annotated[int, Field(ge=1)]
+    kind: ClassVar[str] = "paused"
+    function: Annotated[str, length(1, 256)]
+    number: Annotated[int, at_least(1)]
     until: int
     again: bool = False
 
     def body(self) -> str:
-        return self.model_dump_json()
+        return written(self, kind=self.kind)
 
 
-class Resume(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Resume:
     """The `number`th pause of a function, or of a run, is over: what was held back goes on. `newest` (milliseconds) is
     when the last run began that an event started which was held. The `last` looks whether something is left."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-    kind: Literal["resume"] = "resume"
-    function: Annotated[str, Field(max_length=256)] = ""
-    run: Annotated[str, Field(max_length=512, pattern="^[^#]*$")] = ""
-    number: Annotated[int, Field(ge=1)]
+    kind: ClassVar[str] = "resume"
+    function: Annotated[str, length(0, 256)] = ""
+    run: Annotated[str, length(0, 512), matches("[^#]*")] = ""
+    number: Annotated[int, at_least(1)]
     newest: int = 0
     last: bool = False
 
     def body(self) -> str:
-        return self.model_dump_json(exclude_defaults=True, exclude={"kind"})[:-1] + ',"kind":"resume"}'
+        return written(self, kind=self.kind)
 
 
 _Ours = Continuation | Start | Scheduled | Arrival | Postponed | Gather | Paused | Resume
-_OURS: TypeAdapter[_Ours] = TypeAdapter(Annotated[_Ours, Field(discriminator="kind")])
+_KINDS: Final = {each.kind: each for each in get_args(_Ours)}
 
 
 Message = _Ours | dict[str, Any]
@@ -291,11 +296,17 @@ def parse(body: str) -> Message:
         except UnicodeEncodeError:
             raise PoisonError("the message holds a lone surrogate, which is no character") from None
     try:
-        return _OURS.validate_python(content)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "kind"
-        raise PoisonError(f"the message is none of ours: {where}: {first['msg']}") from None
+        return _read(content)
+    except Misfit as misfit:
+        raise PoisonError(f"the message is none of ours: {misfit}") from None
+
+
+def _read(content: dict[str, Any]) -> _Ours:
+    kind = content.get("kind")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise Misfit("there is no such kind").within("kind")
+    ours: _Ours = read(_KINDS[kind], content)
+    return ours
 
 
 def tag(message_id: str) -> str:

@@ -7,7 +7,7 @@ process knows of it (pauses.py).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..engine.interrupts import Reload
 from ..engine.journal import Header, RunStatus
@@ -89,7 +89,7 @@ def _entry(chain: Chain) -> tuple[str, str]:
     visit, message = chain.visit, chain.message
     body, mine = visit.message.body(), chain.tag
     if chain.outdated or visit.delivery.receive_count > 1 or visit.stands_for is not None or visit.loads > 1:
-        body = visit.message.model_copy(update={"stands_for": mine}).body()
+        body = replace(visit.message, stands_for=mine).body()
     elif message.check:
         mine = tag(body)
     return f"{CONTINUATION}#{chain.header.created:014d}#{mine}", body

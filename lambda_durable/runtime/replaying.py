@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..config import StepsPerInvocation
@@ -143,7 +143,7 @@ class Replaying:
             self.ends.end(
                 chain,
                 RunStatus.FAILED,
-                error=info if info.step_id else info.model_copy(update={"attempts": attempt}),
+                error=info if info.step_id else replace(info, attempts=attempt),
             )
             return
         chain.lead(replay.undecided())

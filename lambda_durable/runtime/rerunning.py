@@ -84,7 +84,7 @@ def message(
     )
     if text is None:
         return Start(function=repeated.function_id, run=run, rerun=rerun)
-    return start_of(world, repeated.function_id, run, text).model_copy(update={"rerun": rerun})
+    return replace(start_of(world, repeated.function_id, run, text), rerun=rerun)
 
 
 def step_of(world: World, header: Header, id: object) -> str:
@@ -153,6 +153,6 @@ def _copied(world: World, run: str, record: Record) -> Record:
 def _come_back(chain: Chain, seconds: int, *, idle: int) -> None:
     """Have the message in hand delivered once more, and go on with the copying then."""
     now = chain.now()
-    again = chain.message.model_copy(update={"idle": idle, "stands_for": chain.tag})
+    again = replace(chain.message, idle=idle, stands_for=chain.tag)
     name = f"{chain.journal_id}/{chain.tag}/kept/{idle}"
     send_at(chain.world, again.body(), now + 1000 * seconds, now=now, name=name)

@@ -7,6 +7,7 @@ from typing import Any
 from ..durations import to_millis
 from ..engine.journal import Author, Kind, Payload, Record, State
 from ..errors import ErrorInfo
+from ..parsing import read_json
 from ..ports import Outgoing, World
 from ..store import Waiter
 from .chain import Chain
@@ -24,7 +25,7 @@ def end(
     """End a wait, and wake its run. Whether it was this, or an earlier call of the same `tag`, that did."""
     if output is not None and output.key is not None:
         _keep(world, waiter.run_id, output.key)
-    woken = Continuation.model_validate_json(waiter.resume)
+    woken = read_json(Continuation, waiter.resume)
     done, record = world.store.resolve(
         waiter.run_id,
         waiter.path,
@@ -45,7 +46,7 @@ def end_from_outside(
     world: World, waiter: Waiter, tag: str, *, output: Payload | None = None, error: ErrorInfo | None = None
 ) -> bool:
     """As `end`, for one who may die in between, and is not called again: a check goes first."""
-    resume = Continuation.model_validate_json(waiter.resume)
+    resume = read_json(Continuation, waiter.resume)
     world.queue.send([Outgoing(resume.as_check().body(), SAFETY)])
     return end(world, waiter, tag, output=output, error=error)
 

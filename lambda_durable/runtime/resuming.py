@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from ..durations import to_millis
 from ..function import App
+from ..parsing import read_json
 from ..pauses import Hold
 from ..ports import Delivery, Invocation, Outgoing, World
 from .held_events import let_go
@@ -32,7 +33,7 @@ def resume(
     newest = message.newest
     for since, key, body in world.store.parked(hold):
         if world.clock.monotonic() >= until:
-            world.queue.send([Outgoing(message.model_copy(update={"newest": newest}).body())])
+            world.queue.send([Outgoing(replace(message, newest=newest).body())])
             return
         if key.startswith(EVENT):
             newest = _begin(world, app, delivery, key, body, newest)
@@ -41,14 +42,14 @@ def resume(
         world.store.unpark(since, key)
     if not message.last:  # by then, no invocation is left that may have kept something after it was listed
         now = to_millis(world.clock.now())
-        again = message.model_copy(update={"last": True, "newest": newest})
+        again = replace(message, last=True, newest=newest)
         name = f"resume/{hold.function}/{hold.run}/{hold.number}"
         send_at(world, again.body(), now + lifetime(invocation), now=now, name=name)
 
 
 def _begin(world: World, app: App, delivery: Delivery, key: str, body: str, newest: int) -> int:
     try:
-        return let_go(world, app, Held.model_validate_json(body), newest, delivery)
+        return let_go(world, app, read_json(Held, body), newest, delivery)
     except PoisonError as error:  # those behind it are to begin all the same
         world.queue.dead_letter(Delivery(body, key), str(error))
         return newest
@@ -80,12 +81,12 @@ def cancel_all(world: World, message: Paused, until: float) -> None:
     )
     for header in found:
         if world.clock.monotonic() >= until:
-            rest = message.model_copy(update={"until": header.created})
+            rest = replace(message, until=header.created)
             world.queue.send([Outgoing(rest.body())])
             return
         run = world.store.begin_cancel(header.run_id)
         if run is not None and not run.status.ended:
             world.queue.send([Outgoing(Continuation(run=header.run_id, forced=True).body())])
     if not message.again:
-        again = message.model_copy(update={"until": pause.at - 1, "again": True})
+        again = replace(message, until=pause.at - 1, again=True)
         world.queue.send([Outgoing(again.body(), LISTED)])

@@ -15,7 +15,7 @@ import hmac
 import json
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import Any, cast
@@ -23,6 +23,7 @@ from typing import Any, cast
 from ..engine.journal import FanPlan, Payload, WaitPlan
 from ..errors import ErrorInfo, MiddlewareError
 from ..function import App
+from ..parsing import read
 from ..ports import Blobs, World
 from ..seals import Seal
 from ..store import Backlog, Join, Store, StoredEvent, Waiter
@@ -94,9 +95,9 @@ class SealedStore:
             case Payload() if value.text is not None:
                 return replace(value, text=close(value.text))
             case ErrorInfo() if self._seal.encodes:
-                told = value.model_dump_json(include={"message", "traceback", "reasons"})
-                kept = value.model_dump(include={"type", "raised_as", "step_id", "attempts"})
-                return ErrorInfo(**kept, message="", sealed=close(told))
+                told = {name: getattr(value, name) for name in ("message", "traceback", "reasons")}
+                kept = replace(value, message="", traceback="", reasons=None)
+                return replace(kept, sealed=close(json.dumps(told, ensure_ascii=False)))
             case WaitPlan():
                 match = close(value.match) if value.match else value.match
                 return replace(value, match=match, condition=_unless_empty(close, value.condition))
@@ -118,7 +119,7 @@ class SealedStore:
             case ErrorInfo() if value.sealed is not None:
                 told = json.loads(open_(value.sealed))
                 told = told if isinstance(told, dict) else {"message": told}
-                return ErrorInfo.model_validate({**value.model_dump(exclude={"sealed"}), **told})
+                return read(ErrorInfo, {**asdict(value), "sealed": None, **told})
             case ErrorInfo():
                 self._seal.check_closed(owner)
             case WaitPlan():

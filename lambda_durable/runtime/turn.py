@@ -405,7 +405,7 @@ class Turn:
         record = chain.journal.find(path)
         if record is None or record.claim is None or not record.claim.tag.startswith(f"{chain.tag}/"):
             return None
-        return chain.message.model_copy(update={"stands_for": chain.tag})
+        return replace(chain.message, stands_for=chain.tag)
 
     def _continue(self, replay: Replay) -> None:
         """Go on in another invocation."""

@@ -189,7 +189,7 @@ class Worker:
         for path, message in visit.strayed.items():
             if path not in visit.sent_again:
                 at = now + 1000 * min(2**message.idle, LONGEST_PAUSE)
-                again = message.model_copy(update={"due": None, "idle": min(message.idle, MOST_IDLE // 2)})
+                again = replace(message, due=None, idle=min(message.idle, MOST_IDLE // 2))
                 send_at(
                     self._world, again.body(), at, now=now, name=f"{message.run}/{path}/{visit.tag}/strayed"
                 )
@@ -264,7 +264,7 @@ class Worker:
         if header.journal_id != message.run:
             if self._renewals.follow_up(header, message, visit.tag) or not message.concerns_all:
                 return None
-            message = message.model_copy(update={"run": header.journal_id})
+            message = replace(message, run=header.journal_id)
             top = store.load_scope(header.journal_id, "")
         if not here and is_elsewhere(self._world, header) and self._hand_over(header, top, message, visit):
             return None

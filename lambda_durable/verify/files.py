@@ -41,6 +41,7 @@ from ..engine.journal import (
     WaitPlan,
 )
 from ..errors import ConfigurationError, ErrorInfo
+from ..parsing import as_plain, read
 from .recording import Recording
 
 FORMAT: Final = "lambda_durable.journal/"
@@ -225,7 +226,7 @@ def _failure(failure: Failure | None) -> dict[str, Any] | None:
 
 
 def _error(error: ErrorInfo | None) -> dict[str, Any] | None:
-    return error.model_dump(mode="json", exclude_defaults=True) if error is not None else None
+    return as_plain(error) if error is not None else None
 
 
 def _value(payload: Payload) -> Any:
@@ -273,7 +274,7 @@ def _partitions(kept: Mapping[str, Any]) -> list[Partition]:
         found[""].failure = Failure(
             attempts=failure["attempts"],
             seen=failure["seen"],
-            error=ErrorInfo.model_validate(failure["error"]),
+            error=read(ErrorInfo, failure["error"]),
             wake_at=_needed(failure["wake_at"]),
             author=NOBODY,
         )
@@ -335,7 +336,7 @@ def _payload(value: Any) -> Payload:
 
 
 def _read_error(kept: Mapping[str, Any]) -> ErrorInfo | None:
-    return ErrorInfo.model_validate(kept["error"]) if "error" in kept else None
+    return read(ErrorInfo, kept["error"]) if "error" in kept else None
 
 
 def _millis(kept: Mapping[str, Any], name: str) -> int | None:

@@ -14,6 +14,7 @@ from samples import BOOM, ME, NOW, RUN, ended, entry, event, failure, header, no
 from lambda_durable.aws import items, table
 from lambda_durable.aws.dynamodb import DynamoStore
 from lambda_durable.engine.journal import Author, Claim, FanPlan, Kind, Payload, Record
+from lambda_durable.parsing import written
 from lambda_durable.store import Store
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def test_an_item_is_readable_in_the_console() -> None:
         "n": {"N": "2"},
         "w": {"N": str(NOW + 1000)},
         "c": {"S": f"3:{NOW}:t"},
-        "e": {"S": BOOM.model_dump_json(exclude_defaults=True)},
+        "e": {"S": written(BOOM)},
         "x": {"N": str(EXPIRY)},
     }
 

@@ -510,7 +510,7 @@ def test_what_makes_no_sense_is_left_where_it_is(rt, body, subject):
 
 
 def test_a_schedule_that_could_not_be_delivered_starts_its_run_once(rt):
-    scheduled = Scheduled(function="two-steps", schedule="0 9 * * *", time=rt.now()).model_dump_json()
+    scheduled = Scheduled(function="two-steps", schedule="0 9 * * *", time=rt.now()).body()
     for _ in range(2):
         who = patient(rt, letter(scheduled, rt=rt, SCHEDULE_ARN="s", ERROR_CODE="X", ERROR_MESSAGE="y"))
         (found,) = look(who, fix=True)

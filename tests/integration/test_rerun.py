@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -554,7 +555,7 @@ def test_of_a_run_that_is_expiring_no_step_is_taken_for_one_that_was_not_done(du
     world = rt.client._world
     late = message(world, world.store.get_header(run.run_id), "late", step="c")
     at = to_millis(rt.now() + timedelta(days=50))
-    world.queue.send([Outgoing(late.model_copy(update={"at": at}).body())])
+    world.queue.send([Outgoing(replace(late, at=at).body())])
     shop.done.clear()
     rt.advance("49d")
     with pytest.raises(ConfigurationError, match="has expired"):
