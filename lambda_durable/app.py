@@ -23,7 +23,6 @@ from .config import (
 )
 from .context import AsyncContext, Context
 from .durations import Duration
-from .engine.asynchronous import AsyncReplay
 from .engine.scope import current_scope
 from .errors import ConfigurationError
 from .events import Event, Trigger
@@ -290,7 +289,7 @@ def _durable(step: DurableStep) -> Callable[..., Any]:
         scope = current_scope.get(None)
         if scope is None:
             return step.plain(*args, **kwargs)
-        if not isinstance(scope.replay, AsyncReplay):
+        if not scope.replay.is_async:
             return Step().run(step.id, call, *args, **kwargs)
         if not calls.is_async(step.plain):
             raise ConfigurationError(

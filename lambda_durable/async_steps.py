@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast, overload
 
 from . import calls, outside_calls
 from .callbacks import Callback
 from .calls import Options, Semantics
 from .config import Retry
 from .durations import Duration
-from .engine.asynchronous import AsyncReplay
 from .engine.journal import Kind
 from .engine.operations import Operation
 from .errors import ConfigurationError, StepError
@@ -20,6 +19,7 @@ from .outside_calls import OnConflict, OnParentEnd
 from .signals import Signal
 
 if TYPE_CHECKING:
+    from .engine.asynchronous import AsyncReplay
     from .function import Function
 
 P = ParamSpec("P")
@@ -36,8 +36,9 @@ ReturnWhen = Literal["ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION"]
 
 def _await(op: Operation) -> Coroutine[None, None, Any]:
     replay = op.scope.replay
-    if not isinstance(replay, AsyncReplay):
+    if not replay.is_async:
         raise ConfigurationError("an async step was called in a sync handler; its context is a Context")
+    replay = cast("AsyncReplay", replay)
     op.awaitable = replay.call(op)
     replay.called.add(op)
     return op.awaitable

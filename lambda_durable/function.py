@@ -83,6 +83,8 @@ class Function(Generic[Data, Result]):
         self.retry = retry
         self.steps_per_invocation = steps_per_invocation
         self.is_async = is_async(handler)
+        if self.is_async:
+            from .engine import asynchronous  # noqa: F401  asyncio, in a cold start's time, and only for who uses it
         self.codec: Codec = codec_of(handler)
         self.failure_handler: Function[Failure[Data], Any] | None = None
         self.timeouts = timeouts

@@ -156,11 +156,11 @@ class Codec:
             raise gap
 
     def _load(self, text: str) -> Any:
+        if not tagged_json.has_tags(text):
+            return self._load_plain(text)
+        value = tagged_json.read(text)
         adapter = self._adapter
-        if tagged_json.has_tags(text):
-            value = tagged_json.read(text)
-            return value if adapter is None else adapter.validate_python(value, by_alias=True, by_name=True)
-        return self._load_plain(text)
+        return value if adapter is None else adapter.validate_python(value, by_alias=True, by_name=True)
 
     def _load_plain(self, text: str) -> Any:
         if self._shape is not None:

@@ -18,6 +18,7 @@ from .scope import Scope, current_scope
 class AsyncReplay(Replay):
     """Replays an `async def` handler."""
 
+    is_async = True
     _loop: HandlerLoop
     _waiting = 0  # tasks that wait for an operation
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextvars import Context
@@ -28,6 +27,8 @@ from .failures import rebuild, step_error
 from .journal import FanPlan, Kind, Payload, Record
 
 if TYPE_CHECKING:
+    import asyncio
+
     from .scope import Scope
 
 

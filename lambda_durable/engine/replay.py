@@ -84,6 +84,8 @@ class Replay(ABC):
     what encloses it is replayed, and nothing beside it is touched.
     """
 
+    is_async = False
+
     def __init__(
         self,
         *,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
+import sys
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,8 @@ from .journal import Kind, Partition, Record
 from .operations import Operation, Sleep
 
 if TYPE_CHECKING:
+    import asyncio
+
     from .replay import Replay
 
 current_scope: ContextVar[Scope] = ContextVar("lambda_durable.scope")
@@ -189,7 +191,9 @@ def scope_here() -> Scope:
 
 
 def current_task() -> asyncio.Task[Any] | None:
+    """The task that is running. Nobody has one who has not imported asyncio, which a sync handler need not for this."""
+    find = getattr(sys.modules.get("asyncio"), "current_task", None)
     try:
-        return asyncio.current_task()
+        return find() if find is not None else None
     except RuntimeError:
         return None

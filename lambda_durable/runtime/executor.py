@@ -6,7 +6,6 @@ every invocation.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import threading
@@ -16,9 +15,12 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .threads import run_in_thread
+
+if TYPE_CHECKING:
+    import asyncio
 
 THREADS: Final = 64
 """Plain functions of one delivery that run at once; others wait. Lambda: 1,024 threads and processes."""
@@ -153,6 +155,8 @@ class StepLoop:
     """The event loop that runs steps' coroutines, in a thread of its own."""
 
     def __init__(self) -> None:
+        import asyncio  # only for who has coroutines
+
         self._loop = asyncio.new_event_loop()
         self._tasks: dict[Job, asyncio.Task[None]] = {}
         threading.Thread(target=self._loop.run_forever, name="lambda-durable-steps", daemon=True).start()

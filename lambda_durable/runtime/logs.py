@@ -6,18 +6,20 @@ journal does not know begins, or the handler ends. Where it does know the step, 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import cache
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ..engine import paths
 from ..engine.replay import Replay
 from ..engine.scope import current_scope, current_task
 from ..step_info import running_step
 from .feeds import Feed, Outbox
+
+if TYPE_CHECKING:
+    import asyncio
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,7 +35,7 @@ class HandlerLog:
         self._replay = replay
         self._function_id = function_id
         self._counts: dict[str, int] = {}
-        self._held: list[tuple[object, str, logging.Logger, logging.LogRecord]] = []
+        self._held: list[tuple[asyncio.Task[Any] | None, str, logging.Logger, logging.LogRecord]] = []
         replay.log = self
 
     def hear(self, handler: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -118,5 +120,5 @@ def _powertools_logger(function_id: str) -> Any:
     return logger
 
 
-def _has_ended(task: object) -> bool:
-    return isinstance(task, asyncio.Task) and task.done()
+def _has_ended(task: asyncio.Task[Any] | None) -> bool:
+    return task is not None and task.done()

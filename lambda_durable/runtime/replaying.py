@@ -8,7 +8,6 @@ from typing import Any
 
 from ..config import StepsPerInvocation
 from ..durations import in_millis
-from ..engine.asynchronous import AsyncReplay
 from ..engine.interrupts import Renewed, Swallowed
 from ..engine.journal import Failure, RunStatus
 from ..engine.replay import Replay
@@ -54,7 +53,7 @@ class Replaying:
         if chain.repeats:
             children.give_up_again(chain)
         turn = Turn(chain, self.mode, self.slots.of(chain, function))
-        kind: type[Replay] = AsyncReplay if function.is_async else SyncReplay
+        kind = _replay_of(function)
         replay = kind(
             run_id=header.run_id,
             journal_id=header.journal_id,
@@ -189,3 +188,11 @@ class Replaying:
 
 def _outcomes(chain: Chain) -> int:
     return chain.journal.partitions[""].outcomes(chain.now())
+
+
+def _replay_of(function: Function[Any, Any]) -> type[Replay]:
+    if not function.is_async:
+        return SyncReplay
+    from ..engine.asynchronous import AsyncReplay
+
+    return AsyncReplay

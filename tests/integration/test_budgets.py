@@ -821,6 +821,7 @@ def test_a_burst_costs_two_writes_and_a_message_beside_its_events_and_run(durabl
 def test_a_cold_start_loads_nothing_that_only_some_runs_need():
     rare = {
         "aws_encryption_sdk",
+        "asyncio",
         "aws_lambda_powertools",
         "boto3",
         "celpy",
@@ -836,6 +837,7 @@ def test_a_cold_start_loads_nothing_that_only_some_runs_need():
         "lambda_durable.runtime.undoing",
         "lambda_durable.runtime.views",
         "lambda_durable.schedules",
+        "pydantic",
         "s3transfer",
     }
     code = "import sys, lambda_durable, lambda_durable.handler, lambda_durable.aws.world; print(*sys.modules)"
@@ -844,3 +846,24 @@ def test_a_cold_start_loads_nothing_that_only_some_runs_need():
     ).stdout.split()
     assert "lambda_durable.runtime.worker" in loaded
     assert rare.isdisjoint(loaded)
+
+
+def test_annotations_of_jsons_own_types_load_no_pydantic():
+    code = """
+import sys
+from lambda_durable import Context, Durable, ErrorInfo, Event
+from lambda_durable.runtime.messages import parse
+
+@Durable("app").function("f")
+def f(ctx: Context[dict[str, int]]) -> list[str]: ...
+
+parse('{"kind": "start", "function": "f", "run": "r", "event": "{}"}')
+f.validate(Event("e", {"n": 1}))
+f.codec.decode(f.codec.encode(["a"]))
+ErrorInfo.of(ValueError("no"))
+print(*sys.modules)
+"""
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "pydantic" not in loaded
