@@ -18,8 +18,8 @@ LARGEST_BATCH: Final = 1024 * 1024
 
 LONGEST_REASON: Final = 1024
 
-NOT_IN_SQS: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that SQS refuses: those that XML has not."""
+NOT_IN_SQS: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""Characters that SQS refuses: those that XML has not. (A set of what it takes is ten times as slow to compile.)"""
 
 
 class SqsQueue:
