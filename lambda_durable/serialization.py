@@ -11,7 +11,6 @@ import inspect
 import json
 import typing
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 from dataclasses import is_dataclass
 from hashlib import blake2b
 from types import CellType, SimpleNamespace
@@ -164,10 +163,12 @@ class Codec:
 
     def _load_plain(self, text: str) -> Any:
         if self._shape is not None:
-            with suppress(ValueError):
+            try:
                 value = from_json(text, allow_inf_nan=False)
-                if self._shape.fits(value):
+                if self._shape.fits(value, parsed=True):
                     return value
+            except ValueError:  # for pydantic to tell, or to read
+                pass
         if self._adapter is None:
             return from_json(text, allow_inf_nan=False)
         return self._adapter.validate_json(text, by_alias=True, by_name=True)

@@ -22,14 +22,15 @@ class Shape:
     values: Shape | None = None
     anything: bool = False
 
-    def fits(self, value: object, level: int = 0) -> bool:
-        """Whether a value is exactly this: an int is no float, and an instance of a subclass is not of its base."""
+    def fits(self, value: object, level: int = 0, *, parsed: bool = False) -> bool:
+        """Whether a value is exactly this: an int is no float, and an instance of a subclass is not of its base. One
+        that is `parsed` is made of JSON's own types alone."""
         kind = type(value)
         if kind is list:
             inner, parts = self.items, value
         elif kind is dict:
             inner, parts = self.values, value.values()  # type: ignore[attr-defined]
-            if not _TEXT.issuperset(map(type, value)):  # type: ignore[call-overload]
+            if not parsed and not _TEXT.issuperset(map(type, value)):  # type: ignore[call-overload]
                 return False
         else:
             return kind in self.scalars
@@ -37,9 +38,11 @@ class Shape:
             inner = self
         if inner is None:
             return False
+        if inner.anything and parsed:
+            return True
         if inner.scalars.issuperset(map(type, parts)):  # type: ignore[call-overload]
             return True
-        return level < _DEEPEST and all(inner.fits(each, level + 1) for each in parts)  # type: ignore[attr-defined]
+        return level < _DEEPEST and all(inner.fits(each, level + 1, parsed=parsed) for each in parts)  # type: ignore[attr-defined]
 
 
 _ANYTHING: Final = Shape(SCALARS, anything=True)
