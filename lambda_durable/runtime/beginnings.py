@@ -137,11 +137,17 @@ def _header(world: World, app: App, new: NewRun, after: int = 0) -> Header:
         starts=new.starts,
         start_by=begin + in_millis(timeouts.start) if timeouts.start is not None else None,
         finish_by=begin + in_millis(timeouts.finish) if timeouts.finish is not None else None,
-        check_at=begin + INTERVAL,
+        check_at=begin + INTERVAL + _listed_alone(world, function),
         code=code,
         queueing=Queueing() if waits else None,
         pinned=bool(code.release) and (new.pinned or (function is not None and function.pin)),
     )
+
+
+def _listed_alone(world: World, function: Function[Any, Any] | None) -> bool:
+    """Whether the first check of a run is to be listed as later ones are, as it is a millisecond later: nobody may look
+    for those of its function, since the live code need not have that."""
+    return function is None or world.versions.present != world.versions.live
 
 
 def _write(world: World, app: App, new: NewRun, header: Header) -> Begun | None:

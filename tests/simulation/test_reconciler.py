@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lambda_durable import AsyncContext, Context, Durable, Event, NonRetriableError, on_event
-from lambda_durable.ports import Delivery, Invocation
+from lambda_durable.ports import Delivery, Invocation, Outgoing
 from lambda_durable.runtime import reconciler
 from lambda_durable.runtime.messages import Continuation, Start
+from lambda_durable.runtime.starting import start_message
 from lambda_durable.testing import Faults, LocalRuntime
 
 
@@ -83,6 +84,54 @@ def test_runs_of_many_functions_are_found_some_functions_and_some_runs_at_a_time
     look_after(rt, minutes=120)
 
     assert {rt.get(run).status for run in runs} == {"completed"}
+
+
+def headers(rt):
+    items = rt.aws("dynamodb").scan(TableName="lambda-durable")["Items"]
+    return [item for item in items if item["sk"]["S"] == "!" and "f" in item]
+
+
+def test_a_run_of_a_function_that_no_code_has_is_looked_after(app):
+    """The code that looks for those to be looked after for the first time does not know of that one."""
+    rt = LocalRuntime(app)
+    rt._eager = False
+    world = rt.client._world
+    world.queue.send([Outgoing(start_message(world, "nobody", "r1", {}, rt.now()).body())])
+    while not headers(rt):
+        rt._simulation._step()
+    purge(rt)
+    assert rt.get("r1").status == "running"
+    look_after(rt)
+
+    assert rt.get("r1").status == "failed"
+
+
+def test_what_an_old_version_begins_is_looked_after_long_after_its_function_is_gone(app, done):
+    @app.function("fails", pin=True)
+    def fails(ctx: Context) -> None:
+        ctx.step.sleep("long", "3d")
+        raise NonRetriableError("no")
+
+    @fails.on_failure
+    def handle(ctx: Context) -> None:
+        ctx.step.run("tell", done.append, "failed")
+
+    rt = LocalRuntime(app)
+    rt._eager = False
+    rt.start(fails)
+    rt.advance("1h")
+    rt.reconcile()
+    rt.deploy(Durable("app", steps_per_invocation=1))
+    for _ in range(70):
+        rt.advance("1h")
+        rt.reconcile()
+    while len(headers(rt)) == 1:
+        rt._simulation._step()
+    purge(rt)
+    assert done == []
+    look_after(rt)
+
+    assert done == ["failed"]
 
 
 def test_a_schedule_that_was_deleted_costs_minutes_too(app, done):
