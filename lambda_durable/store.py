@@ -459,7 +459,8 @@ class Store(Collectors, Reruns, Protocol):
 
     def looked_after(self, functions: Iterable[str], until: int = 0, *, known: Iterable[str] = ()) -> None:
         """Remember that each run of some known functions that began before `until` has another time to be looked
-        after, or has ended; and that others are `known`, which is forgotten after a day. Idempotent."""
+        after, or has ended; and that others are `known`, which is forgotten once the runs that began in the day
+        after that were looked after. Idempotent."""
         ...
 
     def move_check(self, run_id: str, to: int, *, seen: int | None = None, only_sooner: bool = False) -> bool:

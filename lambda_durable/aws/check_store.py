@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 CHECKS: Final = keys.kept("checks")
 FORGOTTEN: Final = 24 * 60 * 60 * 1000
-"""Milliseconds after which a function that no code has any more began no run that is not looked after yet."""
+"""Milliseconds after which a function that no code has any more begins no run. So it is forgotten as soon as those of
+until then were looked after, however late that is."""
 
 TO_BE_CHECKED: Final = "(attribute_exists(ks) OR attribute_exists(k))"
 
@@ -94,12 +95,11 @@ class CheckStore(TableCalls):
 
     def looked_after(self, functions: Iterable[str], until: int = 0, *, known: Iterable[str] = ()) -> None:
         before, now = self._looks(), to_millis(self._clock.now())
-        after = {id: look for id, look in before.items() if look.known > now - FORGOTTEN}
-        for id in known:
-            after[id] = Look(after[id].until if id in after else 0, now)
+        after = before | {id: Look(before[id].until if id in before else 0, now) for id in known}
         for id in functions:
             if id in after:
                 after[id] = Look(max(until, after[id].until), after[id].known)
+        after = {id: look for id, look in after.items() if look.until < look.known + FORGOTTEN}
         if after != before:
             self._put({"pk": text(CHECKS), "sk": text(keys.HEADER), "v": text(json.dumps(after))})
 

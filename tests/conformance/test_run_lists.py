@@ -16,6 +16,7 @@ from lambda_durable.aws import run_lists
 from lambda_durable.aws.clock import SystemClock
 from lambda_durable.aws.dynamodb import DynamoStore
 from lambda_durable.aws.table import LABEL_SHARDS, SHARDS
+from lambda_durable.durations import to_millis
 from lambda_durable.engine.gates import Queueing
 from lambda_durable.engine.journal import Author, Header, Payload, RunStatus
 from lambda_durable.store import FIRST_CHECK, Store
@@ -163,17 +164,35 @@ def test_what_began_before_the_last_look_is_not_looked_for_again(store: Store) -
     assert ids(store) == ["new", "old"]
 
 
-def test_runs_of_a_function_that_is_gone_are_looked_after_for_a_day(
+def test_a_function_that_is_gone_is_forgotten_once_its_runs_of_a_day_were_looked_after(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start = store._clock.now()  # type: ignore[attr-defined]
     store.create_run(header("a", check_at=NOW + FIRST_CHECK))
     store.looked_after((), known=["checkout", "audit"])
-    for hours, found in ((23, ["a"]), (25, [])):
-        clock = SimpleNamespace(now=lambda later=hours: start + timedelta(hours=later))
+
+    def known(hours: int, came: int) -> list[str]:
+        clock = SimpleNamespace(now=lambda: start + timedelta(hours=hours))
         monkeypatch.setattr(store, "_clock", clock)
-        store.looked_after(["checkout", "audit"], known=["audit"])
-        assert [run for run, _ in store.overdue(NOW * 2)] == found
+        until = to_millis(start + timedelta(hours=came)) if came else 0
+        store.looked_after(["checkout", "audit"], until, known=["audit"])
+        return list(store.longest_not_looked_after(9))
+
+    assert known(23, 22) == ["checkout", "audit"]
+    assert known(25, 23) == ["checkout", "audit"]
+    assert known(26, 25) == ["audit"]
+
+
+def test_nothing_is_forgotten_that_nobody_looked_after(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody does where the queue is long, or the worker fails, for days."""
+    start = store._clock.now()  # type: ignore[attr-defined]
+    store.create_run(header("a", check_at=NOW + FIRST_CHECK))
+    store.looked_after((), known=["audit", "checkout"])
+    store.looked_after(["audit"], to_millis(start))
+    monkeypatch.setattr(store, "_clock", SimpleNamespace(now=lambda: start + timedelta(days=3)))
+    store.looked_after((), known=["audit"])
+    assert [run for run, _ in store.overdue(NOW * 2)] == ["a"]
+    assert store.longest_not_looked_after(9) == ["checkout", "audit"]  # it goes on from where it was
 
 
 @pytest.mark.parametrize("status", ["skipped", "failed"])
