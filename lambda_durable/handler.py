@@ -99,7 +99,8 @@ class LambdaHandler:
         if kind.get("lambda_durable") == "reconcile":
             from .runtime.reconciler import reconcile
 
-            return {"overdue": reconcile(world, self._app.functions)}
+            until = world.clock.monotonic() + _remaining(context) / 2
+            return {"overdue": reconcile(world, self._app.functions, until)}
         raise ConfigurationError(
             "the worker takes messages of its SQS queues and EventBridge events, and this Lambda event is "
             f"neither: it has {', '.join(map(repr, list(kind)[:5])) or 'nothing that tells what it is'}"
@@ -279,7 +280,7 @@ class LambdaHandler:
     def _publish(self, functions: Mapping[str, str]) -> None:
         store = self._connected().store
         store.publish(functions)
-        store.looked_after((), known=functions)
+        store.looked_after({}, known=functions)
 
 
 def _remaining(context: Any) -> float:

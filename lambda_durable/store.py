@@ -448,17 +448,29 @@ class Store(Collectors, Reruns, Protocol):
         """What is told of an app's functions, by id; eventually consistent."""
         ...
 
-    def overdue(self, now: int, functions: Collection[str] | None = None) -> Iterator[tuple[str, int]]:
-        """Runs that have not ended and whose `check_at` is past: their ids, and the time. Those not looked after
-        yet are found if they are of these functions, or of any that is known. Eventually consistent. Lazy."""
+    def overdue(self, now: int) -> Iterator[tuple[str, int]]:
+        """Runs that have not ended and whose `check_at` is past: their ids, and the time. Those that were looked after
+        before come first; then those that were not, of the known functions. Eventually consistent. Lazy."""
         ...
 
-    def longest_not_looked_after(self, most: int) -> Sequence[str]:
-        """The known functions of whose runs not looked after yet nobody has looked for the longest, at most so many."""
+    def due_again(self, now: int) -> Iterator[tuple[str, int]]:
+        """Those of them that were looked after before, the longest overdue first."""
         ...
 
-    def looked_after(self, functions: Iterable[str], until: int = 0, *, known: Iterable[str] = ()) -> None:
-        """Remember that each run of some known functions that began before `until` has another time to be looked
+    def not_looked_after(
+        self, function_id: str, since: int, until: int
+    ) -> tuple[Sequence[tuple[str, int]], int]:
+        """Runs of a function that began from `since` to `until` and that nobody has looked after yet, the oldest
+        first; and before when that is all of them, since as much is read as a few seconds allow."""
+        ...
+
+    def longest_not_looked_after(self, most: int) -> Sequence[tuple[str, int]]:
+        """The known functions of whose runs not looked after yet nobody has looked for the longest, at most so many;
+        and how far that came."""
+        ...
+
+    def looked_after(self, until: Mapping[str, int], *, known: Iterable[str] = ()) -> None:
+        """Remember that each run of some known functions that began `until` then has another time to be looked
         after, or has ended; and that others are `known`, which is forgotten once the runs that began in the day
         after that were looked after. Idempotent."""
         ...

@@ -12,7 +12,9 @@ of each function, what began since the last look.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import merge
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..durations import to_millis
@@ -33,12 +35,14 @@ from .table_calls import LIST_PAGE, TableCalls
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
 
-    from .attributes import Item
 
 CHECKS: Final = keys.kept("checks")
 FORGOTTEN: Final = 24 * 60 * 60 * 1000
 """Milliseconds after which a function that no code has any more begins no run. So it is forgotten as soon as those of
 until then were looked after, however late that is."""
+
+MOST_AT_ONCE: Final = 8_000
+"""Entries of a shard that are read before how far that came can be kept: about what DynamoDB looks at in one Query."""
 
 TO_BE_CHECKED: Final = "(attribute_exists(ks) OR attribute_exists(k))"
 
@@ -53,52 +57,73 @@ class Look(NamedTuple):
 class CheckStore(TableCalls):
     """The part of the `Store` port that knows when runs are looked after."""
 
-    def overdue(self, now: int, functions: Collection[str] | None = None) -> Iterator[tuple[str, int]]:
-        for shard in range(SHARDS):
-            key = checks_partition(shard)
-            yield from self._due(
-                CHECKS_INDEX, "kp = :key AND ks <= :now", {":key": text(key), ":now": number(now)}
-            )
-        for function_id, look in self._looks().items():
-            if functions is None or function_id in functions:
-                yield from self._not_looked_after(function_id, look.until, now - FIRST_CHECK)
+    def overdue(self, now: int) -> Iterator[tuple[str, int]]:
+        yield from self.due_again(now)
+        for id, look in self._looks().items():
+            came = look.until
+            while came <= now - FIRST_CHECK:
+                found, came = self.not_looked_after(id, came, now - FIRST_CHECK)
+                yield from found
 
-    def _not_looked_after(self, function_id: str, since: int, until: int) -> Iterator[tuple[str, int]]:
+    def due_again(self, now: int) -> Iterator[tuple[str, int]]:
+        shards = [self._due(checks_partition(shard), now) for shard in range(SHARDS)]
+        return merge(*shards, key=itemgetter(1))
+
+    def _due(self, partition: str, now: int) -> Iterator[tuple[str, int]]:
+        found = self._query(
+            {
+                "TableName": self._table,
+                "IndexName": CHECKS_INDEX,
+                "KeyConditionExpression": "kp = :key AND ks <= :now",
+                "ExpressionAttributeValues": {":key": text(partition), ":now": number(now)},
+                "Limit": LIST_PAGE,
+            }
+        )
+        return map(headers.due_check, found)
+
+    def not_looked_after(
+        self, function_id: str, since: int, until: int
+    ) -> tuple[Sequence[tuple[str, int]], int]:
         first, last = index_range(since, max(until, 0))
         if first > last:  # DynamoDB refuses such a BETWEEN
-            return
+            return (), since
+        found: list[tuple[str, int]] = []
+        came = until + 1
         for shard in range(SHARDS):
-            values = {
-                ":key": text(index_partition(function_id, shard)),
-                ":first": text(first),
-                ":last": text(last),
+            request: QueryInputTypeDef = {
+                "TableName": self._table,
+                "IndexName": RUNS_INDEX,
+                "KeyConditionExpression": "gp = :key AND gs BETWEEN :first AND :last",
+                "FilterExpression": headers.NOT_LOOKED_AFTER,
+                "ExpressionAttributeValues": {
+                    ":key": text(index_partition(function_id, shard)),
+                    ":first": text(first),
+                    ":last": text(last),
+                },
+                "Limit": MOST_AT_ONCE,
             }
-            which = "gp = :key AND gs BETWEEN :first AND :last"
-            yield from self._due(RUNS_INDEX, which, values, headers.NOT_LOOKED_AFTER)
+            while True:
+                page = self._client.query(**request)
+                found += map(headers.due_check, page["Items"])
+                if "LastEvaluatedKey" not in page:
+                    break
+                at = int(page["LastEvaluatedKey"]["gs"]["S"][:13])
+                if at > since:
+                    came = min(came, at)
+                    break
+                request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        return sorted(found, key=itemgetter(1)), came
 
-    def _due(self, index: str, which: str, values: Item, only: str = "") -> Iterator[tuple[str, int]]:
-        request: QueryInputTypeDef = {
-            "TableName": self._table,
-            "IndexName": index,
-            "KeyConditionExpression": which,
-            "ExpressionAttributeValues": values,
-        }
-        if only:
-            request["FilterExpression"] = only
-        else:
-            request["Limit"] = LIST_PAGE
-        return map(headers.due_check, self._query(request))
+    def longest_not_looked_after(self, most: int) -> Sequence[tuple[str, int]]:
+        looks = [(id, look.until) for id, look in self._looks().items()]
+        return sorted(looks, key=itemgetter(1))[:most]
 
-    def longest_not_looked_after(self, most: int) -> Sequence[str]:
-        looks = self._looks()
-        return sorted(looks, key=lambda id: looks[id].until)[:most]
-
-    def looked_after(self, functions: Iterable[str], until: int = 0, *, known: Iterable[str] = ()) -> None:
+    def looked_after(self, until: Mapping[str, int], *, known: Iterable[str] = ()) -> None:
         before, now = self._looks(), to_millis(self._clock.now())
         after = before | {id: Look(before[id].until if id in before else 0, now) for id in known}
-        for id in functions:
+        for id, came in until.items():
             if id in after:
-                after[id] = Look(max(until, after[id].until), after[id].known)
+                after[id] = Look(max(came, after[id].until), after[id].known)
         after = {id: look for id, look in after.items() if look.until < look.known + FORGOTTEN}
         if after != before:
             self._put({"pk": text(CHECKS), "sk": text(keys.HEADER), "v": text(json.dumps(after))})

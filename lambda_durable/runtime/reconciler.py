@@ -8,7 +8,8 @@ never a run.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from ..durations import to_millis
@@ -22,7 +23,7 @@ FUNCTIONS = 10
 many queries as its index has shards."""
 
 MOST = 2_000
-"""Runs that one call has looked after; the next call takes the rest."""
+"""Runs that one call has looked after that were not before, and runs that were; the next call takes the rest."""
 
 UNSEEN = 5 * 60 * 1000
 """Milliseconds, beside `INTERVAL`, after which a run that began is in the index of runs: its header is written as late
@@ -33,24 +34,33 @@ BUSY = 1_000
 them another message each would make it longer, and run steps twice that were only waiting."""
 
 
-def reconcile(world: World, functions: Iterable[str]) -> int:
-    """Send a check to every run that is overdue; how many there were. `functions` are those of the app."""
+def reconcile(world: World, functions: Iterable[str], until: float = math.inf) -> int:
+    """Send a check to every run that is overdue; how many there were. `functions` are those of the app. Begins no other
+    look after `until` (monotonic), for much may have begun since the last one: the next call goes on from there."""
     if world.queue.backlog() > BUSY:
         return 0
     now = to_millis(world.clock.now())
-    looked_at = world.store.longest_not_looked_after(FUNCTIONS)
-    found = overdue(world, looked_at)
-    if found:
-        world.metrics.add(RUNS_OVERDUE, len(found))
-    look_after(world, found)
-    until = now - INTERVAL - UNSEEN if len(found) < MOST else 0
-    world.store.looked_after(looked_at, until, known=functions)
-    return len(found)
+    came: dict[str, int] = {}
+    number = 0
+    for function_id, since in world.store.longest_not_looked_after(FUNCTIONS):
+        while since <= now - INTERVAL and number < MOST and (not came or world.clock.monotonic() < until):
+            found, further = world.store.not_looked_after(function_id, since, now - INTERVAL)
+            some = found[: MOST - number]
+            look_after(world, some)
+            number += len(some)
+            since = further if some == found else min(further, found[len(some)][1] - INTERVAL)
+            came[function_id] = min(since, now - INTERVAL - UNSEEN)
+    world.store.looked_after(came, known=functions)
+    again = list(islice(world.store.due_again(now), MOST))
+    look_after(world, again)
+    if number or again:
+        world.metrics.add(RUNS_OVERDUE, number + len(again))
+    return number + len(again)
 
 
-def overdue(world: World, functions: Collection[str] | None = None) -> list[tuple[str, int]]:
-    """Runs that are to be looked after, and since when; those that nobody has looked after yet, of some functions."""
-    return list(islice(world.store.overdue(to_millis(world.clock.now()), functions), MOST))
+def overdue(world: World) -> list[tuple[str, int]]:
+    """Runs that are to be looked after, and since when."""
+    return list(islice(world.store.overdue(to_millis(world.clock.now())), MOST))
 
 
 def look_after(world: World, found: Sequence[tuple[str, int]]) -> None:

@@ -333,7 +333,7 @@ class LocalRuntime:
     def _register(self) -> None:
         """As a deployment does."""
         store = self._store_on(self._cloud.uncounted("dynamodb"), VirtualClock(self._simulation))
-        register(self._app, self._scheduler, "local", publish=lambda told: store.looked_after((), known=told))
+        register(self._app, self._scheduler, "local", publish=lambda told: store.looked_after({}, known=told))
 
     def _create_table(self) -> None:
         from ..aws.table import table_definition

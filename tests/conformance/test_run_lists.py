@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from samples import ME, NOW, OTHER, ended, header
 
-from lambda_durable.aws import run_lists
+from lambda_durable.aws import check_store, run_lists
 from lambda_durable.aws.clock import SystemClock
 from lambda_durable.aws.dynamodb import DynamoStore
 from lambda_durable.aws.table import LABEL_SHARDS, SHARDS
@@ -133,7 +133,7 @@ def test_a_run_is_overdue_from_its_first_time_on_until_it_has_ended(store: Store
     store.create_run(header("a", check_at=due))
     store.create_run(header("b", created=NOW + 5, check_at=due + 5))
     assert list(store.overdue(due)) == []  # nobody has said yet which functions there are
-    store.looked_after((), known=["checkout"])
+    store.looked_after({}, known=["checkout"])
     assert list(store.overdue(due - 1)) == []
     assert list(store.overdue(due)) == [("a", due)]
     assert set(store.overdue(due + 5)) == {("a", due), ("b", due + 5)}
@@ -154,11 +154,10 @@ def test_what_began_before_the_last_look_is_not_looked_for_again(store: Store) -
     """It has another time by then, or has ended."""
     for run, created in (("old", NOW), ("new", NOW + 1_000)):
         store.create_run(header(run, created=created, check_at=created + FIRST_CHECK))
-    store.looked_after(["checkout"], NOW + 1_000, known=["checkout", "audit"])
-    store.looked_after(["checkout"], NOW)  # never back
-    assert store.longest_not_looked_after(1) == ["audit"]
-    assert store.longest_not_looked_after(9) == ["audit", "checkout"]
-    assert list(store.overdue(NOW * 2, ["audit"])) == []
+    store.looked_after({"checkout": NOW + 1_000}, known=["checkout", "audit"])
+    store.looked_after({"checkout": NOW})  # never back
+    assert store.longest_not_looked_after(1) == [("audit", 0)]
+    assert store.longest_not_looked_after(9) == [("audit", 0), ("checkout", NOW + 1_000)]
     assert [run for run, _ in store.overdue(NOW * 2)] == ["new"]
     assert ids(store, statuses=["running"]) == ["new"]
     assert ids(store) == ["new", "old"]
@@ -169,30 +168,54 @@ def test_a_function_that_is_gone_is_forgotten_once_its_runs_of_a_day_were_looked
 ) -> None:
     start = store._clock.now()  # type: ignore[attr-defined]
     store.create_run(header("a", check_at=NOW + FIRST_CHECK))
-    store.looked_after((), known=["checkout", "audit"])
+    store.looked_after({}, known=["checkout", "audit"])
 
     def known(hours: int, came: int) -> list[str]:
         clock = SimpleNamespace(now=lambda: start + timedelta(hours=hours))
         monkeypatch.setattr(store, "_clock", clock)
         until = to_millis(start + timedelta(hours=came)) if came else 0
-        store.looked_after(["checkout", "audit"], until, known=["audit"])
-        return list(store.longest_not_looked_after(9))
+        store.looked_after({"checkout": until, "audit": until}, known=["audit"])
+        return [id for id, _ in store.longest_not_looked_after(9)]
 
     assert known(23, 22) == ["checkout", "audit"]
     assert known(25, 23) == ["checkout", "audit"]
     assert known(26, 25) == ["audit"]
 
 
+def test_what_has_long_been_overdue_comes_first(store: Store) -> None:
+    for number in range(30):
+        store.create_run(header(f"r{number}", check_at=NOW + 100 - number))
+    assert [at for _, at in store.due_again(NOW + 90)] == list(range(NOW + 71, NOW + 91))
+
+
+def test_what_is_not_looked_after_is_read_bit_by_bit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check_store, "MOST_AT_ONCE", 2)
+    times = {
+        f"r{number}": NOW + number // 60 for number in range(180)
+    }  # some shards have more than two of one time
+    for run, created in times.items():
+        store.create_run(header(run, created=created, check_at=created + FIRST_CHECK))
+    since, seen, looks = NOW, set[str](), 0
+    while since <= NOW + 10:
+        found, since = store.not_looked_after("checkout", since, NOW + 10)
+        seen |= {run for run, _ in found}
+        assert {run for run, created in times.items() if created < since} <= seen
+        looks += 1
+    assert seen == set(times)
+    assert 1 < looks <= 4
+
+
 def test_nothing_is_forgotten_that_nobody_looked_after(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody does where the queue is long, or the worker fails, for days."""
     start = store._clock.now()  # type: ignore[attr-defined]
     store.create_run(header("a", check_at=NOW + FIRST_CHECK))
-    store.looked_after((), known=["audit", "checkout"])
-    store.looked_after(["audit"], to_millis(start))
+    store.looked_after({}, known=["audit", "checkout"])
+    store.looked_after({"audit": to_millis(start)})
     monkeypatch.setattr(store, "_clock", SimpleNamespace(now=lambda: start + timedelta(days=3)))
-    store.looked_after((), known=["audit"])
+    store.looked_after({}, known=["audit"])
     assert [run for run, _ in store.overdue(NOW * 2)] == ["a"]
-    assert store.longest_not_looked_after(9) == ["checkout", "audit"]  # it goes on from where it was
+    came = [("checkout", 0), ("audit", to_millis(start))]
+    assert store.longest_not_looked_after(9) == came  # it goes on from where it was
 
 
 @pytest.mark.parametrize("status", ["skipped", "failed"])

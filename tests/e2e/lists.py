@@ -93,7 +93,7 @@ def fill(dynamodb: Any, runs: int, table: str = TABLE) -> None:
     now = datetime.now().astimezone()
     began = to_millis(now) - runs * 10_000
     store = world_of(dynamodb, table).store
-    store.looked_after(FUNCTIONS, to_millis(now - LATELY), known=FUNCTIONS)
+    store.looked_after(dict.fromkeys(FUNCTIONS, to_millis(now - LATELY)), known=FUNCTIONS)
     with ThreadPoolExecutor(4) as pool:
         batches = (range(start, min(start + 25, runs)) for start in range(0, runs, 25))
         list(pool.map(partial(_put, dynamodb, table, began, to_millis(now - LATELY)), batches))

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lambda_durable import AsyncContext, Context, Durable, Event, NonRetriableError, on_event
+from lambda_durable.aws import check_store
+from lambda_durable.durations import to_millis
 from lambda_durable.ports import Delivery, Invocation, Outgoing
 from lambda_durable.runtime import reconciler
 from lambda_durable.runtime.messages import Continuation, Start
@@ -89,6 +91,14 @@ def test_runs_of_many_functions_are_found_some_functions_and_some_runs_at_a_time
 def headers(rt):
     items = rt.aws("dynamodb").scan(TableName="lambda-durable")["Items"]
     return [item for item in items if item["sk"]["S"] == "!" and "f" in item]
+
+
+def begin(rt, function):
+    """A run whose header has just been written."""
+    run, there = rt.start(function), len(headers(rt))
+    while len(headers(rt)) == there:
+        rt._simulation._step()
+    return run
 
 
 def test_a_run_of_a_function_that_no_code_has_is_looked_after(app):
@@ -206,6 +216,41 @@ def test_a_long_queue_is_no_reason_to_make_it_longer(app, two_steps, monkeypatch
     rt.advance("1h")
 
     assert reconciler.reconcile(world, app.functions) == 0
+
+
+def test_looks_that_have_no_time_go_on_from_where_they_were(app, two_steps, monkeypatch):
+    """Much has begun since the last one: the queue was long for hours."""
+    monkeypatch.setattr(check_store, "MOST_AT_ONCE", 4)
+    rt = LocalRuntime(app)
+    rt._eager = False
+    for _ in range(150):
+        rt.start(two_steps)
+        rt.advance("1m")
+    run = begin(rt, two_steps)
+    purge(rt)
+    rt.advance("1h")
+    reconciler.reconcile(rt.client._world, app.functions, until=0)
+    rt.advance("1m")
+    assert rt.get(run.run_id).status == "running"
+    for _ in range(12):
+        reconciler.reconcile(rt.client._world, app.functions, until=0)
+    rt.advance("1m")
+
+    assert rt.get(run.run_id).status == "completed"
+
+
+def test_those_looked_after_before_leave_time_for_others(app, two_steps, monkeypatch):
+    monkeypatch.setattr(reconciler, "MOST", 1)
+    rt = LocalRuntime(app)
+    rt._eager = False
+    store = rt.client._world.store
+    store.move_check(begin(rt, two_steps).run_id, to_millis(rt.now()))
+    run = begin(rt, two_steps)
+    purge(rt)
+    rt.advance("20m")
+    rt.reconcile()
+
+    assert store.get_header(run.run_id).check_at > to_millis(rt.now())
 
 
 def test_a_cancellation_whose_message_was_lost_is_carried_out(app, two_steps):
