@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from ..engine.journal import Author, Payload
 from ..errors import DamagedItemError, ErrorInfo
 from ..parsing import read_json, written
-from .packing import packed, unpacked
+from .packing import SHORT, packed, unpacked
 from .sizes import item_size
 
 if TYPE_CHECKING:
@@ -92,7 +92,9 @@ def put_payload(item: Item, payload: Payload | None, inline: str, blob: str, *, 
     if payload.key is not None:
         item[blob] = text(payload.key)
     if payload.text is not None:
-        item[inline] = packed(payload.text, beside + item_size(item) + len(inline))
+        if len(payload.text) > SHORT:  # a shorter one stays as it is, whatever it has beside
+            beside += item_size(item) + len(inline)
+        item[inline] = packed(payload.text, beside)
 
 
 def read_payload(item: Item, inline: str, blob: str) -> Payload | None:

@@ -76,8 +76,9 @@ class Turn:
             return
         if replay.lost is not None:
             branches.give_up(self, replay.lost)
-        waits.look_up(self.chain, replay.open())
         ops = replay.open()
+        if waits.look_up(self.chain, ops):
+            ops = replay.open()
         todo = [op for op in ops if self._can_start(op)]
         at_work = any(op.path in self.attempts.running for op in ops)
         if todo and self._paused and not at_work:

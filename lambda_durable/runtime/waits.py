@@ -135,11 +135,14 @@ def _lookback(record: Record) -> int:
     return record.began - record.waits.since if record.waits is not None else 0
 
 
-def look_up(chain: Chain, ops: Iterable[Operation]) -> None:
-    """Learn whether what waits for callbacks has told anybody."""
-    for op in ops:
-        if isinstance(op, CallbackWait) and op.submit is not None and op.record is not None:
-            chain.load(op.path)
+def look_up(chain: Chain, ops: Iterable[Operation]) -> bool:
+    """Learn whether what waits for callbacks has told anybody. Whether something does wait so."""
+    submits = [
+        op for op in ops if isinstance(op, CallbackWait) and op.submit is not None and op.record is not None
+    ]
+    for op in submits:
+        chain.load(op.path)
+    return bool(submits)
 
 
 def looks_again(record: Record, now: int) -> bool:
