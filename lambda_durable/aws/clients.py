@@ -26,6 +26,7 @@ from botocore.exceptions import BotoCoreError, ParamValidationError
 from botocore.validate import ParamValidator
 
 from . import errors
+from .plain_answers import parse_plainly
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Clients:
     def dynamodb(self) -> DynamoDBClient:
         client = self._make_lean("dynamodb")
         client.meta.events.register("before-parameter-build.dynamodb.TransactWriteItems", _validate)
+        parse_plainly(client)
         return cast("DynamoDBClient", client)
 
     @cached_property

@@ -15,6 +15,7 @@ import pytest
 from botocore.config import Config
 
 from lambda_durable.aws.dynamodb import DynamoStore
+from lambda_durable.aws.plain_answers import parse_plainly
 from lambda_durable.aws.s3 import S3Blobs
 from lambda_durable.aws.table import table_definition
 from tests.conformance.clouds import ministack, stop_ministack
@@ -68,6 +69,7 @@ def connect_to(implementation: str, service: Any) -> Any:
 @pytest.fixture(scope="session", params=STORES)
 def dynamodb(request: pytest.FixtureRequest) -> DynamoDBClient:
     client: DynamoDBClient = connect_to(request.param, "dynamodb")
+    parse_plainly(client)
     return client
 
 
