@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import FunctionType
 from typing import Any, Literal, get_origin
 
 from .config import Retry
@@ -355,6 +356,8 @@ def _callable(id: object, fn: Any) -> Callable[..., Any]:
 def is_async(fn: Callable[..., Any]) -> bool:
     while isinstance(fn, functools.partial):
         fn = fn.func
+    if isinstance(fn, FunctionType):
+        return inspect.iscoroutinefunction(fn)
     return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004
 
 

@@ -35,8 +35,9 @@ Times are epoch milliseconds unless it says otherwise. Unknown attributes are ig
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..engine.code import Code
 from ..engine.journal import (
@@ -144,13 +145,12 @@ def outcome(output: Payload | None, error: ErrorInfo | None) -> Item:
 def record(item: Item, scope: str) -> Record:
     """The record of an item that lies in the partition of `scope`."""
     ended, error, attempts = integer(item, "t"), read_error(item), integer(item, "n")
-    kind = Kind(item["k"]["S"])
-    needed = "q" if kind.fans_out else "W" if kind in _WAITS else "k"
-    if needed not in item:
+    kind = item["k"]["S"]
+    if (needed := _NEEDS.get(kind, "k")) not in item:
         raise KeyError(needed)
     return Record(
         path=item["u"]["S"] if "u" in item else keys.path(scope, item["sk"]["S"]),
-        kind=kind,
+        kind=Kind(kind),
         state=State(item["s"]["S"]) if "s" in item else _evident_state(error),
         author=read_author(item),
         began=int(item["b"]["N"]),
@@ -160,8 +160,8 @@ def record(item: Item, scope: str) -> Record:
         error=error,
         wake_at=integer(item, "w"),
         claim=_claim(item["c"]["S"]) if "c" in item else None,
-        plan=_plan(from_json(item, "q", None)),
-        waits=_waits(from_json(item, "W", None)),
+        plan=_plan(item["q"]["S"]) if "q" in item else None,
+        waits=_waits(item["W"]["S"]) if "W" in item else None,
         checked=integer(item, "h") or 0,
         code=Code.parse(item["r"]["S"]) if "r" in item else None,
         undo=_undo(item["y"]["S"]) if "y" in item else None,
@@ -169,7 +169,11 @@ def record(item: Item, scope: str) -> Record:
     )
 
 
-_WAITS = (Kind.WAIT_FOR_EVENT, Kind.WAIT_FOR_SIGNAL, Kind.WAIT_FOR_CALLBACK, Kind.INVOKE)
+_NEEDS = {kind.value: "q" for kind in Kind if kind.fans_out} | dict.fromkeys(
+    (Kind.WAIT_FOR_EVENT.value, Kind.WAIT_FOR_SIGNAL.value, Kind.WAIT_FOR_CALLBACK.value, Kind.INVOKE.value),
+    "W",
+)
+"""What the items of some kinds have to have."""
 
 
 def _evident_state(error: ErrorInfo | None) -> State:
@@ -212,9 +216,8 @@ def _plan_json(plan: FanPlan) -> AttributeValueTypeDef:
     return to_json(kept)
 
 
-def _plan(kept: dict[str, Any] | None) -> FanPlan | None:
-    if kept is None:
-        return None
+def _plan(text: str) -> FanPlan:
+    kept = json.loads(text)
     branches = tuple(kept["keys"]) if "keys" in kept else _counted(kept["count"])
     return FanPlan(branches, kept["lanes"], kept.get("fingerprint", ""), kept.get("tolerant", False))
 
@@ -224,9 +227,8 @@ def _waits_json(waits: WaitPlan) -> AttributeValueTypeDef:
     return to_json({name: value for name, value in kept.items() if value not in ("", 0, False, ())})
 
 
-def _waits(kept: dict[str, Any] | None) -> WaitPlan | None:
-    if kept is None:
-        return None
+def _waits(text: str) -> WaitPlan:
+    kept = json.loads(text)
     known = {field.name for field in fields(WaitPlan)}
     given = {name: value for name, value in kept.items() if name in known}
     return WaitPlan(**{**given, "names": tuple(kept.get("names", ())), "taken": tuple(kept.get("taken", ()))})

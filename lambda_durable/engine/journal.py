@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
 from ..errors import ErrorInfo
 from . import paths
@@ -70,6 +71,7 @@ class Author:
         return f"{self.generation}.{self.tag}"
 
     @classmethod
+    @lru_cache(maxsize=1024)  # one message writes many outcomes
     def parse(cls, text: str) -> Author:
         generation, _, tag = text.partition(".")
         return cls(int(generation), tag)
