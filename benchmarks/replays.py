@@ -10,7 +10,8 @@ from typing import Any
 
 from lambda_durable import AsyncContext, Context, Durable, Event
 from lambda_durable.engine.asynchronous import AsyncReplay
-from lambda_durable.engine.journal import Author, Journal, Kind, Partition, Payload, Record, State
+from lambda_durable.engine.journal import Author, Kind, Partition, Payload, Record, State
+from lambda_durable.engine.loaded import Journal
 from lambda_durable.engine.replay import Replay
 from lambda_durable.engine.sync import SyncReplay
 from lambda_durable.function import Function

@@ -49,7 +49,7 @@ class Step:
     def submit(self, id: str, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> StepFuture[R]:
         """Start a step that runs in parallel to what follows."""
         op = calls.step_call(self._options, id, fn, args, kwargs, sync=True)
-        op.scope.pending[op.path] = op
+        op.scope.add(op)
         return StepFuture(op)
 
     def wait(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from ..errors import ConfigurationError
+from . import paths
 from .interrupts import Renewed, Swallowed
 from .loop import HandlerLoop, HandlerTask, refuse
-from .operations import Group, Operation
+from .operations import FanOut, Group, Operation
 from .replay import Replay
 from .scope import Scope, current_scope
 
@@ -25,6 +26,9 @@ class AsyncReplay(Replay):
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
         self.called: set[Operation] = set()  # and not awaited yet
+        self._changed: dict[str, None] = {}  # scopes in which something has happened
+        self._entered: list[Group] = []  # since the handler was last quiescent
+        self._joined: dict[Scope, tuple[tuple[int, int], bool]] = {}
 
     def run(self, handler: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         self._loop = HandlerLoop(self._on_idle, self._leave_if_interrupted)
@@ -87,7 +91,7 @@ class AsyncReplay(Replay):
             return op.value()
         op.task = asyncio.current_task()
         op.future = self._loop.create_future()
-        scope.pending[op.path] = op
+        scope.add(op)
         self._waiting += 1
         try:
             await op.future
@@ -100,7 +104,7 @@ class AsyncReplay(Replay):
 
     def _abandon(self, op: Operation) -> None:
         op.abandoned = True
-        op.scope.pending.pop(op.path, None)
+        op.scope.drop(op.path)
         if op.path in self._groups:
             self._groups[op.path].cancel()
 
@@ -122,9 +126,16 @@ class AsyncReplay(Replay):
                 refuse("waits for something that is no step")
             self.advance()
 
+    def noticed(self, path: str) -> None:
+        scope = self.scopes.get(paths.parent(path))
+        if scope is not None:
+            scope.notice(path)
+            self._changed.setdefault(scope.path)
+
     def _deliver_next(self) -> bool:
+        self.agenda.settle()
         for scope in self._in_turn():
-            ops = self._next(scope) if not self._cut_off(scope) else []
+            ops = self._next(scope) if not self.cut_off(scope) else []
             for op in ops:
                 self.deliver(op)
                 assert op.future is not None
@@ -132,35 +143,50 @@ class AsyncReplay(Replay):
                     op.future.set_result(None)
             if ops:
                 return True
+            del self._changed[scope.path]
         return False
 
-    def _in_turn(self) -> list[Scope]:
-        """The scopes, in the order in which it is looked for an outcome that the handler can see."""
-        return list(self.scopes.values())
+    def _in_turn(self) -> Iterable[Scope]:
+        """The scopes in which something has happened, in the order in which it is looked for an outcome that the
+        handler can see."""
+        while self._changed:
+            yield self.scopes[next(iter(self._changed))]
 
     def _next(self, scope: Scope) -> list[Operation]:
         """What the handler sees next: one outcome, or all of a join, which shows them only as a whole."""
-        candidates = [op for op in scope.pending.values() if op.future is not None]
-        if len(candidates) > 1 and _are_joined(candidates):
-            ended = [op for op in candidates if op.ended_at() is not None]
-            if not any(op.record.error for op in ended if op.record):
-                if len(ended) == len(candidates):
-                    return sorted(ended, key=lambda op: op.index)
-                if not scope.remembers(candidates):
-                    return []  # the join shows nothing before the last one has ended
-        chosen = scope.choose(candidates) if candidates else None
+        awaited = scope.pending
+        if (
+            not awaited or next(iter(awaited.values())).future is None
+        ):  # nobody sees the branches of a fan-out
+            return []
+        if len(awaited) > 1 and not scope.failed and self._is_joined(scope):
+            if len(scope.came) == len(awaited):
+                return sorted(awaited.values(), key=lambda op: op.index)
+            if scope.first_remembered() is None:
+                return []  # the join shows nothing before the last one has ended
+        chosen = scope.choose_of_all()
         return [] if chosen is None else [chosen]
+
+    def _is_joined(self, scope: Scope) -> bool:
+        """Whether all that a scope waits for are tasks of one gather or TaskGroup, which shows their successes only as
+        a whole. Found out anew when the scope waits for something else, or somebody else for a task."""
+        now = (scope.changes, self._loop.watched)
+        known = self._joined.get(scope)
+        if known is None or known[0] != now:
+            known = self._joined[scope] = (now, _are_joined(scope.pending.values()))
+        return known[1]
+
+    def enter(self, op: Group | FanOut) -> None:
+        super().enter(op)
+        if isinstance(op, Group):
+            self._entered.append(op)
 
     def _start_groups(self) -> bool:
         """Run the code of groups that were entered since the handler was last quiescent."""
+        entered, self._entered = self._entered, []
         started = False
-        for op in list(self.entered.values()):
-            if (
-                isinstance(op, Group)
-                and op.ended_at() is None
-                and not op.abandoned
-                and op.path not in self._groups
-            ):
+        for op in entered:
+            if op.ended_at() is None and not op.abandoned and op.path not in self._groups:
                 task = self._loop.create_task(self._run_group(op), context=op.context.copy())
                 self._groups[op.path] = task
                 started = True
@@ -185,12 +211,14 @@ class AsyncReplay(Replay):
         self._groups.pop(op.path, None)
 
 
-def _are_joined(candidates: list[Operation]) -> bool:
-    """Whether all are tasks of one gather or TaskGroup, which shows their successes only as a whole."""
-    joins = []
-    for op in candidates:
+def _are_joined(awaited: Iterable[Operation]) -> bool:
+    join: object | None = None
+    for op in awaited:
         task = op.task
         if not isinstance(task, HandlerTask) or task.get_coro() is not op.awaitable:
             return False
-        joins.append(task.joined_by())
-    return joins[0] is not None and all(join is joins[0] for join in joins)
+        joined_by = task.joined_by()
+        if joined_by is None or (join is not None and joined_by is not join):
+            return False
+        join = joined_by
+    return join is not None

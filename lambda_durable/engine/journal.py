@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 
 from ..errors import ErrorInfo
-from . import paths
 from .code import UNKNOWN, Code
 from .gates import Queueing
 from .journal_ids import journal_id
@@ -365,34 +364,3 @@ class Partition:
             or (record.state is State.WAITING and record.wake_at is not None and record.wake_at <= now)
             for record in self.records.values()
         )
-
-
-class Journal:
-    """The partitions of a run that an invocation has loaded."""
-
-    def __init__(self, partitions: Iterable[Partition] = ()) -> None:
-        self.partitions: dict[str, Partition] = {}
-        self.order: dict[str, list[str]] = {}
-        self.dispatched: dict[str, LogEntry] = {}
-        self.lines: dict[str, int] = {}
-        for partition in partitions:
-            self.add(partition)
-
-    def add(self, partition: Partition) -> None:
-        self.partitions[partition.scope] = partition
-        for entry in partition.log:
-            self.note(entry)
-
-    def find(self, path: str) -> Record | None:
-        """The record at a path, if its scope is loaded and holds one."""
-        partition = self.partitions.get(paths.parent(path))
-        return partition.records.get(path) if partition is not None else None
-
-    def note(self, entry: LogEntry) -> None:
-        """Take a log entry into account."""
-        for scope, seen in entry.order.items():
-            self.order.setdefault(scope, []).extend(seen)
-        for path in entry.dispatched:
-            self.dispatched[path] = entry
-        for scope, count in entry.lines.items():
-            self.lines[scope] = max(self.lines.get(scope, 0), count)

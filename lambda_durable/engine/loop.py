@@ -24,6 +24,9 @@ class HandlerTask(asyncio.Task[Any]):
             self.watchers.append(fn)
         except AttributeError:
             self.watchers = [fn]
+        loop = self.get_loop()
+        if isinstance(loop, HandlerLoop):
+            loop.watched += 1
         super().add_done_callback(fn, context=context)
 
     def joined_by(self) -> object | None:
@@ -78,6 +81,7 @@ class HandlerLoop(asyncio.SelectorEventLoop):
     def __init__(self, idle: Callable[[], None], look: Callable[[], None]) -> None:
         super().__init__(_Selector(idle, look))
         self.alive = 0
+        self.watched = 0  # how often somebody began to watch a task
         self.set_task_factory(self._make_task)
         self.set_exception_handler(lambda *_: None)  # tasks left behind by an interrupt are no accident
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..config import Retry
@@ -95,6 +96,10 @@ class Operation:
     def parts(self) -> tuple[Operation, ...]:
         """Itself, and what has to be done beside it while it has no outcome."""
         return (self,)
+
+    def together(self) -> tuple[Operation, ...]:
+        """What has several parts, and all of these: what happens to one is of concern to the others."""
+        return ()
 
     def decode(self, text: str) -> Any:
         raise AssertionError(f"a {self.kind} has no output, and the journal has {text[:40]!r}")
@@ -207,6 +212,9 @@ class CallbackWait(Wait):
             return (self,)
         return (self, self.submit)
 
+    def together(self) -> tuple[Operation, ...]:
+        return () if self.submit is None else (self, self.submit)
+
     @property
     def not_submitted(self) -> ErrorInfo | None:
         """Why nobody was told, if nobody ever will be."""
@@ -263,6 +271,36 @@ class Group(Operation):
         return self.codec.decode(text)
 
 
+@dataclass(slots=True)
+class Progress:
+    """How far a fan-out has come in one replay, kept as its branches begin and end."""
+
+    waiting: dict[int, None] = field(default_factory=dict)  # to begin, in their order
+    running: set[int] = field(default_factory=set)
+    over: list[Record] = field(default_factory=list)  # those that have made room for no other yet
+    halted: bool = False
+    known: bool = False  # all of them were looked at
+
+    def begins(self, index: int) -> None:
+        self.waiting.pop(index, None)
+        self.running.add(index)
+
+    def ends(self, index: int, record: Record, *, halts: bool) -> None:
+        self.waiting.pop(index, None)
+        self.running.discard(index)
+        self.over.append(record)
+        self.halted = self.halted or halts
+
+    def next(self, width: int) -> list[int]:
+        """Those there is room for."""
+        return list(islice(self.waiting, max(width - len(self.running), 0)))
+
+    def made_room(self) -> list[Record]:
+        """The branches whose end lets others begin."""
+        over, self.over = self.over, []
+        return over
+
+
 @dataclass(eq=False, kw_only=True, slots=True)
 class FanOut(Operation):
     """A map, map_group or parallel: branches `path[key]`, joined when all that began have ended."""
@@ -278,6 +316,7 @@ class FanOut(Operation):
     at_most_once: bool = False
     timeout: int | None = None
     branches: dict[int, StepCall | Group] = field(default_factory=dict)
+    progress: Progress = field(default_factory=Progress)
 
     def check(self, record: Record) -> None:
         """Raises DeterminismError if the list is not the one that the journal knows."""

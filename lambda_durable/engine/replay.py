@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from ..config import Retry
 from . import paths
+from .agenda import Agenda
 from .code import UNKNOWN, Code
 from .interrupts import Broken, Reload, Renewed, Suspend, Swallowed
-from .journal import Journal, Kind, Payload
+from .journal import Kind, Payload, Record
+from .loaded import Journal
 from .operations import FanOut, Group, Operation, StepCall
 from .scope import Scope
 
@@ -117,6 +119,9 @@ class Replay(ABC):
         self.entered: dict[str, Group | FanOut] = {}
         self.undoable: dict[str, Operation] = {}  # what was called that has an undo
         self.scopes: dict[str, Scope] = {}
+        self.agenda = Agenda(self)
+        self._inner: dict[str, list[str]] = {}
+        self._undecided: dict[str, Scope] = {}
         self.top = self.scope("", started)
 
     @abstractmethod
@@ -127,8 +132,29 @@ class Replay(ABC):
 
     def scope(self, path: str, now: int) -> Scope:
         """A fresh scope: its code begins from the top."""
-        self.scopes[path] = scope = Scope(self, path, now)
+        before = self.scopes.get(path)
+        for called in before.pending if before is not None else ():
+            self.agenda.note(called)
+        self._undecided.pop(path, None)
+        self.scopes[path] = scope = self.new_scope(path, now)
+        if before is None and path:
+            self._inner.setdefault(paths.parent(path), []).append(path)
         return scope
+
+    def new_scope(self, path: str, now: int) -> Scope:
+        return Scope(self, path, now)
+
+    def within(self, path: str) -> Iterator[Scope]:
+        """The scope at a path, and those that lie in it."""
+        if path in self.scopes:
+            yield self.scopes[path]
+        for inner in self._inner.get(path, ()):
+            yield from self.within(inner)
+
+    def pending(self, path: str) -> Operation | None:
+        """The operation at a path, if the code waits for it."""
+        scope = self.scopes.get(paths.parent(path))
+        return scope.pending.get(path) if scope is not None else None
 
     def decides(self, scope: Scope) -> bool:
         """Whether this invocation may decide an order in a scope: not in those around its focus."""
@@ -144,35 +170,37 @@ class Replay(ABC):
         """Whether this invocation may work on an operation."""
         return not self.focus or self._in_focus(op.path)
 
-    def open(self) -> list[Operation]:
-        """What waits for an outcome and could be worked on here, in the order of the calls: steps and
-        sleeps, and groups and fan-outs that are not entered."""
-        return [
-            op
-            for scope in list(self.scopes.values())
-            for called in scope.open()
-            for op in called.parts()
-            if op.path not in self.entered and self.concerns(op) and not self._cut_off(scope)
-        ]
+    def open(self) -> Collection[Operation]:
+        """What waits for an outcome and could be worked on here."""
+        return self.agenda.open()
+
+    @abstractmethod
+    def noticed(self, path: str) -> None:
+        """Something has happened to an operation."""
 
     def pump(self) -> bool:
         """Begin the branches that may begin; join fan-outs whose branches are over. Whether one was."""
         joined = False
-        for op in list(self.entered.values()):
+        for path, branches in self.agenda.branches().items():
+            op = self.entered.get(path)
             if isinstance(op, FanOut) and not op.abandoned and op.ended_at() is None:
-                joined = self._pump(op) or joined
+                joined = self._pump(op, branches) or joined
         return joined
 
-    def _cut_off(self, scope: Scope) -> bool:
+    def cut_off(self, scope: Scope) -> bool:
         """Whether the scope belongs to a group that was abandoned or is over."""
-        return any(
-            op.abandoned or op.ended_at() is not None
-            for path, op in self.entered.items()
-            if paths.within(scope.path, path)
-        )
+        path = scope.path
+        while path:
+            op = self.entered.get(path)
+            if op is not None and (op.abandoned or op.ended_at() is not None):
+                return True
+            path = paths.parent(path)
+        return False
 
     def to_enter(self) -> list[Group | FanOut]:
         """Groups and fan-outs that enclose the focus, and are reached but not entered."""
+        if not self.focus:
+            return []
         return [
             op
             for scope in self.scopes.values()
@@ -205,11 +233,13 @@ class Replay(ABC):
     def enter(self, op: Group | FanOut) -> None:
         """Run an operation's own code in this replay."""
         self.entered[op.path] = op
+        self.agenda.note(op.path)
 
     def leave(self, op: Group | FanOut) -> None:
         self.entered.pop(op.path, None)
+        self.agenda.note(op.path)
 
-    def _pump(self, op: FanOut) -> bool:
+    def _pump(self, op: FanOut, changed: Sequence[str]) -> bool:
         scope = self.scopes.get(op.path) or self.scope(op.path, op.scope.now)
         records = self.journal.partitions[op.path].records
         if self.encloses_focus(op.path):
@@ -220,33 +250,34 @@ class Replay(ABC):
             else:
                 self.lost = op
             return False
-        running, halted, new, waiting, over = 0, False, False, [], []
-        for index in range(len(op.keys)):
-            path = op.branch_path(index)
-            record = records.get(path)
-            if record is not None and record.final:
-                over.append(record)
-                halted = halted or op.halted_by(record)
-                scope.pending.pop(path, None)
-            elif record is not None or index in op.branches or self.has_begun(path):
-                running += 1
-                self._begin_branch(op, index, scope)
-            else:
-                waiting.append(index)
-        room = max(op.width - running, 0)
-        for index in waiting[:room]:
+        progress, new = op.progress, False
+        if progress.known:
+            indices = [branch.index for path in changed if (branch := scope.pending.get(path)) is not None]
+        else:
+            progress.waiting = dict.fromkeys(range(len(op.keys)))
+            progress.known, indices = True, list(progress.waiting)
+        for index in indices:
+            self._see_branch(op, index, scope, records.get(op.branch_path(index)))
+        for index in progress.next(op.width):
             # The first ones began together, and a failure among them keeps none of them back: who replays
             # this may not see that they have begun.
-            if not halted or index < op.width or self._began_before(op, op.branch_path(index)):
+            if not progress.halted or index < op.width or self._began_before(op, op.branch_path(index)):
                 self._begin_branch(op, index, scope)
-                running += 1
                 new = True
-        for record in over if new else ():  # which made room
+        for record in progress.made_room() if new else ():
             scope.build_upon(record.path, record.kind)
-        if running:
+        if progress.running:
             return False
         self.finish(op, None, None)
         return True
+
+    def _see_branch(self, op: FanOut, index: int, scope: Scope, record: Record | None) -> None:
+        path = op.branch_path(index)
+        if record is not None and record.final:
+            op.progress.ends(index, record, halts=op.halted_by(record))
+            scope.drop(path)
+        elif record is not None or index in op.branches or self.has_begun(path):
+            self._begin_branch(op, index, scope)
 
     def has_begun(self, branch: str) -> bool:
         """Whether a branch that has no record of its own is known to have begun."""
@@ -272,7 +303,8 @@ class Replay(ABC):
                 context=op.contexts[index], **common,
             )  # fmt: skip
         op.branches[index] = branch
-        scope.pending[branch.path] = branch
+        op.progress.begins(index)
+        scope.add(branch)
 
     def not_there(self, op: Operation) -> None:  # noqa: ARG002
         """The log has an outcome's place, and the journal has no outcome."""
@@ -283,16 +315,21 @@ class Replay(ABC):
     def undecided(self) -> dict[str, list[str]]:
         return {
             scope.path: list(scope.undecided)
-            for scope in self.scopes.values()
+            for scope in self._undecided.values()
             if scope.undecided and self.decides(scope)
         }
+
+    def has_undecided(self, scope: Scope) -> None:
+        """A scope has a choice that is not written down."""
+        self._undecided[scope.path] = scope
 
     def decided(self) -> None:
         """What the handler does next happens for the first time, and what led to it is written down."""
         if self.log is not None:
             self.log.decided()
-        for scope in self.scopes.values():
+        for scope in self._undecided.values():
             scope.decided()
+        self._undecided.clear()
 
     def renew(self, event: str) -> NoReturn:
         """Leave the handler, which asks to continue as new."""

@@ -6,6 +6,7 @@ import random
 import sys
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError, DeterminismError, DuplicateStepError, NestedStepError
@@ -32,6 +33,11 @@ class Scope:
         self.now = now
         self.random = random.Random(f"{replay.seed}/{path}")
         self.pending: dict[str, Operation] = {}
+        self.changes = 0  # how often it began or ceased to wait for something
+        self.came: dict[str, Operation] = {}  # of these, what has an outcome, as far as was noticed
+        self.failed: set[str] = set()  # of those, what has failed
+        self._arrivals: list[tuple[int, int, Operation]] = []  # by when they ended
+        self._remembered: list[tuple[int, int, Operation]] = []  # by their places in the log
         self.undecided: list[str] = []
         self._counts: dict[str, int] = {}
         self._owners: dict[str, object] = {}
@@ -95,6 +101,36 @@ class Scope:
             return ""
         return f", which {was.spelled()} wrote, and this is {now.spelled()}"
 
+    def add(self, op: Operation) -> None:
+        """The code waits for an operation."""
+        self.pending[op.path] = op
+        self.changes += 1
+        self.replay.agenda.note(op.path)
+        if op.path in self._ranks:
+            heappush(self._remembered, (self._ranks[op.path], op.index, op))
+
+    def notice(self, path: str) -> None:
+        """Something has happened to an operation: it may have an outcome."""
+        op = self.pending.get(path)
+        ended = op.ended_at() if op is not None else None
+        if op is None or ended is None or self.came.get(path) is op:
+            return
+        self.came[path] = op
+        heappush(self._arrivals, (ended, op.index, op))
+        record = op.record
+        if record is not None and record.error is not None:
+            self.failed.add(path)
+
+    def drop(self, path: str) -> None:
+        """It does so no longer."""
+        op = self.pending.pop(path, None)
+        self.came.pop(path, None)
+        self.failed.discard(path)
+        if op is not None:
+            self.changes += 1
+            for part in op.together() or (op,):
+                self.replay.agenda.note(part.path)
+
     def check_renewal(self) -> None:
         """Raises the error that continue_as_new deserves anywhere but in the handler itself."""
         if self.replay.interrupt is not None or self.replay.closed:
@@ -118,25 +154,41 @@ class Scope:
         acts on it.
         """
         ranked = [op for op in candidates if op.path in self._ranks]
-        if ranked:
-            first = min(ranked, key=lambda op: self._ranks[op.path])
+        first = min(ranked, key=lambda op: self._ranks[op.path]) if ranked else None
+        there = [(ended, op.index, op) for op in candidates if (ended := op.ended_at()) is not None]
+        earliest = min(there, key=lambda found: found[:2])[2] if there else None
+        return self._chosen(first, earliest, alone=len(candidates) == 1)
+
+    def choose_of_all(self) -> Operation | None:
+        """As `choose`, of all that the code waits for."""
+        return self._chosen(
+            self.first_remembered(), self._first(self._arrivals), alone=len(self.pending) == 1
+        )
+
+    def _chosen(
+        self, first: Operation | None, earliest: Operation | None, *, alone: bool
+    ) -> Operation | None:
+        if first is not None:
             if isinstance(first, Sleep):
                 first.known_over = True
             if first.ended_at() is None:
                 self.replay.not_there(first)
                 return None
             return first
-        there = [(ended, op.index, op) for op in candidates if (ended := op.ended_at()) is not None]
-        if not there or (len(candidates) > 1 and not self.replay.decides(self)):
+        if earliest is None or (not alone and not self.replay.decides(self)):
             return None
-        chosen = min(there, key=lambda found: found[:2])[2]
-        if len(candidates) > 1:
-            self.undecided.append(chosen.path)
-        return chosen
+        if not alone:
+            self.undecide(earliest.path)
+        return earliest
 
-    def remembers(self, ops: Sequence[Operation]) -> bool:
-        """Whether the log has the place of one of these."""
-        return any(op.path in self._ranks for op in ops)
+    def first_remembered(self) -> Operation | None:
+        """Of all that the code waits for, what the log has the first place of."""
+        return self._first(self._remembered)
+
+    def _first(self, heap: list[tuple[int, int, Operation]]) -> Operation | None:
+        while heap and self.pending.get(heap[0][2].path) is not heap[0][2]:
+            heappop(heap)
+        return heap[0][2] if heap else None
 
     def asks(self, op: Operation) -> bool:
         """Whether the handler is told, now that it asks, that an outcome is there."""
@@ -149,13 +201,13 @@ class Scope:
             self._misses[op.path] -= 1
             return False
         there = op.ended_at() is not None
-        self.undecided.append(op.path if there else f":{op.path}")
+        self.undecide(op.path if there else f":{op.path}")
         return there
 
     def deliver(self, op: Operation) -> None:
         """Note that the handler has seen an outcome."""
         op.delivered = True
-        self.pending.pop(op.path, None)
+        self.drop(op.path)
         self.now = max(self.now, op.ended_at() or 0)
         self.build_upon(op.path, op.kind)
 
@@ -164,9 +216,14 @@ class Scope:
         may be about to act on it: the log decides which of them does."""
         if path in self._ranks or path in self.undecided:
             return
-        dispatched = self.replay.journal.dispatched
-        if path in dispatched or (kind.has_scope and any(paths.within(each, path) for each in dispatched)):
-            self.undecided.append(path)
+        journal = self.replay.journal
+        if path in journal.dispatched or (kind.has_scope and journal.hands_out(path)):
+            self.undecide(path)
+
+    def undecide(self, path: str) -> None:
+        """Note a choice that is to be written down."""
+        self.undecided.append(path)
+        self.replay.has_undecided(self)
 
     def decided(self) -> None:
         """The undecided choices are written down."""

@@ -7,14 +7,15 @@ leads it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import paths
 from .asynchronous import AsyncReplay
 from .interrupts import Blocked, Suspend
-from .journal import Journal, Kind, Partition, Payload, Record, State
+from .journal import Kind, Partition, Payload, Record, State
+from .loaded import Journal
 from .operations import FanOut, Group, Operation, Undo
 from .replay import Replay
 from .scope import Scope
@@ -80,14 +81,11 @@ class Surveyor:
         if record is None or not record.final or record.kind is Kind.MAP or record.waits is not None:
             return  # a map's items are steps: to know the map is to know them; so is what submits a callback
         self._held_back[path] = record
-        self._put(replace(record, state=State.RUNNING, ended=None, output=None, error=None))
+        self.journal.put(replace(record, state=State.RUNNING, ended=None, output=None, error=None))
 
     def _give_out(self, path: str) -> None:
         if path in self._held_back:
-            self._put(self._held_back.pop(path))
-
-    def _put(self, record: Record) -> None:
-        self.journal.partitions[paths.parent(record.path)].records[record.path] = record
+            self.journal.put(self._held_back.pop(path))
 
 
 class _Survey(Replay):
@@ -102,8 +100,8 @@ class _Survey(Replay):
     def has_begun(self, branch: str) -> bool:
         return branch in self.driver.inside or super().has_begun(branch)
 
-    def _pump(self, op: FanOut) -> bool:
-        if op.path in self._over or not super()._pump(op):
+    def _pump(self, op: FanOut, changed: Sequence[str]) -> bool:
+        if op.path in self._over or not super()._pump(op, changed):
             return False
         if op.ended_at() is None:
             self._over.add(op.path)
@@ -147,6 +145,9 @@ class SyncSurvey(_Survey, SyncReplay):
         if op.ended_at() is None:
             self._over.add(op.path)
 
+    def _changed_branches(self, op: FanOut) -> Iterable[Operation]:
+        return list(op.branches.values())
+
     def _can_go_on(self, branch: Group) -> bool:
         if branch.path in self._over or branch.ended_at() is not None:
             return False
@@ -154,7 +155,7 @@ class SyncSurvey(_Survey, SyncReplay):
 
     def _left(self, ops: Sequence[Operation]) -> bool:
         """Whether what the code waits for lies in a group that was left."""
-        return any(self._cut_off(op.scope) for op in ops)
+        return any(self.cut_off(op.scope) for op in ops)
 
 
 class AsyncSurvey(_Survey, AsyncReplay):
@@ -165,8 +166,10 @@ class AsyncSurvey(_Survey, AsyncReplay):
         self.driver.enter(self)
         return self._start_groups() or super()._deliver_next()
 
-    def _in_turn(self) -> list[Scope]:
-        return sorted(self.scopes.values(), key=lambda scope: len(scope.path), reverse=True)
+    def _in_turn(self) -> Iterable[Scope]:
+        return sorted(
+            map(self.scopes.__getitem__, self._changed), key=lambda scope: len(scope.path), reverse=True
+        )
 
 
 def _without_gaps(partition: Partition) -> Partition:

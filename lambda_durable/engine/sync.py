@@ -6,9 +6,10 @@ again from its top once something has ended; its finished steps are memoized, so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from . import paths
 from .interrupts import Blocked, Interrupt, Swallowed
 from .operations import FanOut, Group, Operation
 from .replay import Replay
@@ -23,6 +24,8 @@ class SyncReplay(Replay):
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
         self._waits: dict[str, Sequence[Operation]] = {}  # what each branch could not go on without
+        self._waiters: dict[str, dict[str, None]] = {}  # and the other way round
+        self._changed: dict[str, dict[str, None]] = {}  # of each fan-out, the branches that may go on
 
     def run(self, handler: Callable[[], Any]) -> Any:
         token = current_scope.set(self.top)
@@ -40,7 +43,7 @@ class SyncReplay(Replay):
 
     def call(self, op: Operation) -> Any:
         """The outcome of an operation; blocks until it is there."""
-        op.scope.pending[op.path] = op
+        op.scope.add(op)
         while op.ended_at() is None:
             self._step([op])
         self.deliver(op)
@@ -102,11 +105,16 @@ class SyncReplay(Replay):
         if self.pump():
             return
         ran = False
-        for branch in list(op.branches.values()):
+        for branch in self._changed_branches(op):
             if isinstance(branch, Group) and branch.path in self.entered and self._can_go_on(branch):
                 ran = self._run_branch(branch) or ran
         if not ran:
             self._go_on([op])
+
+    def _changed_branches(self, op: FanOut) -> Iterable[Operation | None]:
+        """Those that may go on, since something has happened to what they wait for."""
+        self.agenda.settle()
+        return [self.pending(path) for path in self._changed.pop(op.path, ())]
 
     def _can_go_on(self, branch: Group) -> bool:
         if branch.ended_at() is not None:
@@ -114,16 +122,27 @@ class SyncReplay(Replay):
         waits = self._waits.get(branch.path)
         return waits is None or any(op.ended_at() is not None or op.path in self.entered for op in waits)
 
+    def noticed(self, path: str) -> None:
+        for waiting in (path, *self._waiters.get(path, ())):
+            while waiting:
+                parent = paths.parent(waiting)
+                if paths.is_branch(waiting):
+                    self._changed.setdefault(parent, {})[waiting] = None
+                waiting = parent
+
     def _run_branch(self, branch: Group) -> bool:
         """Whether the branch came to its end (or is to be tried again)."""
         self._depth += 1
-        self._waits.pop(branch.path, None)
+        for op in self._waits.pop(branch.path, ()):
+            self._waiters[op.path].pop(branch.path, None)
         try:
             self._run_group(branch)
             return True
         except Blocked as blocked:
             self.interrupt = None
             self._waits[branch.path] = blocked.ops
+            for op in blocked.ops:
+                self._waiters.setdefault(op.path, {})[branch.path] = None
             return False
         finally:
             self._depth -= 1

@@ -23,7 +23,8 @@ from ..durations import to_millis
 from ..engine import paths
 from ..engine.code import UNKNOWN, Code
 from ..engine.interrupts import Reload, Stale
-from ..engine.journal import Author, Header, Journal, LogEntry, Partition, Payload, Record
+from ..engine.journal import Author, Header, LogEntry, Partition, Payload, Record
+from ..engine.loaded import Journal
 from ..ports import Outgoing, World
 from . import payloads
 from .feeds import Feed
@@ -286,9 +287,7 @@ class Chain:
 
     def note(self, record: Record) -> None:
         """Take a record into the journal."""
-        scope = paths.parent(record.path)
-        partition = self.journal.partitions.setdefault(scope, Partition(scope))
-        partition.records[record.path] = record
+        self.journal.put(record)
         self._see(record)
         self._latest = max(self._latest, record.author.generation)
 

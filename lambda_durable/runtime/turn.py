@@ -8,8 +8,9 @@ out, whoever brings an outcome back may act, and the chain's log decides who doe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from ..config import StepsPerInvocation
@@ -28,6 +29,7 @@ from .holding import paused
 from .interrupts import GoOn, Strayed
 from .letting_go import let_go_of_group
 from .messages import Continuation
+from .todo import Todo
 
 CANCEL_CHECK = 1.0
 """Seconds: how often a long invocation looks whether its run was cancelled."""
@@ -51,6 +53,7 @@ class Turn:
         self._allowance = Allowance(chain, mode)
         self._take_slot = take_slot
         self._moment = chain.now()
+        self._todo: Todo | None = None
 
     # -- Driver --------------------------------------------------------------------------------------
 
@@ -76,26 +79,33 @@ class Turn:
             return
         if replay.lost is not None:
             branches.give_up(self, replay.lost)
-        ops = replay.open()
-        if waits.look_up(self.chain, ops):
-            ops = replay.open()
-        todo = [op for op in ops if self._can_start(op)]
-        at_work = any(op.path in self.attempts.running for op in ops)
+        todo = self._todo_of(replay).to_start()
+        at_work = self._is_at_work(replay)
         if todo and self._paused and not at_work:
             self._leave(replay)
-        if todo and not self._paused and self._start(replay, ops, todo):
+        if todo and not self._paused and self._start(replay, todo):
             return
-        if at_work or any(op.path in self.attempts.running for op in ops):
-            self._await(ops)
+        if at_work or self._is_at_work(replay):
+            self._await(replay)
         else:
             self.attempts.abandon()
-            self._pause(replay, ops)
+            self._pause(replay, replay.open())
 
     def _something_is_over(self, replay: Replay) -> bool:
         """Let time go on. Whether a sleep ended that was open a moment ago."""
-        before = replay.open()
+        todo = self._todo_of(replay)
+        todo.learn()
         self._moment = max(self._moment, self.chain.now())
-        return any(op.ended_at() is not None for op in before)
+        return todo.pass_time(self._moment)
+
+    def _todo_of(self, replay: Replay) -> Todo:
+        if self._todo is None:
+            self._todo = Todo(self, replay.agenda)
+        return self._todo
+
+    def _is_at_work(self, replay: Replay) -> bool:
+        """Whether a step runs here that the code waits for."""
+        return any(map(replay.agenda.has, self.attempts.running))
 
     def finish(self, op: Group | FanOut, result: Any, error: Exception | None) -> None:
         chain = self.chain
@@ -131,26 +141,22 @@ class Turn:
     def _leave_to_the_leader(self, path: str) -> None:
         """Who was overtaken ends no group or fan-out, but for one that outcomes come back to: its record would take the
         place of the leader's, which then knew no more that it leads."""
-        if self.chain.follower and not any(
-            paths.within(each, path) for each in self.chain.journal.dispatched
-        ):
+        if self.chain.follower and not self.chain.journal.hands_out(path):
             raise Stale
 
     def is_known(self, scope: str) -> bool:
         self.chain.load(scope)
         journal = self.chain.journal
-        return bool(journal.partitions[scope].records) or any(
-            paths.within(path, scope) for path in journal.dispatched
-        )
+        return bool(journal.partitions[scope].records) or journal.hands_out(scope)
 
     # -- what can be started -------------------------------------------------------------------------
 
-    def _can_start(self, op: Operation) -> bool:
+    def can_start(self, op: Operation) -> bool:
         if op.path in self.attempts.running:
             return False
         if isinstance(op, Wait) and op.record is not None:
             return self._is_late(op) or self._to_register_again(op)
-        if self._driven_elsewhere(op):
+        if self.driven_elsewhere(op):
             return op.path == self.chain.message.joined or self._to_send_again(op)
         record = op.record
         if record is None:
@@ -176,7 +182,7 @@ class Turn:
             return True
         return op.kind is Kind.WAIT_FOR_EVENT and waits.looks_again(op.record, self.now())
 
-    def _driven_elsewhere(self, op: Operation) -> bool:
+    def driven_elsewhere(self, op: Operation) -> bool:
         """Whether messages of its own drive it."""
         if op.path == self.focus:
             return False
@@ -200,9 +206,9 @@ class Turn:
 
     # -- starting ------------------------------------------------------------------------------------
 
-    def _start(self, replay: Replay, ops: Sequence[Operation], todo: list[Operation]) -> bool:
+    def _start(self, replay: Replay, todo: list[Operation]) -> bool:
         """Start what can be. Whether something is here now that was not before."""
-        chain = self.chain
+        chain, ops = self.chain, replay.open()
         if chain.message.leaf is not None:
             self._begin(replay, todo[0])
             record = todo[0].record
@@ -214,10 +220,11 @@ class Turn:
                 chain.load(op.path)
                 self.finish(op, None, None)  # the same whoever joins, so it takes no lead
                 return True
-        late = [op for op in todo if self._is_late(op) and self._driven_elsewhere(op)]
+        late = [op for op in todo if self._is_late(op) and self.driven_elsewhere(op)]
         for op in late:
             assert isinstance(op, Wait)
             waits.give_up(chain, op)  # whoever does: it happens once
+            replay.agenda.note(op.path)
         if late:
             return True
         here = [op for op in todo if self._has_begun(op)]
@@ -231,7 +238,7 @@ class Turn:
             self._begin(replay, op)
         if here:
             return True
-        again = [op for op in todo if self._driven_elsewhere(op)]
+        again = [op for op in todo if self.driven_elsewhere(op)]
         if any(op.path in chain.visit.strayed for op in again):
             self._lead(replay)  # what led to it is to be known to those who work on it alone
         elif again:
@@ -242,31 +249,33 @@ class Turn:
             return False
         if self._allowance.is_out_of_time:
             # What was abandoned may still run; then nobody would come back.
-            if not any(op.path in self.attempts.running for op in ops):
+            if not self._is_at_work(replay):
                 self._continue(replay)
             return False
         if len(ops) == 1 or self._are_one(ops):
             return self._start_alone(replay, todo[0])
-        if self._fits(ops, todo):
+        if self._fits(todo):
             self._lead(replay)
             for op in todo:
                 self._begin(replay, op)
             return True
         # From here on several messages act for the chain: all that is open gets a driver of its own.
-        mine = [*dict.fromkeys(part for op in ops for part in op.parts() if not self._driven_elsewhere(part))]
+        mine = [*dict.fromkeys(part for op in ops for part in op.parts() if not self.driven_elsewhere(part))]
         self._lead(replay, [op.path for op in mine])
         self._hand_out(mine)
         return False
 
-    def _are_one(self, ops: Sequence[Operation]) -> bool:
+    def _are_one(self, ops: Collection[Operation]) -> bool:
         """Whether it is a wait and what has to be done beside it. Who ends the wait meanwhile sends a message of
         the next generation, which this one then follows."""
-        return list(ops) == list(ops[0].parts()) and not self._driven_elsewhere(ops[0])
+        first, *rest = islice(ops, 3)
+        parts = first.together()
+        return len(ops) == len(parts) and {first, *rest} == set(parts) and not self.driven_elsewhere(parts[0])
 
     def _has_begun(self, op: Operation) -> bool:
         """Whether it is a group or fan-out that is in progress here, or a branch of one: to enter it changes
         nothing, so who has been overtaken may, too."""
-        if not isinstance(op, Group | FanOut) or self._driven_elsewhere(op):
+        if not isinstance(op, Group | FanOut) or self.driven_elsewhere(op):
             return False
         if op.record is None:
             return paths.is_branch(op.path) or op.path == self.focus
@@ -276,7 +285,7 @@ class Turn:
         if isinstance(op, StepCall) and self._allowance.is_used_up:
             self._continue(replay)
         self._lead(replay)
-        if isinstance(op, FanOut) and op.record is None and not self._fits([op], [op]):
+        if isinstance(op, FanOut) and op.record is None and not self._fits([op]):
             self._hand_out([op])
             return False
         return self._begin(replay, op)
@@ -299,10 +308,12 @@ class Turn:
     def _hand_out(self, ops: Sequence[Operation]) -> None:
         self.chain.visit.sent_again.update(op.path for op in ops)
         branches.hand_out(self, ops)
+        for op in ops:
+            op.scope.replay.agenda.note(op.path)
 
-    def _fits(self, ops: Sequence[Operation], todo: Sequence[Operation]) -> bool:
+    def _fits(self, todo: Sequence[Operation]) -> bool:
         """Whether all of it can run here."""
-        if any(self._driven_elsewhere(op) or isinstance(op, Wait) for op in ops):
+        if self._todo is not None and not self._todo.is_here:
             return False  # the outside world may bring another message back, while this one is at work
         if self._take_slot is not None:
             return False  # each takes a slot of its own
@@ -333,32 +344,32 @@ class Turn:
                 self._new.add(op.path)
             self.chain.load(op.path, new=new)
             replay.enter(op)
+        replay.agenda.note(op.path)
         return True
 
     # -- waiting -------------------------------------------------------------------------------------
 
-    def _await(self, ops: Sequence[Operation]) -> None:
+    def _await(self, replay: Replay) -> None:
         """Wait for a step that runs here, or for the time of something that sleeps meanwhile."""
         chain = self.chain
-        # What is due already waits for room here, not for its time.
         now = chain.now()
-        times = [at for op in ops if (at := self._wake_time(op)) is not None and at > now]
-        timeout = (min(times) - now) / 1000 if times else None
-        known = {op.path: op for op in ops}
-        for begun, record in self.attempts.wait(timeout):
-            op = known.get(begun.path, begun)  # it may be of a replay before this one, which knows less
+        at = self._todo_of(replay).next_wake(now)  # what is due already waits for room here, not for its time
+        for begun, record in self.attempts.wait(None if at is None else (at - now) / 1000):
+            op = (
+                replay.agenda.get(begun.path) or begun
+            )  # it may be of a replay before this one, which knows less
             if chain.message.leaf == op.path:
                 branches.leaf_ended(self, record)
-            elif not record.final and self._driven_elsewhere(op):
+            elif not record.final and self.driven_elsewhere(op):
                 self._hand_out([op])
 
-    def _wake_time(self, op: Operation) -> int | None:
+    def wake_time(self, op: Operation) -> int | None:
         record = op.record
-        if record is None or op.path in self.attempts.running or self._driven_elsewhere(op):
+        if record is None or op.path in self.attempts.running or self.driven_elsewhere(op):
             return None
         return self.due(record)
 
-    def _pause(self, replay: Replay, ops: Sequence[Operation]) -> None:
+    def _pause(self, replay: Replay, ops: Collection[Operation]) -> None:
         """Nothing more can be done now. Leave the handler, with a driver for what is open."""
         chain = self.chain
         if chain.outdated and any(
@@ -366,16 +377,16 @@ class Turn:
         ):
             # What was handed out may have ended meanwhile, and seen that this was not done yet.
             raise Reload
-        if replay.undecided() and chain.code != chain.header.code and any(map(self._driven_elsewhere, ops)):
+        if replay.undecided() and chain.code != chain.header.code and any(map(self.driven_elsewhere, ops)):
             self._lead(replay)  # who works on that alone is to know how what a deploy has put before it went
         if not chain.follower:
             self._publish(replay)
-        times = [(at, op.path) for op in ops if (at := self._wake_time(op)) is not None]
+        times = [(at, op.path) for op in ops if (at := self.wake_time(op)) is not None]
         if times:
             if chain.follower and chain.message.leaf is None:
                 raise Stale
             if chain.message.check:
-                look_again(chain, min(times)[0], or_later=not any(map(self._driven_elsewhere, ops)))
+                look_again(chain, min(times)[0], or_later=not any(map(self.driven_elsewhere, ops)))
                 times = [(at, path) for at, path in times if self._is_mine(path)]  # others are left to theirs
                 if not times:
                     raise Suspend

@@ -8,11 +8,11 @@ conditional write too, never the clock alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from ..engine.interrupts import Reload
 from ..engine.journal import Kind, Payload, Record, State, Undoable, WaitPlan
-from ..engine.operations import CallbackWait, Invoke, Operation, Sleep, Wait
+from ..engine.operations import CallbackWait, Invoke, Sleep, Wait
 from ..event_json import load_event
 from ..store import Waiter
 from . import callbacks, children, signals
@@ -135,14 +135,12 @@ def _lookback(record: Record) -> int:
     return record.began - record.waits.since if record.waits is not None else 0
 
 
-def look_up(chain: Chain, ops: Iterable[Operation]) -> bool:
-    """Learn whether what waits for callbacks has told anybody. Whether something does wait so."""
-    submits = [
-        op for op in ops if isinstance(op, CallbackWait) and op.submit is not None and op.record is not None
-    ]
-    for op in submits:
-        chain.load(op.path)
-    return bool(submits)
+def look_up(chain: Chain, op: CallbackWait) -> bool:
+    """Learn whether what waits for a callback has told anybody. Whether that was not known before."""
+    if op.submit is None or op.record is None or op.path in chain.loaded:
+        return False
+    chain.load(op.path)
+    return True
 
 
 def looks_again(record: Record, now: int) -> bool:

@@ -12,8 +12,9 @@ from ..config import StepsPerInvocation
 from ..durations import to_millis
 from ..engine import paths
 from ..engine.interrupts import Broken, Reload, Stale, Suspend
-from ..engine.journal import Header, Journal, Partition, RunStatus
+from ..engine.journal import Header, Partition, RunStatus
 from ..engine.journal_ids import run_of
+from ..engine.loaded import Journal
 from ..errors import ConfigurationError, DurableError, ErrorInfo, RunTimeoutError
 from ..function import App, Function
 from ..log_keys import bind

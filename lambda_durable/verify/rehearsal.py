@@ -9,13 +9,15 @@ to come, it goes on with a stand-in for the result, to see what comes after that
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..engine import paths
+from ..engine.asynchronous import AsyncReplay
 from ..engine.interrupts import Interrupt, Renewed, Suspend, Swallowed
-from ..engine.journal import Author, Journal, Kind, Partition, Payload, Record, State
+from ..engine.journal import Author, Kind, Partition, Payload, Record, State
+from ..engine.loaded import Journal
 from ..engine.operations import FanOut, Operation, Sleep
 from ..engine.replay import Replay
 from ..engine.scope import Scope
@@ -229,7 +231,7 @@ class _Rehearsing(Surveyor):
         if isinstance(op, FanOut):
             nulls = ",".join(["null"] * len(op.keys))
             record = replace(record, plan=op.plan(0), output=Payload(text=f"[{nulls}]"))
-        self._put(record)
+        self.journal.put(record)
 
 
 class _Scope(Scope):
@@ -259,9 +261,8 @@ class _Rehearsal(Replay):
         self._seen: dict[str, Moment] = {}
         super().__init__(**given)
 
-    def scope(self, path: str, now: int) -> Scope:
-        self.scopes[path] = scope = _Scope(self, path, now)
-        return scope
+    def new_scope(self, path: str, now: int) -> Scope:
+        return _Scope(self, path, now)
 
     def reaches(self, path: str) -> bool:
         """Whether the code has called a step; of a branch, what it is one of."""
@@ -309,9 +310,9 @@ class _SyncRehearsal(_Rehearsal, SyncSurvey):
 class _AsyncRehearsal(_Rehearsal, AsyncSurvey):
     """Rehearses an `async def` handler."""
 
-    def _in_turn(self) -> list[Scope]:
+    def _in_turn(self) -> Iterable[Scope]:
         assert isinstance(self.driver, _Rehearsing)
-        return super()._in_turn() if self.driver.holds_back else list(self.scopes.values())
+        return super()._in_turn() if self.driver.holds_back else AsyncReplay._in_turn(self)
 
 
 def moment_of(record: Record) -> Moment:
