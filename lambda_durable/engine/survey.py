@@ -145,8 +145,11 @@ class SyncSurvey(_Survey, SyncReplay):
         if op.ended_at() is None:
             self._over.add(op.path)
 
-    def _changed_branches(self, op: FanOut) -> Iterable[Operation]:
-        return list(op.branches.values())
+    def _take_changed(self, op: FanOut) -> Sequence[Group]:
+        return [branch for branch in op.branches.values() if isinstance(branch, Group)]
+
+    def _goes_on(self, op: Operation) -> bool:
+        return op.ended_at() is not None or op.path in self.entered
 
     def _can_go_on(self, branch: Group) -> bool:
         if branch.path in self._over or branch.ended_at() is not None:

@@ -6,7 +6,7 @@ again from its top once something has ended; its finished steps are memoized, so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import paths
@@ -25,7 +25,7 @@ class SyncReplay(Replay):
         super().__init__(**given)
         self._waits: dict[str, Sequence[Operation]] = {}  # what each branch could not go on without
         self._waiters: dict[str, dict[str, None]] = {}  # and the other way round
-        self._changed: dict[str, dict[str, None]] = {}  # of each fan-out, the branches that may go on
+        self._changed: dict[str, dict[str, Group]] = {}  # of each fan-out, the branches that may go on
 
     def run(self, handler: Callable[[], Any]) -> Any:
         token = current_scope.set(self.top)
@@ -45,7 +45,7 @@ class SyncReplay(Replay):
         """The outcome of an operation; blocks until it is there."""
         op.scope.add(op)
         while op.ended_at() is None:
-            self._step([op])
+            self._step(op)
         self.deliver(op)
         return op.value()
 
@@ -53,7 +53,7 @@ class SyncReplay(Replay):
         """Deliver all outcomes; in which order makes no difference to the handler."""
         for op in ops:
             while not op.delivered and op.ended_at() is None:
-                self._step(ops)
+                self._go_on([op])
             if not op.delivered:
                 self.deliver(op)
 
@@ -64,20 +64,17 @@ class SyncReplay(Replay):
             if chosen is not None:
                 self.deliver(chosen)
             else:
-                self._step(ops)
+                self._go_on(ops)
 
-    def _step(self, ops: Sequence[Operation]) -> None:
-        """Bring what the handler waits for closer."""
-        for op in ops:
-            entered = self.entered.get(op.path)
-            if entered is None or op.ended_at() is not None:
-                continue
-            if isinstance(entered, Group):
-                self._run_group(entered)
-            else:
-                self._run_branches(entered)
-            return
-        self._go_on(ops)
+    def _step(self, op: Operation) -> None:
+        """Bring the outcome of an operation closer: by its own code, if that was entered."""
+        entered = self.entered.get(op.path)
+        if isinstance(entered, Group):
+            self._run_group(entered)
+        elif entered is not None:
+            self._run_branches(entered)
+        else:
+            self._go_on([op])
 
     def _go_on(self, ops: Sequence[Operation]) -> None:
         if self._depth:
@@ -105,30 +102,37 @@ class SyncReplay(Replay):
         if self.pump():
             return
         ran = False
-        for branch in self._changed_branches(op):
-            if isinstance(branch, Group) and branch.path in self.entered and self._can_go_on(branch):
+        for branch in self._take_changed(op):
+            if branch.path in self.entered and self._can_go_on(branch):
                 ran = self._run_branch(branch) or ran
         if not ran:
             self._go_on([op])
 
-    def _changed_branches(self, op: FanOut) -> Iterable[Operation | None]:
-        """Those that may go on, since something has happened to what they wait for."""
+    def _take_changed(self, op: FanOut) -> Sequence[Group]:
+        """The branches that may go on, since something has happened in them, or to what they wait for."""
         self.agenda.settle()
-        return [self.pending(path) for path in self._changed.pop(op.path, ())]
+        return list(self._changed.pop(op.path, {}).values())
 
     def _can_go_on(self, branch: Group) -> bool:
         if branch.ended_at() is not None:
             return False
         waits = self._waits.get(branch.path)
-        return waits is None or any(op.ended_at() is not None or op.path in self.entered for op in waits)
+        return waits is None or any(map(self._goes_on, waits))
+
+    def _goes_on(self, op: Operation) -> bool:
+        """Whether who waits for an operation can go on: it has an outcome, or its own code can be run."""
+        entered = self.entered.get(op.path)
+        if op.ended_at() is not None or not isinstance(entered, FanOut):
+            return op.ended_at() is not None or entered is not None
+        return any(map(self._can_go_on, self._changed.get(op.path, {}).values()))
 
     def noticed(self, path: str) -> None:
-        for waiting in (path, *self._waiters.get(path, ())):
-            while waiting:
-                parent = paths.parent(waiting)
-                if paths.is_branch(waiting):
-                    self._changed.setdefault(parent, {})[waiting] = None
-                waiting = parent
+        for noticed in (path, *self._waiters.get(path, ())):
+            inside = noticed
+            while inside:
+                group, inside = self.entered.get(inside), paths.parent(inside)
+                if isinstance(group, Group) and paths.is_branch(group.path):
+                    self._changed.setdefault(inside, {})[group.path] = group
 
     def _run_branch(self, branch: Group) -> bool:
         """Whether the branch came to its end (or is to be tried again)."""

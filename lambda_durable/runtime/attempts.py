@@ -7,6 +7,7 @@ from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from heapq import heappush
 from typing import Any
 
 from ..config import Retry
@@ -72,6 +73,8 @@ class Attempts:
         since = chain.world.clock.monotonic()
         until = since + op.timeout / 1000 if op.timeout is not None else math.inf
         self.running[op.path] = Running(op, began, since, until)
+        if op.timeout is not None:
+            heappush(chain.visit.limits, (until, op.path))
         deadline = chain.visit.invocation.deadline
         info = StepInfo(
             chain.header.run_id,
@@ -157,8 +160,7 @@ class Attempts:
         """Wait for a step that runs here, and commit how it ended. Nothing if none did in time; those whose own
         time is up, or all that run if the invocation's is."""
         clock, last_call = self.chain.world.clock, self.chain.visit.invocation.last_call
-        first = min((running.until for running in self.running.values()), default=math.inf)
-        left = max(min(last_call, first) - clock.monotonic(), 0.0)
+        left = max(min(last_call, self.chain.visit.first_limit) - clock.monotonic(), 0.0)
         ended = self.chain.world.executor.wait(left if timeout is None else min(timeout, left))
         if ended is not None:
             path, result, error = ended

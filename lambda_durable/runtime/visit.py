@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from heapq import heappop
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..engine.journal import Header
@@ -42,6 +43,7 @@ class Visit:
     sent_again: set[str] = field(default_factory=set)  # what it handed out, as it would after a redelivery
     registered: set[str] = field(default_factory=set)  # waits that others can find for certain
     running: dict[str, Running] = field(default_factory=dict)
+    limits: list[tuple[float, str]] = field(default_factory=list)  # a heap: until when they may run
     longest_step: float = 0.0  # seconds that an attempt took
     stuck: bool = False  # an attempt whose time was up can't be stopped: nothing may begin beside it
     left: bool = (
@@ -62,6 +64,17 @@ class Visit:
     def stands_for(self) -> str | None:
         """The tag of the message that this one replaces."""
         return self.message.stands_for
+
+    @property
+    def first_limit(self) -> float:
+        """When (monotonic) the first of the steps that run has had its time."""
+        while self.limits:
+            until, path = self.limits[0]
+            running = self.running.get(path)
+            if running is not None and running.until == until:
+                return until
+            heappop(self.limits)
+        return math.inf
 
     @property
     def leaves_running(self) -> bool:
