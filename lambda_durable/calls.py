@@ -254,7 +254,8 @@ def parallel(
         _callable(id, body)
         refuse_async(id, body)
     keys = [str(index) for index in range(len(bodies))]
-    return _fan_out(Kind.PARALLEL, Options(), id, keys, bodies, bodies, max_concurrency)
+    codecs = [codec_of(body) for body in bodies]
+    return _fan_out(Kind.PARALLEL, Options(), id, keys, bodies, codecs, max_concurrency)
 
 
 def fan_out(
@@ -281,7 +282,8 @@ def fan_out(
     keys = _keys(id, listed, key)
     bodies = [functools.partial(fn, item) for item in listed]
     undo = options.undoing(id, scope_here())
-    op = _fan_out(kind, options, id, keys, bodies, [fn] * len(listed), max_concurrency)
+    codecs = [options.codec(fn)] * len(listed)
+    op = _fan_out(kind, options, id, keys, bodies, codecs, max_concurrency)
     op.return_exceptions = return_exceptions
     op.undo = undo
     op.scope.undoable(op)
@@ -298,7 +300,7 @@ def _fan_out(
     id: object,
     keys: Sequence[str],
     bodies: Sequence[Callable[[], Any]],
-    functions: Sequence[Callable[..., Any]],
+    codecs: Sequence[Codec],
     max_concurrency: int | None,
 ) -> FanOut:
     if max_concurrency is not None and (
@@ -316,7 +318,7 @@ def _fan_out(
         index=index,
         keys=keys,
         bodies=bodies,
-        codecs=[options.codec(fn) for fn in functions],
+        codecs=codecs,
         retry=options.policy(scope.replay.retry),
         contexts=[copy_context() for _ in keys] if kind is not Kind.MAP else (),
         max_concurrency=max_concurrency,
