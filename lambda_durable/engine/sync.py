@@ -43,9 +43,10 @@ class SyncReplay(Replay):
 
     def call(self, op: Operation) -> Any:
         """The outcome of an operation; blocks until it is there."""
-        op.scope.add(op)
-        while op.ended_at() is None:
-            self._step(op)
+        if op.ended_at() is None:
+            op.scope.add(op)
+            while op.ended_at() is None:
+                self._step(op)
         self.deliver(op)
         return op.value()
 
