@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from samples import ME, NOW, OTHER, ended, header
@@ -16,7 +16,7 @@ from lambda_durable.aws import check_store, run_lists
 from lambda_durable.aws.clock import SystemClock
 from lambda_durable.aws.dynamodb import DynamoStore
 from lambda_durable.aws.table import LABEL_SHARDS, SHARDS
-from lambda_durable.durations import to_millis
+from lambda_durable.durations import from_millis, to_millis
 from lambda_durable.engine.gates import Queueing
 from lambda_durable.engine.journal import Author, Header, Payload, RunStatus
 from lambda_durable.store import FIRST_CHECK, Store
@@ -163,17 +163,20 @@ def test_what_began_before_the_last_look_is_not_looked_for_again(store: Store) -
     assert ids(store) == ["new", "old"]
 
 
+def at(dynamodb: DynamoDBClient, table: str, hours: float) -> DynamoStore:
+    """The store, so many hours after `NOW`."""
+    clock: Any = SimpleNamespace(now=lambda: from_millis(NOW) + timedelta(hours=hours))
+    return DynamoStore(dynamodb, table, retention=timedelta(days=30), clock=clock)
+
+
 def test_a_function_that_is_gone_is_forgotten_once_its_runs_of_a_day_were_looked_after(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    dynamodb: DynamoDBClient, table: str
 ) -> None:
-    start = store._clock.now()  # type: ignore[attr-defined]
-    store.create_run(header("a", check_at=NOW + FIRST_CHECK))
-    store.looked_after({}, known=["checkout", "audit"])
+    at(dynamodb, table, 0).looked_after({}, known=["checkout", "audit"])
 
     def known(hours: int, came: int) -> list[str]:
-        clock = SimpleNamespace(now=lambda: start + timedelta(hours=hours))
-        monkeypatch.setattr(store, "_clock", clock)
-        until = to_millis(start + timedelta(hours=came)) if came else 0
+        store = at(dynamodb, table, hours)
+        until = to_millis(from_millis(NOW) + timedelta(hours=came))
         store.looked_after({"checkout": until, "audit": until}, known=["audit"])
         return [id for id, _ in store.longest_not_looked_after(9)]
 
@@ -205,17 +208,19 @@ def test_what_is_not_looked_after_is_read_bit_by_bit(store: Store, monkeypatch: 
     assert 1 < looks <= 4
 
 
-def test_nothing_is_forgotten_that_nobody_looked_after(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_forgotten_that_nobody_looked_after(dynamodb: DynamoDBClient, table: str) -> None:
     """Nobody does where the queue is long, or the worker fails, for days."""
-    start = store._clock.now()  # type: ignore[attr-defined]
+    store = at(dynamodb, table, 0)
     store.create_run(header("a", check_at=NOW + FIRST_CHECK))
     store.looked_after({}, known=["audit", "checkout"])
-    store.looked_after({"audit": to_millis(start)})
-    monkeypatch.setattr(store, "_clock", SimpleNamespace(now=lambda: start + timedelta(days=3)))
-    store.looked_after({}, known=["audit"])
-    assert [run for run, _ in store.overdue(NOW * 2)] == ["a"]
-    came = [("checkout", 0), ("audit", to_millis(start))]
-    assert store.longest_not_looked_after(9) == came  # it goes on from where it was
+    store.looked_after({"audit": NOW})
+    later = at(dynamodb, table, 72)
+    later.looked_after({}, known=["audit"])
+    assert [run for run, _ in later.overdue(NOW * 2)] == ["a"]
+    assert later.longest_not_looked_after(9) == [
+        ("checkout", 0),
+        ("audit", NOW),
+    ]  # it goes on from where it was
 
 
 @pytest.mark.parametrize("status", ["skipped", "failed"])
