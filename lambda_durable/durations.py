@@ -63,13 +63,17 @@ def in_millis(duration: timedelta) -> int:
     return round(duration.total_seconds() * 1000)
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
 def to_millis(value: datetime) -> int:
     """Whole milliseconds since the epoch: how times are stored."""
-    return round(value.timestamp() * 1000)
+    return ((value - _EPOCH) // _MICROSECOND + 500) // 1000  # exact, which a float of seconds is not
 
 
 def from_millis(value: int) -> datetime:
-    return datetime.fromtimestamp(value / 1000, UTC)
+    return _EPOCH + timedelta(milliseconds=value)
 
 
 def spell(duration: timedelta) -> str:
