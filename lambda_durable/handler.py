@@ -273,14 +273,9 @@ class LambdaHandler:
             self._app,
             scheduler,
             put_answer,
-            publish=self._publish,
+            publish=lambda told: self._connected().store.publish(told),
             remaining=lambda: _remaining(context),
         )
-
-    def _publish(self, functions: Mapping[str, str]) -> None:
-        store = self._connected().store
-        store.publish(functions)
-        store.looked_after({}, known=functions)
 
 
 def _remaining(context: Any) -> float:

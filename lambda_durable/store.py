@@ -440,8 +440,8 @@ class Store(Collectors, Reruns, Protocol):
         ...
 
     def publish(self, functions: Mapping[str, str]) -> None:
-        """Let these texts be what is told of an app's functions, by id, and forget all others. Idempotent; a write
-        for each that changed, so that one which fails is done again."""
+        """Let these texts be what is told of an app's functions, by id, and forget all others; their runs are looked
+        after from now on. Idempotent; a write for each that changed, so that one which fails is done again."""
         ...
 
     def published(self) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from . import keys
 from .attributes import number, text
-from .table_calls import TableCalls
+from .check_store import CheckStore
 
 if TYPE_CHECKING:
     from .attributes import Item
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FUNCTIONS = keys.kept("functions")
 
 
-class CatalogueStore(TableCalls):
+class CatalogueStore(CheckStore):
     """The part of the `Store` port that knows functions by name. Items of it never expire."""
 
     def publish(self, functions: Mapping[str, str]) -> None:
@@ -29,6 +29,7 @@ class CatalogueStore(TableCalls):
                 self._put(item)
         for gone in there.values():
             self._client.delete_item(TableName=self._table, Key={"pk": gone["pk"], "sk": gone["sk"]})
+        self.looked_after({}, known=functions)
 
     def published(self) -> Mapping[str, str]:
         found = self._query(

@@ -201,7 +201,7 @@ def test_live_runs_are_verified_and_nothing_in_the_table_changes(rt, cli):
     before, calls = rt.aws("dynamodb").scan(TableName="lambda-durable")["Items"], rt.calls.copy()
     done = cli("verify", "app.py", "--json")
     spent = rt.calls - calls
-    assert set(spent) == {"dynamodb:Query"}
+    assert set(spent) == {"dynamodb:Query", "dynamodb:GetItem"}
     assert rt.aws("dynamodb").scan(TableName="lambda-durable")["Items"] == before
     assert done.exit_code == 1
     found = {each["run_id"]: each for each in json.loads(done.stdout)}
