@@ -67,7 +67,7 @@ def left(item: Item, items: Mapping[tuple[str, str], Item]) -> str | None:
         return "a place in a line"
     if pk.startswith("q#"):  # listed until somebody looks who waits there
         return f"a gate that has {inside}" if (inside := _inside(item)) else None
-    if "kp" in item or ("k" in item and "s" in item):
+    if "kp" in item or {"gp", "k"} <= item.keys():
         return "a run that is still to be looked after"
     if sk.startswith(".") and "t" not in item and item.get("c", {}).get("S", "").count(":") == 2:
         run, _, within = pk.rpartition("/")
