@@ -152,14 +152,15 @@ class RunLists(Lists, CheckStore):
     ) -> Iterator[Entry]:
         """A shard of an index, or of the table, newest first."""
         hash_key = "gp" if index else "pk"
+        values = {
+            ":key": text(partition),
+            ":first": text(standing_sort(standing, span.first)),
+            ":last": text(standing_sort(standing, span.last)),
+        }
         request: QueryInputTypeDef = {
             "TableName": self._table,
             "KeyConditionExpression": f"{hash_key} = :key AND {sort} BETWEEN :first AND :last",
-            "ExpressionAttributeValues": {
-                ":key": text(partition),
-                ":first": text(standing_sort(standing, span.first)),
-                ":last": text(standing_sort(standing, span.last)),
-            },
+            "ExpressionAttributeValues": values,
             "ScanIndexForward": False,
             "Limit": FILTERED_PAGE if only else span.page,
         }
@@ -168,10 +169,7 @@ class RunLists(Lists, CheckStore):
         if only:
             request["FilterExpression"] = only
         if ":now" in only:
-            request["ExpressionAttributeValues"] = {
-                **request["ExpressionAttributeValues"],
-                ":now": number(to_millis(self._clock.now())),
-            }
+            values[":now"] = number(to_millis(self._clock.now()))
         for item in self._query(request, grows=bool(only) or span.read_through):
             order = item[sort]["S"].removeprefix(f"{standing}#")
             run_id = read_text(item, "u", order.partition("#")[2])

@@ -1,9 +1,10 @@
 """The table's definition, and its indexes.
 
-Each run is in `begun` from its start on, for lists; nothing in that ever changes. In `due` it is as long as it goes
-on, by when it is looked after. `standing` lists, by its status, every run that has neither completed nor is running
-since its start, not yet looked after: those are in `due` at a known time after it. So each run is found by how it
-stands without a look at any other, and one that runs for a few minutes and completes costs three writes of an index.
+Each run is in `begun` from its start on, for lists; that says of one that goes on whether nobody has looked after it
+yet (check_store.py). Once somebody has, it is in `due` as long as it goes on, by when it is looked after again.
+`standing` lists, by its status, every run that has neither completed nor is running since its start, not yet looked
+after: those are found in `begun`, among what began lately. So each run is found by how it stands with a look at few
+others, and one that runs for a few minutes and completes costs two writes of an index.
 
 A table of before these indexes has others, and lists from it fail, naming the index.
 """
@@ -25,9 +26,9 @@ EVENTS_INDEX = "events"
 EXPIRY = "x"  # the attribute to name in TimeToLiveSpecification: epoch seconds
 
 SHARDS = 24
-"""Index keys of one function. A run is written to one index when it is created, and to another when it is created and
-when it ends: 10,000 starts a second are 20,000 writes a second, and a key takes 1,000 (DynamoDB: one partition). 20
-would be the bare minimum; a list costs one Query for each."""
+"""Index keys of one function. A run is written to its index when it is created and when it ends: 10,000 starts a second
+are 20,000 writes a second, and a key takes 1,000 (DynamoDB: one partition). 20 would be the bare minimum; a list costs
+one Query for each."""
 
 LABEL_SHARDS = 12
 """Keys of one label of a function, which a run is written to once."""
