@@ -23,7 +23,7 @@ from ..store import Waiter
 from . import starting
 from .chain import Chain
 from .messages import Continuation, Start, tag
-from .resolution import end, ended
+from .resolution import end, ended, is_long_over
 from .versions import pin
 
 _FAILED = r"run \S+ of function \S+ failed: "
@@ -72,11 +72,18 @@ def give_up(chain: Chain, record: Record) -> None:
     cancel_given_up(chain.world, [found])
 
 
-def give_up_again(chain: Chain) -> None:
+def give_up_again(chain: Chain, scope: str) -> None:
     """An earlier delivery of the message in hand may have died between the two."""
-    for partition in chain.journal.partitions.values():
-        ours = (record for record in partition.records.values() if record.author.tag == chain.tag)
-        cancel_given_up(chain.world, ours)
+    if chain.repeats:
+        records = chain.journal.partitions[scope].records.values()
+        cancel_given_up(chain.world, (record for record in records if record.author.tag == chain.tag))
+
+
+def give_up_for_others(world: World, partition: Partition, tag: str) -> None:
+    """Another message than that of the `tag` may have died between the two, and finds the scope over when it comes
+    again: who ends that does it in its place."""
+    given_up = filter(_timed_out, partition.records.values())
+    cancel(world, (each for each in given_up if each.author.tag != tag and not is_long_over(world, each)))
 
 
 def cancel_given_up(world: World, records: Iterable[Record]) -> None:
@@ -111,9 +118,9 @@ def _innermost(message: str) -> str:
     return _BETWEEN.sub("", message)
 
 
-def cancel_waited_for(world: World, partition: Partition) -> None:
-    """Cancel the runs that the steps of a scope wait for."""
-    cancel(world, filter(_was_waited_for, partition.records.values()))
+def cancel_left_over(world: World, records: Iterable[Record]) -> None:
+    """Cancel the runs that steps wait for, or have given up, in a journal that is over."""
+    cancel(world, (record for record in records if _was_waited_for(record) or _timed_out(record)))
 
 
 def cancel(world: World, records: Iterable[Record]) -> None:

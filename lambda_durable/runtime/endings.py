@@ -93,7 +93,7 @@ class Endings:
         if header.status is RunStatus.FAILED:
             _log_failure(header)
             self._handle_failure(header)
-        let_go(self._world, header.journal_id, top)
+        let_go(self._world, header.journal_id, top, tag)
         if header.pauses > 0:
             forget(self._world, Hold(number=header.pauses, run=header.run_id))
         Admission(self._app, self._world).leave(header, tag)

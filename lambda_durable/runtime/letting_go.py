@@ -3,9 +3,10 @@ found by nobody."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ..engine.journal import Kind, Partition, Record
+from ..engine.loaded import Journal
 from ..engine.paths import branch
 from ..ports import World
 from . import children
@@ -14,27 +15,30 @@ from .resolution import forget
 from .scopes import partitions
 
 
-def let_go(world: World, journal_id: str, top: Partition) -> None:
-    """Leave nothing open in a journal that is over. `top` is its top level, as it was before. Idempotent.
+def let_go(world: World, journal_id: str, top: Partition, tag: str) -> None:
+    """Leave nothing open in a journal that is over. `top` is its top level, as it was before the message of this
+    `tag` ended it. Idempotent.
 
-    It costs nothing where nothing is open. Otherwise the top level is read once more, since what was open may have
-    ended meanwhile, and more may have begun; then a call for each that is open."""
-    if any(not record.final and _may_be_open(record) for record in top.records.values()):
-        for partition in partitions(world, journal_id):
-            children.cancel_waited_for(world, partition)
-            _forget_waits(world, journal_id, partition)
+    Where nothing is open it costs a read for each run that others gave up lately. Otherwise the top level is read
+    once more, since what was open may have ended meanwhile, and more may have begun; then a call for each that is
+    open."""
+    if not any(not record.final and _may_be_open(record) for record in top.records.values()):
+        children.give_up_for_others(world, top, tag)
+        return
+    for partition in partitions(world, journal_id):
+        children.cancel_left_over(world, partition.records.values())
+        _forget_waits(world, journal_id, partition)
 
 
 def forget_late(world: World, journal_id: str, top: Partition, found: Iterable[str]) -> None:
     """Let nobody find waits at these paths that were registered while their journal came to its end: who ended it may
-    not have seen them. Of one that was given up, what it invoked is cancelled: who gave it up may have died before."""
+    not have seen them. What they invoked is cancelled."""
     for path in found:
         record = top.records.get(path) or world.store.get_record(journal_id, path)
         if record is None:
             continue
-        if record.final:
-            children.cancel_given_up(world, [record])
-        elif record.waits is not None:
+        children.cancel_left_over(world, [record])
+        if record.waits is not None and not record.final:
             forget(world, journal_id, record)
 
 
@@ -45,15 +49,27 @@ def _may_be_open(record: Record) -> bool:
 def let_go_of_group(chain: Chain, path: str) -> None:
     """Let nobody find the waits that a group, or a branch, has left open: whoever ends its run looks for none in what
     has an outcome."""
-    partition = chain.journal.partitions.get(path)
+    for partition in _not_over(chain.journal, path):
+        _forget_waits(chain.world, chain.journal_id, partition)
+
+
+def give_up_in_group(chain: Chain, path: str) -> None:
+    """Cancel what others have given up in a group, or a branch, that is about to end."""
+    for partition in _not_over(chain.journal, path):
+        children.give_up_for_others(chain.world, partition, chain.tag)
+
+
+def _not_over(journal: Journal, path: str) -> Iterator[Partition]:
+    """The partition of a group, and those of what it has left open. What has ended within it has let go before."""
+    partition = journal.partitions.get(path)
     if partition is None:
         return
-    _forget_waits(chain.world, chain.journal_id, partition)
+    yield partition
     for record in partition.records.values():
-        if not record.final and record.kind.has_scope:  # what has ended within it has let go before
-            let_go_of_group(chain, record.path)
+        if not record.final and record.kind.has_scope:
+            yield from _not_over(journal, record.path)
             for key in record.plan.keys if record.plan is not None else ():
-                let_go_of_group(chain, branch(record.path, key))
+                yield from _not_over(journal, branch(record.path, key))
 
 
 def _forget_waits(world: World, journal_id: str, partition: Partition) -> None:

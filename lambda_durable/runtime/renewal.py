@@ -88,7 +88,7 @@ class Renewals:
         if top is None:
             top = store.load_scope(old, "")
         Hooks.of(self._app).steps_ended(header, old, top.records.values(), renewal.at)
-        let_go(self._world, old, top)
+        let_go(self._world, old, top, tag)
         first = Continuation(run=header.journal_id, generation=1, idle=0 if top.records else message.idle + 1)
         self._world.queue.send([Outgoing(first.body())])
         return True

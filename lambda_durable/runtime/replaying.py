@@ -16,7 +16,7 @@ from ..errors import DurableError, ErrorInfo, EventDataError, StepError
 from ..event_json import load_event, load_events
 from ..events import Event
 from ..function import Function
-from . import branches, children
+from . import branches
 from .attempts import what_left
 from .chain import Chain
 from .endings import Endings
@@ -50,8 +50,6 @@ class Replaying:
         except EventDataError as error:
             self.ends.end(chain, RunStatus.FAILED, error=ErrorInfo.of(error))
             return
-        if chain.repeats:
-            children.give_up_again(chain)
         turn = Turn(chain, self.mode, self.slots.of(chain, function))
         kind = _replay_of(function)
         replay = kind(

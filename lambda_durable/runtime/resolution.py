@@ -37,8 +37,8 @@ def end(
     ours = done or (record is not None and record.author.tag == tag)
     if ours:
         world.queue.send([Outgoing(waiter.resume)])
-    if record is not None and record.waits is not None and (ours or _is_long_over(world, record)):
-        forget(world, waiter.run_id, record)
+    if record is not None and record.waits is not None and (ours or is_long_over(world, record)):
+        forget(world, waiter.run_id, record)  # until then, who ended it must find the waiter
     return ours
 
 
@@ -51,8 +51,8 @@ def end_from_outside(
     return end(world, waiter, tag, output=output, error=error)
 
 
-def _is_long_over(world: World, record: Record) -> bool:
-    """Whether a wait ended so long ago that who ended it has woken its run: until then it must find the waiter."""
+def is_long_over(world: World, record: Record) -> bool:
+    """Whether a wait ended so long ago that who ended it has seen to what follows, if in a later delivery."""
     return record.ended is not None and record.ended + A_DAY < to_millis(world.clock.now())
 
 

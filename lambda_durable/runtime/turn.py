@@ -20,14 +20,14 @@ from ..engine.journal import Kind, Payload, Record, RunStatus, State
 from ..engine.operations import CallbackWait, FanOut, Group, Operation, Sleep, StepCall, Wait
 from ..engine.replay import Replay
 from ..errors import StepError
-from . import branches, waits
+from . import branches, children, waits
 from .allowance import Allowance
 from .attempts import Attempts
 from .chain import Chain
 from .checks import look_again
 from .holding import paused
 from .interrupts import GoOn, Strayed
-from .letting_go import let_go_of_group
+from .letting_go import give_up_in_group, let_go_of_group
 from .messages import Continuation
 from .todo import Todo
 
@@ -130,6 +130,7 @@ class Turn:
             op.scope.replay.log.flush()
         self._leave_to_the_leader(op.path)
         self._publish(op.scope.replay)
+        give_up_in_group(self.chain, op.path)
         record = self.attempts.end_group(op, result, error)
         if not record.final:
             op.scope.replay.leave(op)
@@ -343,6 +344,7 @@ class Turn:
             if new:
                 self._new.add(op.path)
             self.chain.load(op.path, new=new)
+            children.give_up_again(self.chain, op.path)
             replay.enter(op)
         replay.agenda.note(op.path)
         return True

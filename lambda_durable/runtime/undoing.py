@@ -287,7 +287,7 @@ def _look(chain: Chain) -> tuple[list[Record], int | None]:
     found: list[Record] = []
     waits: list[int] = []
     for partition in partitions(chain.world, chain.journal_id):
-        children.cancel_waited_for(chain.world, partition)
+        children.cancel_left_over(chain.world, partition.records.values())
         for record in partition.records.values():
             if record.undo is None:
                 continue

@@ -20,7 +20,7 @@ from ..function import App, Function
 from ..log_keys import bind
 from ..metrics import QUEUE_DELAY, WAKE_LATENESS
 from ..ports import Delivery, Invocation, Outgoing, VersionGoneError, World
-from . import checks, ingress, staleness
+from . import checks, children, ingress, staleness
 from .admission import Admission
 from .beginnings import Begun
 from .chain import Chain
@@ -280,6 +280,8 @@ class Worker:
         for scope in paths.ancestors(message.scope)[1:] if message.scope else ():
             journal.add(store.load_scope(message.run, scope))
         chain = self._chain(visit, header, journal, message)
+        for scope in journal.partitions:
+            children.give_up_again(chain, scope)
         if header.status is RunStatus.CANCELLING:
             self._ends.end(chain, RunStatus.CANCELLED)
             return None

@@ -45,8 +45,9 @@ LOSING = [*range(40), 109]
 """The same, and messages and schedules are lost. 109: a check that a nested scope had overtaken."""
 
 
-OPEN = range(60)
-"""The outside world takes part: waits, other runs, events, cancels; and what was done is undone."""
+OPEN = [*range(60), 1000823]
+"""The outside world takes part: waits, other runs, events, cancels; and what was done is undone. 1000823: a message
+gave up what a step had invoked, and died before it was cancelled; another one ended the group and the run."""
 
 
 def complaint(seed: int, **kind: Any) -> str:
