@@ -287,8 +287,8 @@ class Step(Node):
 
     @property
     def max_attempts(self) -> int:
-        # What is to succeed has attempts to spare for those that crashes take.
-        spare = not self.at_most_once and self.forever not in ("attempts", "slow")
+        # What is to succeed has attempts to spare for those that crashes take, or a message that could not be told.
+        spare = (self.tells or not self.at_most_once) and self.forever not in ("attempts", "slow")
         return self.fails + 1 + 8 * spare
 
     @property
