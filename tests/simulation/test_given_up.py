@@ -120,3 +120,19 @@ def test_what_is_invoked_as_its_run_comes_to_its_end_is_cancelled_when_its_own_t
     assert rt.get(run.run_id).status == "failed"
     assert [child.status for child in rt.runs("slow")] == ["cancelled"]
     assert effects == []
+
+
+@pytest.mark.parametrize(("mode", "reads"), [("all", 2), (1, 3)])
+def test_what_was_given_up_costs_one_read_more_where_another_message_ends_its_run(durable, mode, reads):
+    app, _ = make(mode)
+
+    @app.function("f")
+    def f(ctx: Context) -> None:
+        with suppress(StepTimeoutError):
+            ctx.step.invoke("ask", "slow", {}, timeout="10m")
+        for number in range(3):
+            ctx.step.run(f"step {number}", int)
+
+    rt = durable(app)
+    rt.run(f)
+    assert rt.calls["dynamodb:GetItem"] == reads  # whether the parent still runs, and what is to be cancelled
