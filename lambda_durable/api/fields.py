@@ -21,12 +21,26 @@ MOST = 100
 InPath = BeforeValidator(unquote)
 """A function URL leaves a path as it was sent: percent-encoded."""
 
+
+def _no_number(given: Any) -> Any:
+    try:
+        float(given)
+    except (TypeError, ValueError):
+        return given
+    raise ValueError("a number is no time: say it in ISO 8601, with its offset")
+
+
+NoNumber = BeforeValidator(_no_number)
+"""In a query, pydantic takes `-200` for seconds since 1970, which is not what a time is described as."""
+
 RunId = Annotated[str, MinLen(1), MaxLen(LONGEST_ID), InPath, Path(description="A run's id.")]
 FunctionId = Annotated[str, MinLen(1), MaxLen(LONGEST_FUNCTION), InPath, Path(description="A function's id.")]
 
 Name = Annotated[str, MinLen(1), MaxLen(LONGEST_NAME)]
-Since = Annotated[AwareDatetime | None, Query(description="Not before this time: ISO 8601, with its offset.")]
-Until = Annotated[AwareDatetime | None, Query(description="Not after this time.")]
+Since = Annotated[
+    AwareDatetime | None, NoNumber, Query(description="Not before this time: ISO 8601, with its offset.")
+]
+Until = Annotated[AwareDatetime | None, NoNumber, Query(description="Not after this time.")]
 Cursor = Annotated[
     str | None, MaxLen(LONGEST_CURSOR), Query(description="That of the page before, to go on from there.")
 ]

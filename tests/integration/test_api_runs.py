@@ -319,7 +319,8 @@ def test_a_mistake_is_told(durable, app, method, path, body, status, told):
     "query",
     [
         {"limit": 0}, {"limit": 101}, {"limit": "x"}, {"status": "done"}, {"since": "yesterday"},
-        {"since": "2025-01-01T00:00:00"}, {"cursor": "x"}, {"cursor": "1"}, {"where": "event."}, {"where": "nope > 1"},
+        {"since": "2025-01-01T00:00:00"}, {"since": "-200"}, {"until": "1.5"},
+        {"cursor": "x"}, {"cursor": "1"}, {"where": "event."}, {"where": "nope > 1"},
         {"function": "x" * 300},
     ],
 )  # fmt: skip
