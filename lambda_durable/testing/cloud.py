@@ -47,6 +47,7 @@ class Cloud:
         self._account = str(next(_accounts))
         self._traffic = traffic
         self._meter = Meter(usage, self._peek)
+        self._shortcut = Shortcut(_shared_client("dynamodb"), self._account, REGION)
         self.changes: Changes | None = None
         self._clients: dict[str, Any] = {}
         self._one_at_a_time = threading.RLock()
@@ -55,20 +56,20 @@ class Cloud:
             _untyped(kind).instances_tracked = _Untracked()
 
     def client(self, service: str) -> Any:
+        def call(operation: str, params: dict[str, Any]) -> Any:
+            apply = partial(self._apply_alone, service, operation, params)
+            return self._traffic.call(f"{service}:{operation}", apply)
+
         if service not in self._clients:
-            self._clients[service] = self._instrumented(service, _shared_client(service))
+            self._clients[service] = _calling(_shared_client(service), call)
         return self._clients[service]
 
     def uncounted(self, service: str) -> Any:
         """A client for what a deployment does: its calls are no traffic, and are not measured."""
-        shared = _shared_client(service)
-        client: Any = object.__new__(type(shared))
-        client.__dict__.update(shared.__dict__)
-        client._make_api_call = partial(_shared_call, self._account, shared)
-        return client
+        return _calling(_shared_client(service), partial(self._apply, service))
 
     def create_table(self, definition: Any) -> None:
-        _shared_call(self._account, _shared_client("dynamodb"), "CreateTable", dict(definition))
+        self._shortcut.create_table(definition)
         self._meter.add_table(definition)
         _read_by_partition(dynamodb_backends[self._account][REGION].tables[definition["TableName"]])
 
@@ -82,31 +83,6 @@ class Cloud:
         self._close()
         _forget_abandoned()
 
-    def _instrumented(self, service: str, shared: BaseClient) -> BaseClient:
-        """A client that is `shared` in all but one thing: how a call is made. Paginators and waiters make
-        their calls through the client they come from, so they are instrumented as well."""
-        client: Any = object.__new__(type(shared))
-        client.__dict__.update(shared.__dict__)
-        account, traffic, meter = self._account, self._traffic, self._meter
-        shortcut = Shortcut(shared, account, REGION)
-
-        def call(operation: str, params: dict[str, Any]) -> Any:
-            def apply() -> Any:
-                answer = shortcut.call(operation, params) if service == "dynamodb" else None
-                return _shared_call(account, shared, operation, params) if answer is None else answer
-
-            def apply_alone() -> Any:
-                with self._one_at_a_time:
-                    if service != "dynamodb":
-                        return apply()
-                    return meter.call(operation, params, partial(self._noted, operation, params, apply))
-
-            return traffic.call(f"{service}:{operation}", apply_alone)
-
-        client._make_api_call = call
-        instrumented: BaseClient = client
-        return instrumented
-
     def note_changes(self, now: Callable[[], datetime], lag: Callable[[], timedelta]) -> Changes:
         """Note what changes in tables. An index that is read `now` is behind them by what `lag` says."""
         self.changes = Changes(now, lag, self._peek)
@@ -114,6 +90,21 @@ class Cloud:
 
     def tables(self) -> Mapping[str, Table]:
         return dynamodb_backends[self._account][REGION].tables
+
+    def _apply_alone(self, service: str, operation: str, params: dict[str, Any]) -> Any:
+        apply = partial(self._apply, service, operation, params)
+        with self._one_at_a_time:
+            if service != "dynamodb":
+                return apply()
+            return self._meter.call(operation, params, partial(self._noted, operation, params, apply))
+
+    def _apply(self, service: str, operation: str, params: dict[str, Any]) -> Any:
+        answer = self._shortcut.call(operation, params) if service == "dynamodb" else None
+        return (
+            _shared_call(self._account, _shared_client(service), operation, params)
+            if answer is None
+            else answer
+        )
 
     def _noted(self, operation: str, params: dict[str, Any], apply: Callable[[], Any]) -> Any:
         writes = list(written(operation, params))
@@ -158,6 +149,16 @@ def _shared_client(service: str) -> BaseClient:
     client.meta.events.register_first("before-send", moto)
     client.meta.events.register("before-call", _address_to_account)
     return client
+
+
+def _calling(shared: BaseClient, call: Callable[[str, dict[str, Any]], Any]) -> BaseClient:
+    """A client that is `shared` in all but one thing: how a call is made. Paginators and waiters make
+    their calls through the client they come from, so theirs are made so as well."""
+    client: Any = object.__new__(type(shared))
+    client.__dict__.update(shared.__dict__)
+    client._make_api_call = call
+    calling: BaseClient = client
+    return calling
 
 
 def _shared_call(account: str, client: BaseClient, operation: str, params: dict[str, Any]) -> Any:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from botocore.client import BaseClient
 from botocore.parsers import ResponseParser, create_parser
+from moto.dynamodb.parsing import expressions
 from moto.dynamodb.responses import DynamoHandler
 from werkzeug.exceptions import HTTPException
 
@@ -34,10 +36,8 @@ class Shortcut:
             return None
         if not body.keys() >= _REQUIRED[operation]:
             return None
-        handler = DynamoHandler()
-        handler.current_account, handler.region, handler.body = self._account, self._region, body
         try:
-            result: Any = _METHODS[operation](handler).result
+            result: Any = _METHODS[operation](self._handler(body)).result
         except HTTPException as error:
             raise self._error(operation, error) from None
         response = {name: value for name, value in result.items() if name in _RETURNED}
@@ -50,6 +50,15 @@ class Shortcut:
             "RetryAttempts": 0,
         }
         return response
+
+    def create_table(self, definition: Mapping[str, Any]) -> None:
+        """Make a table of our own, whose definition is known to be one."""
+        self._handler(dict(definition)).create_table()
+
+    def _handler(self, body: dict[str, Any]) -> DynamoHandler:
+        handler = DynamoHandler()
+        handler.current_account, handler.region, handler.body = self._account, self._region, body
+        return handler
 
     def _error(self, operation: str, error: HTTPException) -> Exception:
         client: Any = self._client
@@ -64,8 +73,7 @@ class Shortcut:
         shape = client.meta.service_model.shape_for_error_code(parsed["Error"]["Code"])
         if shape is not None:
             parsed.update(_PARSER.parse(answer, shape))
-        # The client has one attempt.
-        parsed["ResponseMetadata"] |= {"MaxAttemptsReached": True, "RetryAttempts": 0}
+        parsed["ResponseMetadata"]["RetryAttempts"] = 0
         made: Exception = client.exceptions.from_code(parsed["Error"]["Code"])(parsed, operation)
         return made
 
@@ -159,15 +167,48 @@ _CONDITION: dict[str, Callable[[Any], Any]] = {
     "ReturnValuesOnConditionCheckFailure": _one_of("ALL_OLD", "NONE"),
 }
 
+_PUT = {**_CONDITION, "Item": _attributes}
+_CHANGE = {**_CONDITION, "Key": _attributes}
+_UPDATE = {**_CHANGE, "UpdateExpression": _text}
+
+_ENTRIES: dict[str, dict[str, Callable[[Any], Any]]] = {
+    "Put": _PUT,
+    "Update": _UPDATE,
+    "Delete": _CHANGE,
+    "ConditionCheck": _CHANGE,
+}
+
+_REQUIRED_OF_ENTRIES = {
+    "Put": {"TableName", "Item"},
+    "Update": {"TableName", "Key", "UpdateExpression"},
+    "Delete": {"TableName", "Key"},
+    "ConditionCheck": {"TableName", "Key", "ConditionExpression"},
+}
+
+
+def _entries(value: Any) -> list[dict[str, Any]]:
+    if type(value) is not list or not value:
+        raise _Unusual
+    return [_entry(entry) for entry in value]
+
+
+def _entry(value: Any) -> dict[str, Any]:
+    if type(value) is not dict or len(value) != 1:
+        raise _Unusual
+    [(kind, params)] = value.items()
+    if type(params) is not dict:
+        raise _Unusual
+    body = {name: _ENTRIES[kind][name](given) for name, given in params.items()}
+    if not body.keys() >= _REQUIRED_OF_ENTRIES[kind]:
+        raise _Unusual
+    return {kind: body}
+
+
 _OPERATIONS: dict[str, dict[str, Callable[[Any], Any]]] = {
-    "PutItem": {**_CONDITION, "Item": _attributes, "ReturnValues": _one_of("NONE")},
-    "UpdateItem": {
-        **_CONDITION,
-        "Key": _attributes,
-        "UpdateExpression": _text,
-        "ReturnValues": _one_of("NONE", "ALL_OLD", "ALL_NEW"),
-    },
-    "DeleteItem": {**_CONDITION, "Key": _attributes, "ReturnValues": _one_of("NONE")},
+    "PutItem": {**_PUT, "ReturnValues": _one_of("NONE")},
+    "UpdateItem": {**_UPDATE, "ReturnValues": _one_of("NONE", "ALL_OLD", "ALL_NEW")},
+    "DeleteItem": {**_CHANGE, "ReturnValues": _one_of("NONE")},
+    "TransactWriteItems": {"TransactItems": _entries},
     "GetItem": {"TableName": _text, "Key": _attributes, "ConsistentRead": _yes_or_no},
     "Query": {
         "TableName": _text,
@@ -187,6 +228,7 @@ _REQUIRED = {
     "PutItem": {"TableName", "Item"},
     "UpdateItem": {"TableName", "Key"},
     "DeleteItem": {"TableName", "Key"},
+    "TransactWriteItems": {"TransactItems"},
     "GetItem": {"TableName", "Key"},
     "Query": {"TableName"},
 }
@@ -195,11 +237,25 @@ _METHODS: dict[str, Callable[[DynamoHandler], Any]] = {
     "PutItem": DynamoHandler.put_item,
     "UpdateItem": DynamoHandler.update_item,
     "DeleteItem": DynamoHandler.delete_item,
+    "TransactWriteItems": DynamoHandler.transact_write_items,
     "GetItem": DynamoHandler.get_item,
     "Query": DynamoHandler.query,
 }
 
 # moto adds more, which its serializer leaves out.
-_RETURNED = {"Attributes", "ConsumedCapacity", "Count", "Item", "Items", "LastEvaluatedKey", "ScannedCount"}
+_RETURNED = {
+    "Attributes",
+    "ConsumedCapacity",
+    "Count",
+    "Item",
+    "ItemCollectionMetrics",
+    "Items",
+    "LastEvaluatedKey",
+    "ScannedCount",
+}
 
 _PARSER: ResponseParser = create_parser("json")
+
+# moto parses the expression of an update twice for each call, and copies what comes of it before it changes that.
+_updates: Any = expressions.UpdateExpressionParser  # type: ignore[attr-defined]
+_updates.make = staticmethod(lru_cache(maxsize=1024)(_updates.make))

@@ -1,4 +1,6 @@
-"""DynamoDB's transactions in a runtime: all or nothing. moto copies the whole table for each entry; this does not."""
+"""DynamoDB's transactions in a runtime: all or nothing. moto copies the whole table for each entry; this does not.
+
+Transactions are handed to moto without botocore between, unless they are unusual: one parameter more makes them so."""
 
 from __future__ import annotations
 
@@ -72,3 +74,39 @@ def test_it_copies_what_it_changes_and_nothing_else(table, monkeypatch):
     puts = [{"Put": {"TableName": name, "Item": key(f"there-{number}")}} for number in range(10)]
     client.transact_write_items(TransactItems=puts)
     assert 10 <= len(copied) <= 3 * 10
+
+
+def answer(client, transaction, **unusual):
+    try:
+        said = client.transact_write_items(TransactItems=transaction, **unusual)
+    except ClientError as error:
+        said = {"said": str(error), "kind": type(error), **error.response}
+    return {name: value for name, value in said.items() if name != "ResponseMetadata"}
+
+
+def test_it_is_answered_as_it_is_on_the_long_way():
+    name, key = OWN["pk"], {"pk": {"S": "p"}, "sk": {"S": "there"}}
+    there = {"TableName": name, "Key": key, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+    two = {"ExpressionAttributeValues": {":two": {"N": "2"}}}
+    transactions = [
+        [{"Put": {"TableName": name, "Item": {**key, "n": {"N": "1"}, "b": {"B": b"\x00\xff"}}}}],
+        [{"ConditionCheck": {**there, "ConditionExpression": "attribute_not_exists(n)"}}],
+        [{"Update": {**there, "UpdateExpression": "SET m = :two REMOVE n", **two}}],
+        [
+            {
+                "Delete": {
+                    **there,
+                    "ConditionExpression": "#m > :two",
+                    "ExpressionAttributeNames": {"#m": "m"},
+                    **two,
+                }
+            }
+        ],
+        [{"Delete": there}, {"Delete": there}],
+        [{"Delete": {**there, "TableName": "none"}}],
+        [{"Delete": there}],
+    ]
+    short, long = (Bench(lambda *_: None).aws("dynamodb") for _ in range(2))
+    for transaction in transactions:
+        assert answer(short, transaction) == answer(long, transaction, ReturnConsumedCapacity="NONE")
+        assert short.scan(TableName=name)["Items"] == long.scan(TableName=name)["Items"]
