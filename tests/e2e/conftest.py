@@ -19,27 +19,54 @@ collect_ignore = (
     [] if TOOLS else [path.name for path in Path(__file__).parent.glob("test_on_*.py")]
 )  # test_on_*: they need what scripts/e2e installs
 
-_broken = pytest.StashKey[list[str]]()
+LONGEST_FIRST = [
+    "stacks",
+    "dashboard",
+    "dynamodb_local",
+    "permissions",
+    "chaos",
+    "drift",
+    "crowd",
+    "containers",
+]
+"""Files that take long, a minute to four each: begun first, so that two processes end at about the same time."""
+
+_sam_took: list[tuple[str, float]] = []
+_broken: list[str] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks = {f"test_on_{name}.py": rank for rank, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+    """A report says more of what was beside the product, since it alone comes from xdist's worker to who counts."""
+    report = yield
+    report.sam_took = [TOOK.pop(0) for _ in list(TOOK)]
     if call.excinfo is not None and call.excinfo.errisinstance((CloudError, InfrastructureError)):
-        item.config.stash.setdefault(_broken, []).append(f"{item.nodeid}: {call.excinfo.value}")
-    return (yield)
+        report.broken = f"{item.nodeid}: {call.excinfo.value}"
+    return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    _sam_took.extend(tuple(took) for took in getattr(report, "sam_took", ()))
+    if hasattr(report, "broken"):
+        _broken.append(report.broken)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if session.config.stash.get(_broken, []):
+    if _broken:
         session.exitstatus = INFRASTRUCTURE
 
 
-def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
-    if TOOK:
+def pytest_terminal_summary(terminalreporter) -> None:
+    if _sam_took:
         terminalreporter.section("what sam took")
-    for what, seconds in TOOK:
+    for what, seconds in _sam_took:
         terminalreporter.write_line(f"{seconds:6.1f} s  {what}")
-    for line in config.stash.get(_broken, []):
+    for line in _broken:
         terminalreporter.write_line(f"INFRASTRUCTURE, not the product: {line}", red=True)
 
 
