@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -25,9 +25,10 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ParamValidationError
 from botocore.validate import ParamValidator
 
-from . import errors
-from .plain_answers import parse_plainly
+from . import curl, errors
+from .connections import Connections
 from .settings import Settings
+from .short_path import Sender, shorten
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -72,12 +73,14 @@ class Clients:
     def dynamodb(self) -> DynamoDBClient:
         client = self._make_lean("dynamodb")
         client.meta.events.register("before-parameter-build.dynamodb.TransactWriteItems", _validate)
-        parse_plainly(client)
+        shorten(client, *self._senders(client))
         return cast("DynamoDBClient", client)
 
     @cached_property
     def sqs(self) -> SQSClient:
-        return cast("SQSClient", self._make_lean("sqs"))
+        client = self._make_lean("sqs")
+        shorten(client, *self._senders(client))
+        return cast("SQSClient", client)
 
     @cached_property
     def s3(self) -> S3Client:
@@ -105,6 +108,22 @@ class Clients:
         """For invocations: each is made once, and waited for as long as one can take."""
         once = Config(read_timeout=LONGEST_INVOCATION, retries={"total_max_attempts": 1})
         return cast("LambdaClient", self._make("lambda", config=self._config.merge(once)))
+
+    def _senders(self, client: Any) -> Iterator[Sender]:
+        """Those of the client's everyday calls, the one to be preferred first."""
+        if curl.is_on() and (credentials := self._session.get_credentials()) is not None:
+            meta = client.meta
+            scope = {"service": meta.service_model.signing_name, "region": meta.region_name}
+            yield curl.Curl(credentials, **scope, **self._http())
+        yield Connections(**self._http())
+
+    def _http(self) -> dict[str, Any]:
+        return {
+            "connect_timeout": CONNECT_TIMEOUT,
+            "read_timeout": READ_TIMEOUT,
+            "most": CONNECTIONS,
+            "authorities": self._session.get_config_variable("ca_bundle") or True,
+        }
 
     def _make_lean(self, service: str) -> Any:
         """A client for the calls that every step makes, which are ours, and so need no validation."""

@@ -168,7 +168,12 @@ def _failed(where: _Where, exception: Exception, **_: Any) -> None:
             f"there are no AWS credentials ({exception}): log in with `aws sso login` or `aws configure`, or set "
             "AWS_PROFILE or AWS_ACCESS_KEY_ID"
         ) from exception
-    if isinstance(exception, EndpointConnectionError | ConnectTimeoutError | SSLError):
+    if isinstance(exception, SSLError):
+        raise SetupError(
+            f"{where.endpoint} shows no certificate that is trusted here: if an authority of your own vouches for it, "
+            f"set AWS_CA_BUNDLE to its file ({exception})"
+        ) from exception
+    if isinstance(exception, EndpointConnectionError | ConnectTimeoutError):
         raise SetupError(
             f"{where.endpoint} can't be reached: is there a network, is AWS_REGION ({where.region}) right, and "
             f"AWS_ENDPOINT_URL, if it is set? ({type(exception).__name__})"

@@ -8,6 +8,7 @@ of `m`, `g/x` the step `x` in the group `g`.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from ..errors import ConfigurationError
 
@@ -67,6 +68,7 @@ def undone(path: str) -> str:
     return re.sub("%(..)", lambda found: chr(int(found[1], 16)), escaped)
 
 
+@lru_cache(4096)
 def parent(path: str) -> str:
     """The scope whose partition holds the record at `path`: `g` for `g/x`, `m` for `m[2]`, "" for `x`."""
     if is_branch(path):

@@ -13,10 +13,13 @@ from uuid import uuid4
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.credentials import Credentials
 
+from lambda_durable.aws.connections import Connections
+from lambda_durable.aws.curl import Curl
 from lambda_durable.aws.dynamodb import DynamoStore
-from lambda_durable.aws.plain_answers import parse_plainly
 from lambda_durable.aws.s3 import S3Blobs
+from lambda_durable.aws.short_path import shorten
 from lambda_durable.aws.table import table_definition
 from tests.conformance.clouds import ministack, stop_ministack
 from tests.conformance.services import Fakes, Services
@@ -69,7 +72,12 @@ def connect_to(implementation: str, service: Any) -> Any:
 @pytest.fixture(scope="session", params=STORES)
 def dynamodb(request: pytest.FixtureRequest) -> DynamoDBClient:
     client: DynamoDBClient = connect_to(request.param, "dynamodb")
-    parse_plainly(client)
+    http: Any = {"connect_timeout": 2, "read_timeout": 5, "most": 2}
+    if request.param == "dynamodb-local":
+        by_curl = Curl(Credentials("test", "test"), service="dynamodb", region="us-east-1", **http)
+        shorten(client, by_curl)
+    else:
+        shorten(client, Connections(**http))
     return client
 
 

@@ -1,0 +1,113 @@
+"""Calls signed and sent by libcurl, where LAMBDA_DURABLE_CURL says so.
+
+Of the CPU that a call takes on the short path, a signature and HTTP are half where Python does them. libcurl does both
+in C (signature version 4 since its 7.75), and while it does, other threads have the interpreter.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.credentials import Credentials
+from botocore.httpsession import get_cert_path
+
+from ..errors import ConfigurationError
+from .short_path import Raw
+
+if TYPE_CHECKING:
+    import pycurl
+
+SWITCH: Final = "LAMBDA_DURABLE_CURL"
+
+_TRACE: Final = "X-Amzn-Trace-Id"
+"""It must not be signed, and libcurl signs all that it is given. SQS hands it on to who receives a message, and so
+needs it; DynamoDB hands nothing on."""
+
+
+def is_on() -> bool:
+    """Whether the environment asks for it. Raises ConfigurationError."""
+    switch = os.environ.get(SWITCH, "off").strip()
+    if switch not in ("on", "off"):
+        raise ConfigurationError(f"{SWITCH} is on or off, and this is {switch!r}")
+    if switch == "on" and find_spec("pycurl") is None:
+        raise ConfigurationError(f"{SWITCH} is on, and pycurl is not installed: add 'lambda-durable[curl]'")
+    return switch == "on"
+
+
+class Curl:
+    """It signs for a service of a region. The rest is as `Connections` has it."""
+
+    signs = True
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        service: str,
+        region: str,
+        connect_timeout: float,
+        read_timeout: float,
+        most: int,
+        authorities: Any = True,
+    ) -> None:
+        self._credentials = credentials
+        self._scope = f"aws:amz:{region}:{service}"
+        self._drops_trace = service == "dynamodb"
+        self._timeouts = connect_timeout, read_timeout
+        self._most = most
+        self._authorities = str(get_cert_path(authorities))
+        self._idle: deque[pycurl.Curl] = deque()
+
+    def takes(self, headers: Mapping[str, str]) -> bool:
+        return self._drops_trace or _TRACE not in headers
+
+    def send(self, request: AWSPreparedRequest) -> AWSResponse | None:
+        import pycurl
+
+        try:
+            curl = self._idle.pop()
+        except IndexError:
+            curl = self._connection()
+        keys = self._credentials.get_frozen_credentials()
+        headers = {**request.headers, "Expect": ""}
+        headers.pop(_TRACE, None)
+        curl.setopt(pycurl.USERAGENT, headers.pop("User-Agent", ""))  # which is not signed, so
+        if keys.token:
+            headers["X-Amz-Security-Token"] = keys.token
+        curl.setopt(pycurl.HTTPHEADER, [f"{name}: {value}" for name, value in headers.items()])
+        curl.setopt(pycurl.USERNAME, keys.access_key)
+        curl.setopt(pycurl.PASSWORD, keys.secret_key)
+        curl.setopt(pycurl.URL, request.url)
+        curl.setopt(pycurl.POSTFIELDS, request.body)
+        try:
+            body = curl.perform_rb()
+        except pycurl.error:
+            return None
+        status = curl.getinfo(pycurl.RESPONSE_CODE)
+        if len(self._idle) < self._most:
+            self._idle.append(curl)
+        return AWSResponse(request.url, status, HTTPHeaders(), Raw(body))
+
+    def _connection(self) -> pycurl.Curl:
+        import pycurl
+
+        curl = pycurl.Curl()
+        connect, read = self._timeouts
+        for option, value in {
+            pycurl.AWS_SIGV4: self._scope,
+            pycurl.CAINFO: self._authorities,
+            pycurl.CONNECTTIMEOUT_MS: round(connect * 1000),
+            pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
+            pycurl.LOW_SPEED_LIMIT: 1,
+            pycurl.LOW_SPEED_TIME: round(read),
+            pycurl.NOSIGNAL: True,  # for threads
+            pycurl.TCP_KEEPALIVE: True,
+        }.items():
+            curl.setopt(option, value)
+        return curl

@@ -1,0 +1,345 @@
+"""A step's calls on the short path, by both of its senders, to a server that says what it is told to."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+from base64 import b64encode
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from zlib import crc32
+
+import pytest
+import trustme
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+
+from lambda_durable import ConfigurationError
+from lambda_durable.aws import clients, curl
+
+ITEM = {"pk": {"S": "p"}, "sk": {"S": "ü/🙂"}}
+THERE = {"TableName": "t", "Item": ITEM, "ConditionExpression": "attribute_not_exists(pk)"}
+
+
+def error(code, **more):
+    return 400, {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "no", **more}
+
+
+class Service:
+    """It gives each request the next of its answers, the last one for good; and keeps what it was asked."""
+
+    def __init__(self, tls=None):
+        self.answers, self.asked, self.connections, self.hangs_up = [(200, {})], [], 0, False
+        service = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self):
+                super().setup()
+                service.connections += 1
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                service.asked.append((self.path, dict(self.headers), body))
+                answers = service.answers
+                answer = answers.pop(0) if len(answers) > 1 else answers[0]
+                if callable(answer):
+                    answer = answer(self, body)
+                self.close_connection = service.hangs_up or answer is None
+                if answer is not None:
+                    status, said, *headers = answer
+                    text = json.dumps(said).encode()
+                    self.send_response(status)
+                    for name, value in {"Content-Length": str(len(text)), **dict(headers)}.items():
+                        self.send_header(name, value)
+                    self.end_headers()
+                    self.wfile.write(text)
+
+            def log_message(self, *_):
+                pass
+
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, *_):
+                pass  # who calls may hang up
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        if tls is not None:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
+        self.thread.start()
+
+    def close(self):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+@contextmanager
+def serving(tls=None):
+    service = Service(tls)
+    try:
+        yield service
+    finally:
+        service.close()
+
+
+@pytest.fixture(params=["off", "on"], ids=["python", "libcurl"])
+def libcurl(request, monkeypatch):
+    monkeypatch.setenv(curl.SWITCH, request.param)
+    return request.param == "on"
+
+
+@pytest.fixture(autouse=True)
+def configured(monkeypatch, tmp_path):
+    for name in (
+        "AWS_PROFILE",
+        "AWS_REGION",
+        "AWS_SESSION_TOKEN",
+        "AWS_CA_BUNDLE",
+        "http_proxy",
+        "HTTP_PROXY",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
+
+
+@pytest.fixture
+def service(monkeypatch):
+    with serving() as service:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", service.url)
+        yield service
+
+
+@pytest.fixture
+def dynamodb(libcurl, service):
+    client = clients.Clients().dynamodb
+    yield client
+    client.close()
+
+
+def signature(service, name, asked):
+    """What botocore signs a request with, of the headers that it says it has signed."""
+    path, headers, body = asked
+    signed = headers["Authorization"].split("SignedHeaders=")[1].split(",")[0].split(";")
+    lower = {name.lower(): value for name, value in headers.items()}
+    request = AWSRequest("POST", service.url + path, {name: lower[name] for name in signed}, body)
+    signer = SigV4Auth(Credentials("AKID", "secret"), name, "eu-west-1")
+    request.context["timestamp"] = lower["x-amz-date"]
+    canonical = signer.canonical_request(request)
+    return signer.signature(signer.string_to_sign(request, canonical), request)
+
+
+@pytest.mark.parametrize("token", [None, "a/session+token=="])
+def test_a_call_is_signed_as_botocore_signs_it(service, libcurl, monkeypatch, token):
+    if token is not None:
+        monkeypatch.setenv("AWS_SESSION_TOKEN", token)
+    clients.Clients().dynamodb.put_item(**THERE)
+    clients.Clients().sqs.send_message(QueueUrl=f"{service.url}/1/queue", MessageBody="ü")
+    for name, asked in zip(("dynamodb", "sqs"), service.asked, strict=True):
+        headers = asked[1]
+        assert headers["Authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKID/")
+        assert headers["Authorization"].endswith(f"Signature={signature(service, name, asked)}")
+        assert headers.get("X-Amz-Security-Token") == token
+        assert "lambda-durable" in headers["User-Agent"]
+    assert json.loads(service.asked[0][2]) == THERE
+
+
+def test_an_answer_is_what_botocore_makes_of_it(dynamodb, service):
+    service.answers = [
+        (200, {"Item": {"b": {"B": b64encode(b"\x00\xff").decode()}}, "ConsumedCapacity": None})
+    ]
+    found = dynamodb.get_item(TableName="t", Key=ITEM)
+    assert found["Item"] == {"b": {"B": b"\x00\xff"}}
+    assert found["ResponseMetadata"]["HTTPStatusCode"] == 200
+    assert "ConsumedCapacity" not in found
+    dynamodb.put_item(TableName="t", Item={**ITEM, "b": {"B": b"\x00\xff"}})
+    assert json.loads(service.asked[-1][2])["Item"]["b"] == {"B": "AP8="}
+
+
+def test_a_connection_is_used_again(dynamodb, service):
+    for _ in range(5):
+        dynamodb.put_item(**THERE)
+    assert (service.connections, len(service.asked)) == (1, 5)
+
+
+def test_a_connection_that_was_closed_meanwhile_costs_no_call(dynamodb, service):
+    service.hangs_up = True
+    for _ in range(3):
+        dynamodb.put_item(**THERE)
+        threading.Event().wait(0.1)  # until its end has come
+    assert (service.connections, len(service.asked)) == (3, 3)
+
+
+def test_a_condition_that_does_not_hold_is_asked_for_once(dynamodb, service):
+    service.answers = [error("ConditionalCheckFailedException", Item={"n": {"N": "1"}})]
+    with pytest.raises(dynamodb.exceptions.ConditionalCheckFailedException) as caught:
+        dynamodb.put_item(**THERE)
+    assert caught.value.response["Item"] == {"n": {"N": "1"}}
+    assert caught.value.response["Error"]["Message"] == "no"
+    assert len(service.asked) == 1
+
+
+def test_a_cancelled_transaction_says_why(dynamodb, service):
+    reasons = [{"Code": "None"}, {"Code": "ConditionalCheckFailed", "Item": {"n": {"N": "1"}}}]
+    service.answers = [error("TransactionCanceledException", CancellationReasons=reasons)]
+    with pytest.raises(dynamodb.exceptions.TransactionCanceledException) as caught:
+        dynamodb.transact_write_items(TransactItems=[{"Put": THERE}, {"Put": THERE}])
+    assert caught.value.response["CancellationReasons"] == reasons
+    assert len(service.asked) == 1
+
+
+@pytest.mark.parametrize("answer", [error("ThrottlingException"), (503, {})], ids=["throttled", "failed"])
+def test_what_is_retried_is_asked_for_three_times_in_all(dynamodb, service, answer):
+    service.answers = [answer]
+    with pytest.raises(ClientError) as caught:
+        dynamodb.put_item(**THERE)
+    assert len(service.asked) == clients.ATTEMPTS
+    assert caught.value.response["ResponseMetadata"]["RetryAttempts"] == clients.ATTEMPTS - 1
+    service.answers = [answer, (200, {"Attributes": ITEM})]
+    assert dynamodb.put_item(**THERE)["Attributes"] == ITEM
+    assert len(service.asked) == clients.ATTEMPTS + 2
+
+
+def test_an_error_of_a_queue_has_its_own_name(service, libcurl):
+    service.answers = [
+        (400, {"__type": "com.amazonaws.sqs#KmsThrottled"}, ("x-amzn-query-error", "KMS.Throttled;Sender"))
+    ]
+    with pytest.raises(ClientError, match="Throttled"):
+        clients.Clients().sqs.send_message(QueueUrl=f"{service.url}/1/queue", MessageBody="m")
+
+
+def test_a_connection_that_is_cut_is_made_anew(dynamodb, service):
+    service.answers = [(200, {}), lambda *_: None, (200, {"Attributes": ITEM})]
+    dynamodb.put_item(**THERE)
+    assert dynamodb.put_item(**THERE)["Attributes"] == ITEM
+    assert len(service.asked) == 3
+
+
+def test_an_answer_that_does_not_come_is_not_waited_for(service, libcurl, monkeypatch):
+    monkeypatch.setattr(clients, "READ_TIMEOUT", 1)
+    gone = threading.Event()
+    service.answers = [lambda *_: gone.wait(20) and None, (200, {"Attributes": ITEM})]
+    try:
+        assert clients.Clients().dynamodb.put_item(**THERE)["Attributes"] == ITEM
+    finally:
+        gone.set()
+
+
+def test_an_answer_that_was_damaged_is_asked_for_again(service, monkeypatch):
+    """libcurl is not asked for headers, since each costs it the interpreter. TLS sees to it, too."""
+    monkeypatch.setenv(curl.SWITCH, "off")
+    whole = {"Item": ITEM}
+    told = "x-amz-crc32", str(crc32(json.dumps(whole).encode()))
+    service.answers = [(200, {"a": 1}, told), (200, whole, told)]
+    assert clients.Clients().dynamodb.get_item(TableName="t", Key=ITEM)["Item"] == ITEM
+    assert len(service.asked) == 2
+
+
+def test_threads_have_connections_of_their_own_and_get_their_own_answers(dynamodb, service):
+    service.answers = [lambda _, body: (200, {"Attributes": json.loads(body)["Item"]})]
+
+    def put(number):
+        item = {"n": {"N": str(number)}}
+        return dynamodb.put_item(TableName="t", Item=item)["Attributes"] == item
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(put, range(200)))
+    assert len(service.asked) == 200
+    assert service.connections <= 8
+
+
+def test_what_invoked_this_process_is_told_and_not_signed(service, libcurl, monkeypatch):
+    """Who receives a message sees what led to it; DynamoDB has nobody to tell."""
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "worker")
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Lineage=a:1")
+    made = clients.Clients()
+    made.sqs.send_message(QueueUrl=f"{service.url}/1/queue", MessageBody="m")
+    made.dynamodb.put_item(**THERE)
+    (_, told, _), (_, other, _) = service.asked
+    assert told["X-Amzn-Trace-Id"] == "Root=1-5759e988-bd862e3fe1be46a994272793;Lineage=a:1"
+    assert "trace" not in told["Authorization"] + other["Authorization"]
+    assert ("X-Amzn-Trace-Id" in other) is not libcurl
+
+
+def test_who_stands_in_for_http_is_asked_instead(dynamodb, service):
+    def answer(request, **_):
+        service.asked.append(json.loads(request.body))
+
+    dynamodb.meta.events.register("before-send", answer)
+    dynamodb.put_item(**THERE)
+    assert [type(each) for each in service.asked] == [dict, tuple]
+
+
+def test_a_proxy_is_left_to_botocore(service, libcurl, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://dynamodb.invalid")
+    monkeypatch.setenv("http_proxy", service.url)
+    clients.Clients().dynamodb.put_item(**THERE)
+    ((asked_for, headers, _),) = service.asked
+    assert asked_for == "http://dynamodb.invalid/"
+    assert "amz-sdk-request" in headers  # which botocore alone sends
+
+
+@pytest.fixture
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture
+def safely(authority, monkeypatch):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    with serving(tls) as service:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", service.url)
+        yield service
+
+
+def test_an_authority_of_ones_own_is_believed(safely, authority, libcurl, monkeypatch, tmp_path):
+    authority.cert_pem.write_to_path(tmp_path / "own.pem")
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "own.pem"))
+    made = clients.Clients().dynamodb
+    for _ in range(3):
+        made.put_item(**THERE)
+    assert Counter("amz-sdk-request" in headers for _, headers, _ in safely.asked) == {False: 3}
+    assert safely.connections == 1
+
+
+def test_whoever_is_vouched_for_by_nobody_is_told_nothing(safely, libcurl):
+    with pytest.raises(ConfigurationError, match="certificate"):
+        clients.Clients().dynamodb.put_item(**THERE)
+    assert safely.asked == []
+
+
+def test_whoever_is_vouched_for_under_another_name_is_told_nothing(authority, libcurl, monkeypatch, tmp_path):
+    authority.cert_pem.write_to_path(tmp_path / "own.pem")
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "own.pem"))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("elsewhere.example").configure_cert(tls)
+    with serving(tls) as service:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", service.url)
+        with pytest.raises(ConfigurationError, match="certificate"):
+            clients.Clients().dynamodb.put_item(**THERE)
+        assert service.asked == []
+
+
+def test_the_switch_is_on_or_off(monkeypatch):
+    monkeypatch.setenv(curl.SWITCH, "yes")
+    with pytest.raises(ConfigurationError, match="LAMBDA_DURABLE_CURL is on or off, and this is 'yes'"):
+        _ = clients.Clients().dynamodb
+
+
+def test_libcurl_that_is_not_there_is_named_with_its_extra(monkeypatch):
+    monkeypatch.setenv(curl.SWITCH, "on")
+    monkeypatch.setattr(curl, "find_spec", lambda _: None)
+    with pytest.raises(ConfigurationError, match=r"add 'lambda-durable\[curl\]'"):
+        _ = clients.Clients().dynamodb
