@@ -12,6 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
+EXTRAS = "aws-sdk,curl"
 PEERS = (
     "aws-durable-execution-sdk-python>=3,<4",
     "aws-durable-execution-sdk-python-testing",
@@ -51,7 +52,7 @@ class Environment:
 
     def versions(self) -> dict[str, str]:
         """Of what is compared."""
-        names = ["boto3", "aws-durable-execution-sdk-python", "dbos", "restate-sdk"]
+        names = ["boto3", "pycurl", "aws-durable-execution-sdk-python", "dbos", "restate-sdk"]
         code = f"from importlib.metadata import version\nfor name in {names}: print(name, version(name))"
         told = subprocess.run([self.python, "-c", code], check=True, capture_output=True, text=True).stdout
         found = dict(line.split() for line in told.splitlines())
@@ -66,14 +67,14 @@ def prepared() -> Environment:
     cache = ROOT / ".bench" / f"{sys.version_info.major}.{sys.version_info.minor}"
     environment = Environment(cache, str(cache / "venv" / "bin" / "python"))
     stamp = cache / "installed"
-    wanted = hashlib.sha256("\n".join([sys.version, *PEERS, *PLOTS, EMULATOR]).encode()).hexdigest()
+    wanted = hashlib.sha256("\n".join([sys.version, EXTRAS, *PEERS, *PLOTS, EMULATOR]).encode()).hexdigest()
     if stamp.is_file() and stamp.read_text() == wanted:
         return environment
     cache.mkdir(parents=True, exist_ok=True)
     sys.stderr.write(f"bench: setting up {cache} ...\n")
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(cache / "venv")], check=True)
     pip = [environment.python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--editable", f"{ROOT}[aws-sdk]", *PEERS, *PLOTS], check=True)
+    subprocess.run([*pip, "--editable", f"{ROOT}[{EXTRAS}]", *PEERS, *PLOTS], check=True)
     subprocess.run([*pip, "--upgrade", "--no-deps", "--target", str(cache / "sam"), EMULATOR], check=True)
     subprocess.run(["npm", "install", "--silent", "--prefix", str(cache), RESTATE_SERVER], check=True)
     stamp.write_text(wanted)

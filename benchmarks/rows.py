@@ -40,6 +40,8 @@ def _of_size(size: int, latency: int, modes: Sequence[str]) -> Iterator[Question
         if mode != "auto" and size <= 1_000:
             label = f"{mode} {size}"
             yield Question("floor", label, "sequence", {"steps": size}, latency, times, like=arguments)
+        if mode == "all" and latency == 0:
+            yield Question("ours_curl", f"{mode} {size}", "sequence", arguments, latency, times)
     yield Question("aws_durable", f"{size}", "sequence", {"steps": size}, latency, times)
     if latency == 0:
         yield Question("dbos_sqlite", f"{size}", "sequence", {"steps": size}, times=times)
@@ -63,7 +65,7 @@ def _branches(quick: bool) -> Iterator[Question]:
 
 def _throughput(quick: bool) -> Iterator[Question]:
     for clients in (1, 8, 32):
-        for contender in ("ours", "aws_durable", "dbos_sqlite", "restate_rr"):
+        for contender in ("ours", "ours_curl", "aws_durable", "dbos_sqlite", "restate_rr"):
             runs = 40 if quick or (contender == "aws_durable" and clients == 1) else 200
             arguments = {"clients": clients, "runs": runs}
             yield Question(contender, f"{clients}", "throughput", arguments)

@@ -1,0 +1,10 @@
+"""Ours, whose calls libcurl makes."""
+
+from __future__ import annotations
+
+import os
+import runpy
+from pathlib import Path
+
+os.environ["LAMBDA_DURABLE_CURL"] = "on"
+runpy.run_path(str(Path(__file__).with_name("ours.py")), run_name="__main__")
