@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -241,9 +242,17 @@ class FakeContext:
         return 60_000
 
 
-def test_a_worker_finds_out_at_its_cold_start_and_tells_its_first_invocation(aws, monkeypatch):
-    aws.says("ResourceNotFoundException", "Requested resource not found")
+@pytest.fixture
+def on_lambda(monkeypatch):
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "worker")
+    monkeypatch.setattr(
+        sys, "tracebacklimit", 1000, raising=False
+    )  # which a worker sets for all of its process
+
+
+@pytest.mark.usefixtures("on_lambda")
+def test_a_worker_finds_out_at_its_cold_start_and_tells_its_first_invocation(aws):
+    aws.says("ResourceNotFoundException", "Requested resource not found")
     handler = LambdaHandler(Durable("app"))
     assert aws.asked == 1
     message = mistake(lambda: handler({"Records": []}, FakeContext()))
@@ -251,9 +260,9 @@ def test_a_worker_finds_out_at_its_cold_start_and_tells_its_first_invocation(aws
     assert aws.asked == 1
 
 
-def test_a_worker_whose_mistake_was_mended_works_from_then_on(aws, monkeypatch):
+@pytest.mark.usefixtures("on_lambda", "aws")
+def test_a_worker_whose_mistake_was_mended_works_from_then_on(monkeypatch):
     monkeypatch.delenv("LAMBDA_DURABLE_TABLE")
-    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "worker")
     handler = LambdaHandler(Durable("app"))
     mistake(lambda: handler({"Records": []}, FakeContext()))
     monkeypatch.setenv("LAMBDA_DURABLE_TABLE", "table")

@@ -332,7 +332,7 @@ MUTANTS = [
     ),
     Mutant(
         "a waiter is removed before its run was woken",
-        ((resolution, "_is_long_over", _instead(True)),),
+        ((resolution, "is_long_over", _instead(True)),),
         profile="waits",
     ),
     Mutant(
