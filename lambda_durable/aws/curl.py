@@ -104,10 +104,10 @@ class Curl:
             pycurl.CAINFO: self._authorities,
             pycurl.CONNECTTIMEOUT_MS: round(connect * 1000),
             pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
-            pycurl.LOW_SPEED_LIMIT: 1,
-            pycurl.LOW_SPEED_TIME: round(read),
             pycurl.NOSIGNAL: True,  # for threads
             pycurl.TCP_KEEPALIVE: True,
+            # Of the whole call: LOW_SPEED_TIME sees up to 7 s later that nothing comes. A longer one is botocore's.
+            pycurl.TIMEOUT_MS: round((connect + read) * 1000),
         }.items():
             curl.setopt(option, value)
         return curl

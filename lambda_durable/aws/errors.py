@@ -39,7 +39,13 @@ THROTTLED: Final = frozenset({
 })  # fmt: skip
 
 _DENIED: Final = frozenset(
-    {"AccessDenied", "AccessDeniedException", "AuthorizationError", "KMS.AccessDeniedException"}
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthorizationError",
+        "KMS.AccessDeniedException",
+        "KmsAccessDenied",
+    }
 )
 
 _NOT_BELIEVED: Final = frozenset({

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import threading
+import time
 from base64 import b64encode
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from zlib import crc32
 
 import pytest
 import trustme
 from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
+from botocore.awsrequest import AWSRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from lambda_durable import ConfigurationError
 from lambda_durable.aws import clients, curl
+from lambda_durable.aws.short_path import Raw
 
 ITEM = {"pk": {"S": "p"}, "sk": {"S": "ü/🙂"}}
 THERE = {"TableName": "t", "Item": ITEM, "ConditionExpression": "attribute_not_exists(pk)"}
@@ -155,6 +159,23 @@ def test_a_call_is_signed_as_botocore_signs_it(service, libcurl, monkeypatch, to
     assert json.loads(service.asked[0][2]) == THERE
 
 
+def test_credentials_are_those_of_the_moment(service, libcurl, monkeypatch):
+    credentials = Credentials("AKID", "secret", "first")
+    monkeypatch.setattr("botocore.session.Session.get_credentials", lambda _: credentials)
+    made = clients.Clients().dynamodb
+    made.put_item(**THERE)
+    credentials.token = "second"
+    made.put_item(**THERE)
+    assert [headers["X-Amz-Security-Token"] for _, headers, _ in service.asked] == ["first", "second"]
+
+
+def test_without_credentials_nothing_is_sent(service, libcurl, monkeypatch):
+    monkeypatch.setattr("botocore.session.Session.get_credentials", lambda _: None)
+    with pytest.raises(ConfigurationError, match="no AWS credentials"):
+        clients.Clients().dynamodb.put_item(**THERE)
+    assert service.asked == []
+
+
 def test_an_answer_is_what_botocore_makes_of_it(dynamodb, service):
     service.answers = [
         (200, {"Item": {"b": {"B": b64encode(b"\x00\xff").decode()}}, "ConsumedCapacity": None})
@@ -215,8 +236,33 @@ def test_an_error_of_a_queue_has_its_own_name(service, libcurl):
     service.answers = [
         (400, {"__type": "com.amazonaws.sqs#KmsThrottled"}, ("x-amzn-query-error", "KMS.Throttled;Sender"))
     ]
-    with pytest.raises(ClientError, match="Throttled"):
+    with pytest.raises(ClientError) as caught:
         clients.Clients().sqs.send_message(QueueUrl=f"{service.url}/1/queue", MessageBody="m")
+    assert caught.value.response["Error"]["Code"] == ("KmsThrottled" if libcurl else "KMS.Throttled")
+
+
+def test_a_key_that_may_not_be_used_is_a_permission_that_is_denied(service, libcurl):
+    service.answers = [
+        (
+            400,
+            {"__type": "com.amazonaws.sqs#KmsAccessDenied"},
+            ("x-amzn-query-error", "KMS.AccessDeniedException;Sender"),
+        )
+    ]
+    with pytest.raises(ConfigurationError, match="permission denied for sqs:SendMessage"):
+        clients.Clients().sqs.send_message(QueueUrl=f"{service.url}/1/queue", MessageBody="m")
+
+
+def test_an_answer_is_handed_over_to_no_other_call(dynamodb, service):
+    def die(**_):
+        raise RuntimeError("dies before it asks for its answer")
+
+    service.answers = [error("ConditionalCheckFailedException"), (200, {"TableNames": ["t"]})]
+    dynamodb.meta.events.register("request-created", die)
+    with pytest.raises(RuntimeError, match="dies"):
+        dynamodb.put_item(**THERE)
+    dynamodb.meta.events.unregister("request-created", die)
+    assert dynamodb.list_tables()["TableNames"] == ["t"]
 
 
 def test_a_connection_that_is_cut_is_made_anew(dynamodb, service):
@@ -226,14 +272,43 @@ def test_a_connection_that_is_cut_is_made_anew(dynamodb, service):
     assert len(service.asked) == 3
 
 
-def test_an_answer_that_does_not_come_is_not_waited_for(service, libcurl, monkeypatch):
-    monkeypatch.setattr(clients, "READ_TIMEOUT", 1)
+def test_an_answer_that_breaks_off_is_asked_for_again(dynamodb, service):
+    def begin(handler, _):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+
+    service.answers = [begin, (200, {"Attributes": ITEM})]
+    assert dynamodb.put_item(**THERE)["Attributes"] == ITEM
+
+
+@pytest.mark.parametrize("size", [1, 5_000])
+def test_an_answer_that_does_not_come_is_not_waited_for(service, libcurl, monkeypatch, size):
+    monkeypatch.setattr(clients, "CONNECT_TIMEOUT", 0.5)
+    monkeypatch.setattr(clients, "READ_TIMEOUT", 0.5)
     gone = threading.Event()
     service.answers = [lambda *_: gone.wait(20) and None, (200, {"Attributes": ITEM})]
+    began = time.monotonic()
     try:
-        assert clients.Clients().dynamodb.put_item(**THERE)["Attributes"] == ITEM
+        item = {**ITEM, "x": {"S": "x" * size}}
+        assert clients.Clients().dynamodb.put_item(TableName="t", Item=item)["Attributes"] == ITEM
     finally:
         gone.set()
+    assert time.monotonic() - began < 6
+
+
+def test_a_host_that_does_not_answer_is_not_waited_for(libcurl, monkeypatch):
+    monkeypatch.setattr(clients, "CONNECT_TIMEOUT", 0.2)
+    monkeypatch.setattr(clients, "READ_TIMEOUT", 20)
+    with ExitStack() as stack:
+        host = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):  # nobody accepts them, and no more are let in
+            caller = stack.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(host.getsockname())
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{host.getsockname()[1]}")
+        began = time.monotonic()
+        with pytest.raises(ConfigurationError, match="can't be reached"):
+            clients.Clients().dynamodb.put_item(**THERE)
+    assert time.monotonic() - began < 6
 
 
 def test_an_answer_that_was_damaged_is_asked_for_again(service, monkeypatch):
@@ -259,6 +334,32 @@ def test_threads_have_connections_of_their_own_and_get_their_own_answers(dynamod
     assert service.connections <= 8
 
 
+def test_as_many_connections_are_kept_as_may_be(service, libcurl, monkeypatch):
+    monkeypatch.setattr(clients, "CONNECTIONS", 2)
+    together = threading.Barrier(4)
+    service.answers = [lambda *_: (together.wait(20), (200, {}))[1]]
+    client = clients.Clients().dynamodb
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(2):
+            list(pool.map(lambda _: client.put_item(**THERE), range(4)))
+    assert (len(service.asked), service.connections) == (8, 4 + 2)
+
+
+def test_a_long_request_is_sent_without_being_announced(dynamodb, service):
+    dynamodb.put_item(TableName="t", Item={**ITEM, "x": {"S": "x" * 2**20}})
+    ((_, headers, _),) = service.asked
+    assert "Expect" not in headers
+
+
+def test_an_endpoint_may_have_a_path_and_a_query(service, libcurl, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"{service.url}/emulator?key=1")
+    made = clients.Clients().dynamodb
+    made.put_item(**THERE)
+    made.list_tables()
+    (short, _, _), (whole, _, _) = service.asked
+    assert short == whole
+
+
 def test_what_invoked_this_process_is_told_and_not_signed(service, libcurl, monkeypatch):
     """Who receives a message sees what led to it; DynamoDB has nobody to tell."""
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "worker")
@@ -273,12 +374,22 @@ def test_what_invoked_this_process_is_told_and_not_signed(service, libcurl, monk
 
 
 def test_who_stands_in_for_http_is_asked_instead(dynamodb, service):
-    def answer(request, **_):
-        service.asked.append(json.loads(request.body))
+    answers = [None, (200, {"Attributes": ITEM}), *[error("ConditionalCheckFailedException")] * 2]
 
-    dynamodb.meta.events.register("before-send", answer)
-    dynamodb.put_item(**THERE)
-    assert [type(each) for each in service.asked] == [dict, tuple]
+    def answer(request, **_):
+        assert json.loads(request.body) == THERE
+        if (answered := answers.pop(0)) is not None:
+            status, said = answered
+            return AWSResponse(request.url, status, HTTPHeaders(), Raw(json.dumps(said).encode()))
+        return None
+
+    dynamodb.meta.events.register_first("before-send", answer)
+    assert "Attributes" not in dynamodb.put_item(**THERE)
+    assert len(service.asked) == 1
+    assert dynamodb.put_item(**THERE)["Attributes"] == ITEM
+    with pytest.raises(dynamodb.exceptions.ConditionalCheckFailedException):
+        dynamodb.put_item(**THERE)
+    assert (answers, len(service.asked)) == ([], 1)
 
 
 def test_a_proxy_is_left_to_botocore(service, libcurl, monkeypatch):
