@@ -23,12 +23,13 @@ except ModuleNotFoundError:
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ParamValidationError
+from botocore.httpsession import get_cert_path
 from botocore.validate import ParamValidator
 
 from . import curl, errors
 from .connections import Connections
 from .settings import Settings
-from .short_path import Sender, shorten
+from .short_path import Http, Sender, shorten
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -111,19 +112,17 @@ class Clients:
 
     def _senders(self, client: Any) -> Iterator[Sender]:
         """Those of the client's everyday calls, the one to be preferred first."""
+        http = Http(
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+            connections=CONNECTIONS,
+            authorities=str(get_cert_path(self._session.get_config_variable("ca_bundle") or True)),
+        )
         if curl.is_on() and (credentials := self._session.get_credentials()) is not None:
             meta = client.meta
-            scope = {"service": meta.service_model.signing_name, "region": meta.region_name}
-            yield curl.Curl(credentials, **scope, **self._http())
-        yield Connections(**self._http())
-
-    def _http(self) -> dict[str, Any]:
-        return {
-            "connect_timeout": CONNECT_TIMEOUT,
-            "read_timeout": READ_TIMEOUT,
-            "most": CONNECTIONS,
-            "authorities": self._session.get_config_variable("ca_bundle") or True,
-        }
+            service = meta.service_model.signing_name
+            yield curl.Curl(credentials, http, service=service, region=meta.region_name)
+        yield Connections(http)
 
     def _make_lean(self, service: str) -> Any:
         """A client for the calls that every step makes, which are ours, and so need no validation."""

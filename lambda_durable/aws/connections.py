@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from functools import cached_property
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from ssl import CERT_REQUIRED, SSLContext
-from typing import Any, cast
+from typing import cast
 from urllib.parse import urlsplit
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
-from botocore.httpsession import create_urllib3_context, get_cert_path
+from botocore.httpsession import create_urllib3_context
 from urllib3.util.wait import wait_for_read
 
-from .short_path import Raw
+from .short_path import Http, Raw
 
 
 class Connections:
@@ -26,14 +26,8 @@ class Connections:
 
     signs = False
 
-    def __init__(
-        self, *, connect_timeout: float, read_timeout: float, most: int, authorities: Any = True
-    ) -> None:
-        """Timeouts are in seconds, the second one that between two bytes; at most so many connections stay open. The
-        `authorities` vouch for a host, as botocore's `ca_bundle` has it: a file, or those that it brings itself."""
-        self._timeouts = connect_timeout, read_timeout
-        self._most = most
-        self._authorities = authorities
+    def __init__(self, http: Http) -> None:
+        self._http = http
         self._idle: defaultdict[str, deque[HTTPConnection]] = defaultdict(deque)
         weakref.finalize(self, _close, self._idle)
 
@@ -55,7 +49,7 @@ class Connections:
         except (OSError, HTTPException):
             connection.close()
             return None
-        if connection.sock is not None and len(idle) < self._most:
+        if connection.sock is not None and len(idle) < self._http.connections:
             idle.append(connection)
         else:
             connection.close()
@@ -63,23 +57,21 @@ class Connections:
 
     def _connection(self, scheme: str, host: str) -> HTTPConnection:
         if scheme == "https":
-            return HTTPSConnection(host, timeout=self._timeouts[0], context=self._tls)
-        return HTTPConnection(host, timeout=self._timeouts[0])
+            return HTTPSConnection(host, timeout=self._http.connect_timeout, context=self._tls)
+        return HTTPConnection(host, timeout=self._http.connect_timeout)
 
     def _connect(self, connection: HTTPConnection) -> None:
         connection.connect()
-        connection.sock.settimeout(self._timeouts[1])
+        connection.sock.settimeout(self._http.read_timeout)
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
     @cached_property
     def _tls(self) -> SSLContext:
         """botocore's own, so that no host is trusted here that is not there."""
         context: SSLContext = create_urllib3_context()
-        context.check_hostname, context.verify_mode = (
-            True,
-            CERT_REQUIRED,
-        )  # as its pool does for each connection
-        context.load_verify_locations(get_cert_path(self._authorities))
+        context.check_hostname = True  # this and the next one its pool does for each connection
+        context.verify_mode = CERT_REQUIRED
+        context.load_verify_locations(self._http.authorities)
         return context
 
 

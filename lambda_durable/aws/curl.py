@@ -10,15 +10,14 @@ import os
 from collections import deque
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
-from botocore.httpsession import get_cert_path
 
 from ..errors import ConfigurationError
-from .short_path import Raw
+from .short_path import Http, Raw
 
 if TYPE_CHECKING:
     import pycurl
@@ -45,23 +44,11 @@ class Curl:
 
     signs = True
 
-    def __init__(
-        self,
-        credentials: Credentials,
-        *,
-        service: str,
-        region: str,
-        connect_timeout: float,
-        read_timeout: float,
-        most: int,
-        authorities: Any = True,
-    ) -> None:
+    def __init__(self, credentials: Credentials, http: Http, *, service: str, region: str) -> None:
         self._credentials = credentials
         self._scope = f"aws:amz:{region}:{service}"
         self._drops_trace = service == "dynamodb"
-        self._timeouts = connect_timeout, read_timeout
-        self._most = most
-        self._authorities = str(get_cert_path(authorities))
+        self._http = http
         self._idle: deque[pycurl.Curl] = deque()
 
     def takes(self, headers: Mapping[str, str]) -> bool:
@@ -90,24 +77,25 @@ class Curl:
         except pycurl.error:
             return None
         status = curl.getinfo(pycurl.RESPONSE_CODE)
-        if len(self._idle) < self._most:
+        if len(self._idle) < self._http.connections:
             self._idle.append(curl)
+        # To be told the headers of an answer costs the interpreter for each line. Without them no checksum is checked,
+        # and an error of SQS has its newer name: KmsAccessDenied for KMS.AccessDeniedException.
         return AWSResponse(request.url, status, HTTPHeaders(), Raw(body))
 
     def _connection(self) -> pycurl.Curl:
         import pycurl
 
-        curl = pycurl.Curl()
-        connect, read = self._timeouts
+        curl, http = pycurl.Curl(), self._http
         for option, value in {
             pycurl.AWS_SIGV4: self._scope,
-            pycurl.CAINFO: self._authorities,
-            pycurl.CONNECTTIMEOUT_MS: round(connect * 1000),
+            pycurl.CAINFO: http.authorities,
+            pycurl.CONNECTTIMEOUT_MS: round(http.connect_timeout * 1000),
             pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
             pycurl.NOSIGNAL: True,  # for threads
             pycurl.TCP_KEEPALIVE: True,
             # Of the whole call: LOW_SPEED_TIME sees up to 7 s later that nothing comes. A longer one is botocore's.
-            pycurl.TIMEOUT_MS: round((connect + read) * 1000),
+            pycurl.TIMEOUT_MS: round((http.connect_timeout + http.read_timeout) * 1000),
         }.items():
             curl.setopt(option, value)
         return curl

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from threading import local
 from typing import Any, Final, Protocol
@@ -43,6 +44,19 @@ SHORT: Final = {
 """By service, the operations whose answers are plain JSON, and which steps need."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Http:
+    """What senders have in common. Times are in seconds."""
+
+    connect_timeout: float
+    read_timeout: float
+    """For an answer."""
+    connections: int
+    """As many are kept alive."""
+    authorities: str
+    """The file of those who may vouch for a host."""
+
+
 class Sender(Protocol):
     """Brings requests to their service, from any number of threads."""
 
@@ -64,8 +78,8 @@ class Raw(BytesIO):
 
 
 def shorten(client: Any, *senders: Sender) -> None:
-    """Have a client make its everyday calls by the first of these that takes them. It does not where a proxy lies
-    between, which botocore knows to use."""
+    """Have a client make its everyday calls by the first of these that takes them; the last one takes them all. It
+    does not where a proxy lies between, which botocore knows to use."""
     url = client.meta.endpoint_url
     if urlsplit(url).scheme in get_environ_proxies(url):
         return
@@ -89,7 +103,6 @@ class _Calls:
         self, model: Any, params: dict[str, Any], request_signer: Any, context: dict[str, Any], **_: Any
     ) -> tuple[AWSResponse, dict[str, Any]] | None:
         """An answer and what it says; None: botocore is to make the call."""
-        self._of_thread.answered = None
         if model.name not in self._operations:
             return None
         method, url, headers, body = (params[name] for name in ("method", "url", "headers", "body"))

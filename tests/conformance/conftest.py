@@ -14,12 +14,13 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.credentials import Credentials
+from botocore.httpsession import get_cert_path
 
 from lambda_durable.aws.connections import Connections
 from lambda_durable.aws.curl import Curl
 from lambda_durable.aws.dynamodb import DynamoStore
 from lambda_durable.aws.s3 import S3Blobs
-from lambda_durable.aws.short_path import shorten
+from lambda_durable.aws.short_path import Http, shorten
 from lambda_durable.aws.table import table_definition
 from tests.conformance.clouds import ministack, stop_ministack
 from tests.conformance.services import Fakes, Services
@@ -72,12 +73,11 @@ def connect_to(implementation: str, service: Any) -> Any:
 @pytest.fixture(scope="session", params=STORES)
 def dynamodb(request: pytest.FixtureRequest) -> DynamoDBClient:
     client: DynamoDBClient = connect_to(request.param, "dynamodb")
-    http: Any = {"connect_timeout": 2, "read_timeout": 5, "most": 2}
+    http = Http(connect_timeout=2, read_timeout=5, connections=2, authorities=get_cert_path(True))
     if request.param == "dynamodb-local":
-        by_curl = Curl(Credentials("test", "test"), service="dynamodb", region="us-east-1", **http)
-        shorten(client, by_curl)
+        shorten(client, Curl(Credentials("test", "test"), http, service="dynamodb", region="us-east-1"))
     else:
-        shorten(client, Connections(**http))
+        shorten(client, Connections(http))
     return client
 
 

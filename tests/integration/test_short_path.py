@@ -322,12 +322,19 @@ def test_an_answer_that_was_damaged_is_asked_for_again(service, monkeypatch):
 
 
 def test_threads_have_connections_of_their_own_and_get_their_own_answers(dynamodb, service):
-    service.answers = [lambda _, body: (200, {"Attributes": json.loads(body)["Item"]})]
+    def answer(_, body):
+        item = json.loads(body)["Item"]
+        odd = int(item["n"]["N"]) % 2
+        return error("ConditionalCheckFailedException", Item=item) if odd else (200, {"Attributes": item})
 
     def put(number):
         item = {"n": {"N": str(number)}}
-        return dynamodb.put_item(TableName="t", Item=item)["Attributes"] == item
+        try:
+            return dynamodb.put_item(TableName="t", Item=item)["Attributes"] == item
+        except dynamodb.exceptions.ConditionalCheckFailedException as caught:
+            return caught.response["Item"] == item
 
+    service.answers = [answer]
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(put, range(200)))
     assert len(service.asked) == 200
