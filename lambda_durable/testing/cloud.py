@@ -1,4 +1,8 @@
-"""DynamoDB and S3 on moto, without patching anything global: each runtime has an account of its own."""
+"""DynamoDB and S3 on moto, without patching botocore: each runtime has an account of its own.
+
+Of moto itself two things are other than for who else uses it in this process: it keeps no list of all items there ever
+were, and parses the expression of an update once.
+"""
 
 from __future__ import annotations
 

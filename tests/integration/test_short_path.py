@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from zlib import crc32
 
+import botocore.session
 import pytest
 import trustme
 from botocore.auth import SigV4Auth
@@ -24,7 +25,7 @@ from botocore.exceptions import ClientError
 
 from lambda_durable import ConfigurationError
 from lambda_durable.aws import clients, curl
-from lambda_durable.aws.short_path import Raw
+from lambda_durable.aws.short_path import SHORT, Raw
 
 ITEM = {"pk": {"S": "p"}, "sk": {"S": "ü/🙂"}}
 THERE = {"TableName": "t", "Item": ITEM, "ConditionExpression": "attribute_not_exists(pk)"}
@@ -174,6 +175,26 @@ def test_without_credentials_nothing_is_sent(service, libcurl, monkeypatch):
     with pytest.raises(ConfigurationError, match="no AWS credentials"):
         clients.Clients().dynamodb.put_item(**THERE)
     assert service.asked == []
+
+
+def times_and_bytes(shape, path=()):
+    """What botocore makes something else of than JSON has, but for the binary values of attributes."""
+    if shape is None or shape.name == "AttributeValue" or shape.name in path:
+        return
+    if shape.type_name in ("timestamp", "blob"):
+        yield (*path, shape.name)
+    inner = getattr(shape, "members", {}).values() if shape.type_name == "structure" else ()
+    inner = [*inner, *(getattr(shape, name) for name in ("member", "value") if hasattr(shape, name))]
+    for each in inner:
+        yield from times_and_bytes(each, (*path, shape.name))
+
+
+@pytest.mark.parametrize("service_name", SHORT)
+def test_all_answers_on_the_short_path_are_plain_json(service_name):
+    model = botocore.session.get_session().get_service_model(service_name)
+    for name in SHORT[service_name]:
+        assert list(times_and_bytes(model.operation_model(name).output_shape)) == [], name
+    assert service_name == "sqs" or list(times_and_bytes(model.operation_model("DescribeTable").output_shape))
 
 
 def test_an_answer_is_what_botocore_makes_of_it(dynamodb, service):
