@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+import sys
 import threading
 import time
 from base64 import b64encode
@@ -356,8 +357,13 @@ def test_threads_have_connections_of_their_own_and_get_their_own_answers(dynamod
             return caught.response["Item"] == item
 
     service.answers = [answer]
-    with ThreadPoolExecutor(8) as pool:
-        assert all(pool.map(put, range(200)))
+    often = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # also between an answer and its hand-over
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            assert all(pool.map(put, range(200)))
+    finally:
+        sys.setswitchinterval(often)
     assert len(service.asked) == 200
     assert service.connections <= 8
 
