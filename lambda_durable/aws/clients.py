@@ -116,13 +116,18 @@ class Clients:
             connect_timeout=CONNECT_TIMEOUT,
             read_timeout=READ_TIMEOUT,
             connections=CONNECTIONS,
-            authorities=str(get_cert_path(self._session.get_config_variable("ca_bundle") or True)),
+            authorities=self._authorities(),
         )
         if curl.is_on() and (credentials := self._session.get_credentials()) is not None:
             meta = client.meta
             service = meta.service_model.signing_name
             yield curl.Curl(credentials, http, service=service, region=meta.region_name)
         yield Connections(http)
+
+    def _authorities(self) -> str:
+        """The file of those whom botocore trusts, which looks for it in these places."""
+        own: Any = self._session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
+        return str(get_cert_path(own or True))
 
     def _make_lean(self, service: str) -> Any:
         """A client for the calls that every step makes, which are ours, and so need no validation."""

@@ -7,6 +7,7 @@ import socket
 import weakref
 from collections import defaultdict, deque
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from ssl import CERT_REQUIRED, SSLContext
@@ -29,7 +30,7 @@ class Connections:
     def __init__(self, http: Http) -> None:
         self._http = http
         self._idle: defaultdict[str, deque[HTTPConnection]] = defaultdict(deque)
-        weakref.finalize(self, _close, self._idle)
+        weakref.finalize(self, _close_all, self._idle)
 
     def takes(self, headers: Mapping[str, str]) -> bool:  # noqa: ARG002
         return True
@@ -38,16 +39,19 @@ class Connections:
         to = urlsplit(request.url)
         body, headers = cast("bytes", request.body), dict(request.headers)
         idle = self._idle[to.netloc]
-        connection = _alive(idle) or self._connection(to.scheme, to.netloc)
+        connection = _alive(idle)
         try:
-            if connection.sock is None:
+            if connection is None:
+                connection = self._connection(to.scheme, to.netloc)
                 self._connect(connection)
             target = f"{to.path or '/'}?{to.query}" if to.query else to.path or "/"
             connection.request(request.method, target, body, headers)
             response = connection.getresponse()
             text = response.read()
-        except (OSError, HTTPException):
-            connection.close()
+        except (OSError, HTTPException, ValueError):  # of a host, a header or a file of authorities, too
+            if connection is not None:
+                connection.close()
+            _close(idle)  # what made this one go silent did so to the others: a process that was frozen, say
             return None
         if connection.sock is not None and len(idle) < self._http.connections:
             idle.append(connection)
@@ -87,7 +91,12 @@ def _alive(idle: deque[HTTPConnection]) -> HTTPConnection | None:
         connection.close()
 
 
-def _close(idle: dict[str, deque[HTTPConnection]]) -> None:
+def _close(idle: deque[HTTPConnection]) -> None:
+    while idle:
+        with suppress(IndexError):  # another thread has it
+            idle.pop().close()
+
+
+def _close_all(idle: dict[str, deque[HTTPConnection]]) -> None:
     for connections in idle.values():
-        for connection in connections:
-            connection.close()
+        _close(connections)

@@ -57,24 +57,31 @@ class Curl:
     def send(self, request: AWSPreparedRequest) -> AWSResponse | None:
         import pycurl
 
+        keys = self._credentials.get_frozen_credentials()
+        headers = {**request.headers, "Expect": ""}
+        headers.pop(_TRACE, None)
+        agent: str = headers.pop("User-Agent", "")  # which is not signed, so
+        if keys.token:
+            headers["X-Amz-Security-Token"] = keys.token
+        lines = [f"{name}: {value}" for name, value in headers.items()]
+        if not "".join([*lines, agent, str(keys.access_key)]).isprintable():
+            return None  # libcurl sends what stands behind the end of a line as one of its own
         try:
             curl = self._idle.pop()
         except IndexError:
             curl = self._connection()
-        keys = self._credentials.get_frozen_credentials()
-        headers = {**request.headers, "Expect": ""}
-        headers.pop(_TRACE, None)
-        curl.setopt(pycurl.USERAGENT, headers.pop("User-Agent", ""))  # which is not signed, so
-        if keys.token:
-            headers["X-Amz-Security-Token"] = keys.token
-        curl.setopt(pycurl.HTTPHEADER, [f"{name}: {value}" for name, value in headers.items()])
-        curl.setopt(pycurl.USERNAME, keys.access_key)
-        curl.setopt(pycurl.PASSWORD, keys.secret_key)
-        curl.setopt(pycurl.URL, request.url)
-        curl.setopt(pycurl.POSTFIELDS, request.body)
         try:
+            curl.setopt(pycurl.USERAGENT, agent)
+            curl.setopt(pycurl.HTTPHEADER, lines)
+            curl.setopt(pycurl.USERNAME, keys.access_key)
+            curl.setopt(pycurl.PASSWORD, keys.secret_key)
+            curl.setopt(pycurl.URL, request.url)
+            curl.setopt(pycurl.POSTFIELDS, request.body)
             body = curl.perform_rb()
+        except UnicodeEncodeError:
+            return None
         except pycurl.error:
+            self._idle.clear()  # what made this one go silent did so to the others: a process that was frozen, say
             return None
         status = curl.getinfo(pycurl.RESPONSE_CODE)
         if len(self._idle) < self._http.connections:
@@ -93,6 +100,7 @@ class Curl:
             pycurl.CONNECTTIMEOUT_MS: round(http.connect_timeout * 1000),
             pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
             pycurl.NOSIGNAL: True,  # for threads
+            pycurl.PROXY: "",  # not all_proxy, which botocore does not know either
             pycurl.TCP_KEEPALIVE: True,
             # Of the whole call: LOW_SPEED_TIME sees up to 7 s later that nothing comes. A longer one is botocore's.
             pycurl.TIMEOUT_MS: round((http.connect_timeout + http.read_timeout) * 1000),

@@ -79,9 +79,11 @@ class Raw(BytesIO):
 
 def shorten(client: Any, *senders: Sender) -> None:
     """Have a client make its everyday calls by the first of these that takes them; the last one takes them all. It
-    does not where a proxy lies between, which botocore knows to use."""
+    does not where a proxy lies between, which botocore knows to use, nor where its endpoint is none of HTTP, which
+    botocore refuses."""
     url = client.meta.endpoint_url
-    if urlsplit(url).scheme in get_environ_proxies(url):
+    scheme = urlsplit(url).scheme
+    if scheme not in ("http", "https") or scheme in get_environ_proxies(url):
         return
     calls = _Calls(client, senders)
     # After all who have a word in it: botocore notes in a header what invoked this process.

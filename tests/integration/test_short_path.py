@@ -22,7 +22,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
 
 from lambda_durable import ConfigurationError
 from lambda_durable.aws import clients, curl
@@ -109,8 +109,11 @@ def configured(monkeypatch, tmp_path):
         "AWS_REGION",
         "AWS_SESSION_TOKEN",
         "AWS_CA_BUNDLE",
+        "REQUESTS_CA_BUNDLE",
         "http_proxy",
         "HTTP_PROXY",
+        "all_proxy",
+        "ALL_PROXY",
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
@@ -333,6 +336,32 @@ def test_a_host_that_does_not_answer_is_not_waited_for(libcurl, monkeypatch):
     assert time.monotonic() - began < 6
 
 
+def test_of_connections_that_went_dead_together_one_is_waited_for(service, libcurl, monkeypatch):
+    """As of a process that was frozen: their ends have not come."""
+    monkeypatch.setattr(clients, "READ_TIMEOUT", 1)
+    dynamodb = clients.Clients().dynamodb
+    together, gone, dead = threading.Barrier(4, timeout=10), threading.Event(), set()
+
+    def answer(handler, _):
+        if handler.connection in dead:
+            return gone.wait(20) and None
+        if not together.broken:
+            together.wait()
+            dead.add(handler.connection)
+        return 200, {"Attributes": ITEM}
+
+    service.answers = [answer]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: dynamodb.put_item(**THERE), range(4)))
+    together.abort()
+    try:
+        for _ in range(3):
+            assert dynamodb.put_item(**THERE)["Attributes"] == ITEM
+    finally:
+        gone.set()
+    assert len(service.asked) == 4 + 1 + 3
+
+
 def test_an_answer_that_was_damaged_is_asked_for_again(service, monkeypatch):
     """libcurl is not asked for headers, since each costs it the interpreter. TLS sees to it, too."""
     monkeypatch.setenv(curl.SWITCH, "off")
@@ -435,6 +464,35 @@ def test_a_proxy_is_left_to_botocore(service, libcurl, monkeypatch):
     assert "amz-sdk-request" in headers  # which botocore alone sends
 
 
+def test_a_proxy_that_botocore_does_not_know_is_not_used(dynamodb, service, monkeypatch):
+    with serving() as proxy:
+        monkeypatch.setenv("all_proxy", proxy.url)
+        dynamodb.put_item(**THERE)
+        assert (len(service.asked), proxy.asked) == (1, [])
+
+
+def test_what_is_no_http_is_not_asked(libcurl, monkeypatch, tmp_path):
+    (tmp_path / "answer").write_text("{}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"file://localhost{tmp_path}/answer")
+    with pytest.raises(HTTPClientError, match="scheme"):
+        clients.Clients().dynamodb.put_item(**THERE)
+
+
+@pytest.mark.parametrize("name", ["AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_EXECUTION_ENV"])
+def test_a_line_within_a_header_is_not_sent(service, libcurl, monkeypatch, name):
+    monkeypatch.setenv(name, "a\r\nX-Forged: 1")
+    with pytest.raises(HTTPClientError, match="header"):
+        clients.Clients().dynamodb.put_item(**THERE)
+    assert service.asked == []
+
+
+@pytest.mark.parametrize("name", ["AWS_SESSION_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SDK_UA_APP_ID"])
+def test_what_a_sender_cannot_spell_is_left_to_botocore(service, libcurl, monkeypatch, name):
+    monkeypatch.setenv(name, "ü/🙂")
+    clients.Clients().dynamodb.put_item(**THERE)
+    assert len(service.asked) == 1
+
+
 @pytest.fixture
 def authority():
     return trustme.CA()
@@ -449,9 +507,10 @@ def safely(authority, monkeypatch):
         yield service
 
 
-def test_an_authority_of_ones_own_is_believed(safely, authority, libcurl, monkeypatch, tmp_path):
+@pytest.mark.parametrize("name", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
+def test_an_authority_of_ones_own_is_believed(safely, authority, libcurl, monkeypatch, tmp_path, name):
     authority.cert_pem.write_to_path(tmp_path / "own.pem")
-    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "own.pem"))
+    monkeypatch.setenv(name, str(tmp_path / "own.pem"))
     made = clients.Clients().dynamodb
     for _ in range(3):
         made.put_item(**THERE)
@@ -461,6 +520,16 @@ def test_an_authority_of_ones_own_is_believed(safely, authority, libcurl, monkey
 
 def test_whoever_is_vouched_for_by_nobody_is_told_nothing(safely, libcurl):
     with pytest.raises(ConfigurationError, match="certificate"):
+        clients.Clients().dynamodb.put_item(**THERE)
+    assert safely.asked == []
+
+
+@pytest.mark.parametrize("said", [None, "no certificate"], ids=["missing", "empty"])
+def test_authorities_that_cannot_be_read_are_named(safely, libcurl, monkeypatch, tmp_path, said):
+    if said is not None:
+        (tmp_path / "own.pem").write_text(said)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "own.pem"))
+    with pytest.raises(ConfigurationError, match="AWS_CA_BUNDLE"):
         clients.Clients().dynamodb.put_item(**THERE)
     assert safely.asked == []
 
