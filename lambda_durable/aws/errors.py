@@ -177,7 +177,7 @@ def _failed(where: _Where, exception: Exception, **_: Any) -> None:
     if isinstance(exception, SSLError):
         raise SetupError(
             f"{where.endpoint} shows no certificate that is trusted here: if an authority of your own vouches for it, "
-            f"set AWS_CA_BUNDLE to its file ({exception})"
+            f"set AWS_CA_BUNDLE to its file, one that is there and has certificates ({exception})"
         ) from exception
     if isinstance(exception, EndpointConnectionError | ConnectTimeoutError):
         raise SetupError(
