@@ -57,7 +57,7 @@ ATTEMPTS: Final = 3
 class Clients:
     """The clients of one process. What AWS says about a person's mistake, they raise as ConfigurationError.
 
-    Region, credentials and endpoint are boto3's own: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL and so on.
+    Region, credentials and endpoint are boto3's own: AWS_DEFAULT_REGION, AWS_PROFILE, AWS_ENDPOINT_URL and so on.
     `settings` and `stack` are what errors name. Not to be used by two threads before a client is made.
     """
 

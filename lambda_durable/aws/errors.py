@@ -111,10 +111,10 @@ def _where(client: Any, settings: Settings | None = None, stack: str | None = No
 def unusable(error: Exception) -> str:
     """Why boto3 can make no client."""
     if isinstance(error, NoRegionError):
-        return "no AWS region is set: set AWS_REGION (or AWS_DEFAULT_REGION), or a region in the profile"
+        return "no AWS region is set: set AWS_DEFAULT_REGION (boto3 reads no AWS_REGION), or a region in the profile"
     if isinstance(error, ProfileNotFound | PartialCredentialsError | InvalidRegionError):
         return f"the AWS configuration can't be used: {error}"
-    return f"boto3 can't be set up, check AWS_ENDPOINT_URL and AWS_REGION: {error}"
+    return f"boto3 can't be set up, check AWS_ENDPOINT_URL and AWS_DEFAULT_REGION: {error}"
 
 
 class _Where:
@@ -153,12 +153,15 @@ def _mistake(where: _Where, operation: str, code: str, said: str) -> str | None:
         action = f"{where.service}:{_ACTIONS.get(operation, operation)}"
         return f"permission denied for {action}: allow it to the role or user. AWS says: {said}"
     if where.service == "cloudformation" and code == "ValidationError" and "does not exist" in said:
-        return f"there is no stack {where.stack!r} in {where.region}: is that its name, and AWS_REGION its region?"
+        return (
+            f"there is no stack {where.stack!r} in {where.region}: is that its name, and AWS_DEFAULT_REGION its "
+            "region?"
+        )
     if (gone := _GONE.get((where.service, code))) is not None and operation not in _MAY_BE_GONE | _OF_OTHERS:
         field, what = gone
         return (
             f"the {what} {where.setting(field)} is not there in {where.region}: is the stack deployed, in that "
-            "region and account? AWS_REGION sets the region"
+            "region and account? AWS_DEFAULT_REGION sets the region"
         )
     if where.service == "dynamodb" and "not have the specified index" in said:
         return (
@@ -181,7 +184,7 @@ def _failed(where: _Where, exception: Exception, **_: Any) -> None:
         ) from exception
     if isinstance(exception, EndpointConnectionError | ConnectTimeoutError):
         raise SetupError(
-            f"{where.endpoint} can't be reached: is there a network, is AWS_REGION ({where.region}) right, and "
+            f"{where.endpoint} can't be reached: is there a network, is AWS_DEFAULT_REGION ({where.region}) right, and "
             f"AWS_ENDPOINT_URL, if it is set? ({type(exception).__name__})"
         ) from exception
     if isinstance(exception, BotoCoreError) and "SSO" in type(exception).__name__:
