@@ -29,13 +29,17 @@ WARM = 100
 """Steps of a run after which a contender is warm."""
 
 OTHERS = ("packages", "dollars", "own", "artefact")
+WHICH = (
+    f"of {', '.join((*ROWS, *OTHERS))}; all unless named. 'own' is parts of the library, and 'artefact' the "
+    "package of a Lambda, without peers; both are printed and not kept"
+)
 
 
 def main() -> None:
     logging.getLogger("lambda_durable").setLevel(logging.CRITICAL)  # what a run logs is not of interest here
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     names = [*ROWS, *OTHERS]
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(names)}; all unless named")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=WHICH)
     parser.add_argument("--quick", action="store_true", help="fewer sizes and rounds: some minutes")
     parser.add_argument("--rounds", type=int, help="how often each is asked (default: 5; quick: 3)")
     parser.add_argument(
@@ -53,6 +57,8 @@ def main() -> None:
         own.measure(rounds)
     if "artefact" in wanted:
         artefact.measure(rounds, lambda times, what: own.row(what, min(times), statistics.median(times)))
+    if not {*wanted} - {"own", "artefact"}:
+        return
     environment = prepared()
     results = _measured(environment, wanted, rounds, quick=given.quick, without=given.without)
     print(markdown(results))
@@ -62,10 +68,11 @@ def main() -> None:
         subprocess.run(plots, cwd=ROOT, check=True)
         put_into(PAGE, Results.read(RESULTS))
     over = [bar.what for bar in bars(results) if bar.holds is False]
+    measured = [bar for bar in bars(results) if bar.holds is not None]
     print(
-        f"{len(over)} bars are not reached: {'; '.join(over)}"
+        f"{len(over)} of {len(measured)} bars are not reached: {'; '.join(over)}"
         if over
-        else "all bars that were measured are reached"
+        else f"{len(measured)} bars were measured, and all are reached"
     )
 
 
