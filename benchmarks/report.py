@@ -252,7 +252,8 @@ def _dollars(results: Results) -> list[str]:
     told = (
         "All included: the event, ingress, headers, indexes, reads, messages, Lambda's requests and its time (50 ms a "
         "step, 20 ms an invocation, 256 MB, arm64). Counted in runs; the others by their published formulas, with the "
-        "same event."
+        "same event. Event and results have 1 KB each, where a line says no other size; those of the page on cost "
+        "have 900 bytes."
     )
     return ["### A million runs, in dollars", "", told, "", *table(head, rows)] if rows else []
 

@@ -35,7 +35,9 @@ def is_on() -> bool:
     if switch not in ("on", "off"):
         raise ConfigurationError(f"{SWITCH} is on or off, and this is {switch!r}")
     if switch == "on" and find_spec("pycurl") is None:
-        raise ConfigurationError(f"{SWITCH} is on, and pycurl is not installed: add 'lambda-durable[curl]'")
+        raise ConfigurationError(
+            f"{SWITCH} is on, and pycurl is not installed: add 'lambda-durable[curl]' to the requirements"
+        )
     return switch == "on"
 
 
