@@ -42,7 +42,8 @@ def is_on() -> bool:
 
 
 class Curl:
-    """It signs for a service of a region. The rest is as `Connections` has it."""
+    """It signs for a service of a region. The rest is as `Connections` has it, but for the second timeout: it is that
+    of a whole call. What takes longer, botocore makes again, and waits between bytes."""
 
     signs = True
 

@@ -297,6 +297,20 @@ def test_a_connection_that_is_cut_is_made_anew(dynamodb, service):
     assert len(service.asked) == 3
 
 
+@pytest.mark.parametrize(
+    ("kept", "most"), [(False, 1), (True, 2)], ids=["a new one", "one that is kept alive"]
+)
+def test_what_gets_no_answer_is_asked_for_once_more_in_all(dynamodb, service, libcurl, kept, most):
+    """libcurl asks by itself once more where a connection that it kept alive is cut, and can't be told not to."""
+    if kept:
+        dynamodb.put_item(**THERE)
+    service.asked.clear()
+    service.answers = [lambda *_: None]
+    with pytest.raises(HTTPClientError):
+        dynamodb.put_item(**THERE)
+    assert len(service.asked) == clients.ATTEMPTS + (most if libcurl else 1)
+
+
 def test_an_answer_that_breaks_off_is_asked_for_again(dynamodb, service):
     def begin(handler, _):
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
