@@ -112,22 +112,29 @@ class Clients:
 
     def _senders(self, client: Any) -> Iterator[Sender]:
         """Those of the client's everyday calls, the one to be preferred first."""
-        http = Http(
-            connect_timeout=CONNECT_TIMEOUT,
-            read_timeout=READ_TIMEOUT,
-            connections=CONNECTIONS,
-            authorities=self._authorities(),
-        )
         if curl.is_on() and (credentials := self._session.get_credentials()) is not None:
             meta = client.meta
             service = meta.service_model.signing_name
-            yield curl.Curl(credentials, http, service=service, region=meta.region_name)
-        yield Connections(http)
+            yield curl.Curl(credentials, self._http, service=service, region=meta.region_name)
+        yield self._connections
 
-    def _authorities(self) -> str:
-        """The file of those whom botocore trusts, which looks for it in these places."""
-        own: Any = self._session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
-        return str(get_cert_path(own or True))
+    @cached_property
+    def _connections(self) -> Connections:
+        """One for all clients: to load who may vouch for a host takes 16 ms of CPU."""
+        return Connections(self._http)
+
+    @cached_property
+    def _http(self) -> Http:
+        # botocore looks in these places.
+        authorities: Any = self._session.get_config_variable("ca_bundle") or os.environ.get(
+            "REQUESTS_CA_BUNDLE"
+        )
+        return Http(
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+            connections=CONNECTIONS,
+            authorities=str(get_cert_path(authorities or True)),
+        )
 
     def _make_lean(self, service: str) -> Any:
         """A client for the calls that every step makes, which are ours, and so need no validation."""

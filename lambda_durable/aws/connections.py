@@ -23,7 +23,7 @@ from .short_path import Http, Raw
 
 
 class Connections:
-    """Those of one client, to whatever hosts it calls. They are closed with it."""
+    """To whatever hosts are called. They are closed when nobody has it any more."""
 
     signs = False
 

@@ -837,6 +837,7 @@ def test_a_cold_start_loads_nothing_that_only_some_runs_need():
         "lambda_durable.runtime.undoing",
         "lambda_durable.runtime.views",
         "lambda_durable.schedules",
+        "pycurl",
         "pydantic",
         "s3transfer",
     }

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import json
+import os
 import socket
 import ssl
 import sys
@@ -11,7 +14,7 @@ import time
 from base64 import b64encode
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from zlib import crc32
 
@@ -255,6 +258,7 @@ def test_what_is_retried_is_asked_for_three_times_in_all(dynamodb, service, answ
     service.answers = [answer, (200, {"Attributes": ITEM})]
     assert dynamodb.put_item(**THERE)["Attributes"] == ITEM
     assert len(service.asked) == clients.ATTEMPTS + 2
+    assert service.connections == 2  # one is botocore's, who retries
 
 
 def test_an_error_of_a_queue_has_its_own_name(service, libcurl):
@@ -530,6 +534,67 @@ def test_an_authority_of_ones_own_is_believed(safely, authority, libcurl, monkey
         made.put_item(**THERE)
     assert Counter("amz-sdk-request" in headers for _, headers, _ in safely.asked) == {False: 3}
     assert safely.connections == 1
+
+
+def test_the_authorities_are_loaded_once_for_all_clients(safely, authority, monkeypatch, tmp_path):
+    """Those of the Internet are 20 ms of CPU, in each cold start."""
+    authority.cert_pem.write_to_path(tmp_path / "own.pem")
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "own.pem"))
+    monkeypatch.setenv(curl.SWITCH, "off")
+    loaded, load = [], ssl.SSLContext.load_verify_locations
+
+    def counted(context, *given, **more):
+        loaded.append(given)
+        return load(context, *given, **more)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", counted)
+    made = clients.Clients()
+    made.dynamodb.put_item(**THERE)
+    made.sqs.send_message(QueueUrl=f"{safely.url}/1/queue", MessageBody="m")
+    safely.hangs_up = True
+    for _ in range(2):
+        made.dynamodb.put_item(**THERE)
+        threading.Event().wait(0.1)  # until its end has come
+    assert (len(loaded), safely.connections, len(safely.asked)) == (1, 2, 4)
+
+
+def sockets():
+    """Open in this process, which are the service's, too."""
+    return sum("socket:" in os.path.realpath(each) for each in os.scandir("/proc/self/fd"))
+
+
+def at_most(count):
+    """Whether there are no more sockets, once the service has closed its ends."""
+    until = time.monotonic() + 10
+    while sockets() > count and time.monotonic() < until:
+        threading.Event().wait(0.01)
+    return sockets() <= count
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts in /proc")
+def test_the_sockets_of_a_client_are_bounded_and_closed_with_it(service, libcurl, monkeypatch):
+    monkeypatch.setattr(clients, "CONNECTIONS", 4)
+    numbers = itertools.count()
+    answers = [(200, {}), error("ConditionalCheckFailedException"), error("ThrottlingException"), None]
+    service.answers = [lambda *_: answers[next(numbers) % len(answers)]]
+
+    def call_at_once():
+        client = clients.Clients().dynamodb
+
+        def put(_):
+            with suppress(ClientError, HTTPClientError):
+                client.put_item(**THERE)
+
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(put, range(200)))
+        kept = 3 if libcurl else 2  # botocore's own pool is one
+        assert at_most(before + 2 * kept * clients.CONNECTIONS)
+
+    gc.collect()
+    before = sockets()
+    call_at_once()
+    gc.collect()
+    assert at_most(before)
 
 
 def test_whoever_is_vouched_for_by_nobody_is_told_nothing(safely, libcurl):
