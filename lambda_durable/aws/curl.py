@@ -31,7 +31,7 @@ needs it; DynamoDB hands nothing on."""
 
 def is_on() -> bool:
     """Whether the environment asks for it. Raises ConfigurationError."""
-    switch = os.environ.get(SWITCH, "off").strip()
+    switch = os.environ.get(SWITCH, "").strip() or "off"
     if switch not in ("on", "off"):
         raise ConfigurationError(f"{SWITCH} is on or off, and this is {switch!r}")
     if switch == "on" and find_spec("pycurl") is None:

@@ -626,6 +626,8 @@ def test_whoever_is_vouched_for_under_another_name_is_told_nothing(authority, li
 
 
 def test_the_switch_is_on_or_off(monkeypatch):
+    monkeypatch.setenv(curl.SWITCH, "")
+    assert not curl.is_on()
     monkeypatch.setenv(curl.SWITCH, "yes")
     with pytest.raises(ConfigurationError, match="LAMBDA_DURABLE_CURL is on or off, and this is 'yes'"):
         _ = clients.Clients().dynamodb
