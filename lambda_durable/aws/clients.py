@@ -10,6 +10,7 @@ import os
 import platform
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..errors import ConfigurationError
@@ -26,9 +27,10 @@ from botocore.exceptions import BotoCoreError, ParamValidationError
 from botocore.httpsession import get_cert_path
 from botocore.validate import ParamValidator
 
-from . import curl, errors
+from . import errors
 from .connections import Connections
-from .settings import Settings
+from .curl import Curl
+from .settings import PREFIX, Settings
 from .short_path import Http, Sender, shorten
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_sqs import SQSClient
+
+TRANSPORT: Final = f"{PREFIX}TRANSPORT"
 
 CONNECT_TIMEOUT: Final = 2.0
 READ_TIMEOUT: Final = 5.0
@@ -74,13 +78,13 @@ class Clients:
     def dynamodb(self) -> DynamoDBClient:
         client = self._make_lean("dynamodb")
         client.meta.events.register("before-parameter-build.dynamodb.TransactWriteItems", _validate)
-        shorten(client, *self._senders(client))
+        self._shorten(client)
         return cast("DynamoDBClient", client)
 
     @cached_property
     def sqs(self) -> SQSClient:
         client = self._make_lean("sqs")
-        shorten(client, *self._senders(client))
+        self._shorten(client)
         return cast("SQSClient", client)
 
     @cached_property
@@ -110,12 +114,16 @@ class Clients:
         once = Config(read_timeout=LONGEST_INVOCATION, retries={"total_max_attempts": 1})
         return cast("LambdaClient", self._make("lambda", config=self._config.merge(once)))
 
-    def _senders(self, client: Any) -> Iterator[Sender]:
+    def _shorten(self, client: Any) -> None:
+        if (transport := _transport()) != "botocore":
+            shorten(client, *self._senders(client, transport))
+
+    def _senders(self, client: Any, transport: str) -> Iterator[Sender]:
         """Those of the client's everyday calls, the one to be preferred first."""
-        if curl.is_on() and (credentials := self._session.get_credentials()) is not None:
+        if transport == "libcurl" and (credentials := self._session.get_credentials()) is not None:
             meta = client.meta
             service = meta.service_model.signing_name
-            yield curl.Curl(credentials, self._http, service=service, region=meta.region_name)
+            yield Curl(credentials, self._http, service=service, region=meta.region_name)
         yield self._connections
 
     @cached_property
@@ -159,6 +167,18 @@ class Lazy:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._make(), name)
+
+
+def _transport() -> str:
+    """Who makes the calls of each step. Raises ConfigurationError."""
+    transport = os.environ.get(TRANSPORT, "").strip() or "python"
+    if transport not in ("python", "libcurl", "botocore"):
+        raise ConfigurationError(f"{TRANSPORT} is python, libcurl or botocore, and this is {transport!r}")
+    if transport == "libcurl" and find_spec("pycurl") is None:
+        raise ConfigurationError(
+            f"{TRANSPORT} is libcurl, and pycurl is not installed: add 'lambda-durable[curl]' to the requirements"
+        )
+    return transport
 
 
 def _validate(params: dict[str, Any], model: Any, **_: Any) -> None:

@@ -1,4 +1,4 @@
-"""Calls signed and sent by libcurl, where LAMBDA_DURABLE_CURL says so.
+"""Calls signed and sent by libcurl, where LAMBDA_DURABLE_TRANSPORT says so.
 
 Of the CPU that a call takes on the short path, a signature and HTTP are half where Python does them. libcurl does both
 in C (signature version 4 since its 7.75), and while it does, other threads have the interpreter.
@@ -6,39 +6,22 @@ in C (signature version 4 since its 7.75), and while it does, other threads have
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 
-from ..errors import ConfigurationError
 from .short_path import Http, Raw
 
 if TYPE_CHECKING:
     import pycurl
 
-SWITCH: Final = "LAMBDA_DURABLE_CURL"
-
 _TRACE: Final = "X-Amzn-Trace-Id"
 """It must not be signed, and libcurl signs all that it is given. SQS hands it on to who receives a message, and so
 needs it; DynamoDB hands nothing on."""
-
-
-def is_on() -> bool:
-    """Whether the environment asks for it. Raises ConfigurationError."""
-    switch = os.environ.get(SWITCH, "").strip() or "off"
-    if switch not in ("on", "off"):
-        raise ConfigurationError(f"{SWITCH} is on or off, and this is {switch!r}")
-    if switch == "on" and find_spec("pycurl") is None:
-        raise ConfigurationError(
-            f"{SWITCH} is on, and pycurl is not installed: add 'lambda-durable[curl]' to the requirements"
-        )
-    return switch == "on"
 
 
 class Curl:

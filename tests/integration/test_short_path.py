@@ -28,7 +28,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, HTTPClientError
 
 from lambda_durable import ConfigurationError
-from lambda_durable.aws import clients, curl
+from lambda_durable.aws import clients
 from lambda_durable.aws.short_path import SHORT, Raw
 
 ITEM = {"pk": {"S": "p"}, "sk": {"S": "ü/🙂"}}
@@ -99,10 +99,10 @@ def serving(tls=None):
         service.close()
 
 
-@pytest.fixture(params=["off", "on"], ids=["python", "libcurl"])
+@pytest.fixture(params=["python", "libcurl"])
 def libcurl(request, monkeypatch):
-    monkeypatch.setenv(curl.SWITCH, request.param)
-    return request.param == "on"
+    monkeypatch.setenv(clients.TRANSPORT, request.param)
+    return request.param == "libcurl"
 
 
 @pytest.fixture(autouse=True)
@@ -382,7 +382,7 @@ def test_of_connections_that_went_dead_together_one_is_waited_for(service, libcu
 
 def test_an_answer_that_was_damaged_is_asked_for_again(service, monkeypatch):
     """libcurl is not asked for headers, since each costs it the interpreter. TLS sees to it, too."""
-    monkeypatch.setenv(curl.SWITCH, "off")
+    monkeypatch.setenv(clients.TRANSPORT, "python")
     whole = {"Item": ITEM}
     told = "x-amz-crc32", str(crc32(json.dumps(whole).encode()))
     service.answers = [(200, {"a": 1}, told), (200, whole, told)]
@@ -540,7 +540,7 @@ def test_the_authorities_are_loaded_once_for_all_clients(safely, authority, monk
     """Those of the Internet are 20 ms of CPU, in each cold start."""
     authority.cert_pem.write_to_path(tmp_path / "own.pem")
     monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "own.pem"))
-    monkeypatch.setenv(curl.SWITCH, "off")
+    monkeypatch.setenv(clients.TRANSPORT, "python")
     loaded, load = [], ssl.SSLContext.load_verify_locations
 
     def counted(context, *given, **more):
@@ -625,16 +625,25 @@ def test_whoever_is_vouched_for_under_another_name_is_told_nothing(authority, li
         assert service.asked == []
 
 
-def test_the_switch_is_on_or_off(monkeypatch):
-    monkeypatch.setenv(curl.SWITCH, "")
-    assert not curl.is_on()
-    monkeypatch.setenv(curl.SWITCH, "yes")
-    with pytest.raises(ConfigurationError, match="LAMBDA_DURABLE_CURL is on or off, and this is 'yes'"):
+@pytest.mark.parametrize(("named", "by_botocore"), [("", False), ("python", False), (" botocore ", True)])
+def test_a_transport_is_named_by_the_environment(service, monkeypatch, named, by_botocore):
+    monkeypatch.setenv(clients.TRANSPORT, named)
+    made = clients.Clients()
+    made.dynamodb.put_item(**THERE)
+    made.sqs.send_message(QueueUrl=f"{service.url}/1/queue", MessageBody="m")
+    assert ["amz-sdk-request" in headers for _, headers, _ in service.asked] == [by_botocore] * 2
+
+
+def test_a_transport_that_there_is_not_is_refused(monkeypatch):
+    monkeypatch.setenv(clients.TRANSPORT, "on")
+    with pytest.raises(
+        ConfigurationError, match="TRANSPORT is python, libcurl or botocore, and this is 'on'"
+    ):
         _ = clients.Clients().dynamodb
 
 
 def test_libcurl_that_is_not_there_is_named_with_its_extra(monkeypatch):
-    monkeypatch.setenv(curl.SWITCH, "on")
-    monkeypatch.setattr(curl, "find_spec", lambda _: None)
+    monkeypatch.setenv(clients.TRANSPORT, "libcurl")
+    monkeypatch.setattr(clients, "find_spec", lambda _: None)
     with pytest.raises(ConfigurationError, match=r"add 'lambda-durable\[curl\]'"):
         _ = clients.Clients().dynamodb
