@@ -130,6 +130,19 @@ def test_a_message_that_came_again_explains_as_many_calls(log, undoing):
     assert account.again == {"a message of their run had come again": 1}
 
 
+def test_an_event_that_came_again_explains_a_call_of_the_run_that_it_began(log, undoing):
+    first, second = Process(log, 1), Process(log, 2)
+    first.does(ok=None, message="m0", run=undoing.event.id)
+    first.does(message="m0", run=undoing.event.id)
+    first.does("hotel", message="m1", body="b1")
+    second.does(*FORWARD, *BACK, message="m2", body="b2")
+    account = ledger(log, undoing)
+    assert account.violations() == []
+    assert account.again == {"a message of their run had come again": 1}
+    assert account.troubled == {"r"}
+    assert account.history("r").startswith("died m0 (b) ; clean m0 (b) ; clean m1 (b1) hotel;")
+
+
 def test_a_step_that_never_happened_is_told(log, undoing):
     Process(log, 1).does("hotel", "flight", "pay", *BACK)
     assert any("car of r never happened" in text for text in ledger(log, undoing).violations())

@@ -213,7 +213,7 @@ _worker = app.handler
 def handler(event: Any, context: Any) -> Any:
     records = event.get("Records", ())
     messages = [
-        (each["messageId"], sha256(each["body"].encode()).hexdigest()[:16], _run_of(each["body"]))
+        (each["messageId"], sha256(each["body"].encode()).hexdigest()[:16], _about(each["body"]))
         for each in records
     ]
     note("begin", messages=messages)
@@ -222,8 +222,10 @@ def handler(event: Any, context: Any) -> Any:
     return answer
 
 
-def _run_of(body: str) -> str | None:
-    run: str | None = json.loads(body).get("run")
+def _about(body: str) -> str | None:
+    """The run that a message is about, or the id of its event."""
+    message = json.loads(body)
+    run: str | None = message.get("run") or message.get("detail", {}).get("lambda_durable", {}).get("id")
     return run
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from chaos.kinds import AT_MOST_ONCE, CHILDREN, KINDS, Kind
 from chaos.load import Started
-from chaos.log import Effect, Log
+from chaos.log import Effect, Invocation, Log
 from lambda_durable import Run
 
 Check = Callable[["Ledger"], Iterator[str]]
@@ -56,6 +56,17 @@ class Ledger:
         return {run.run_id: kind for kind, runs in self.runs.items() for run in runs}
 
     @cached_property
+    def begun(self) -> dict[str, str]:
+        """Runs by the ids of the events that begin them, in whose invocations they may go on."""
+        return {run.event.id: run.run_id for runs in self.runs.values() for run in runs}
+
+    def messages(self, *invocations: Invocation) -> Iterator[tuple[str, str, str | None]]:
+        """Those of some invocations: their ids, digests of their bodies, and runs."""
+        for invocation in invocations:
+            for id, digest, about in invocation.messages:
+                yield id, digest, about if about is None else self.begun.get(about, about)
+
+    @cached_property
     def steps(self) -> dict[str, list[str]]:
         """The steps whose functions were called, by run, in order."""
         found: dict[str, list[str]] = defaultdict(list)
@@ -67,16 +78,15 @@ class Ledger:
     def troubled(self) -> set[str | None]:
         """The runs that had an invocation which died or failed."""
         bad = (invocation for invocation in self.log.invocations if invocation.fate != "clean")
-        return {run for invocation in bad for _, _, run in invocation.messages}
+        return {run for _, _, run in self.messages(*bad)}
 
     @cached_property
     def doubled(self) -> set[str]:
         """The ids of messages whose text came as another message, too: a response was lost, and it was sent
         again."""
         ids: dict[str, set[str]] = defaultdict(set)
-        for invocation in self.log.invocations:
-            for id, digest, _ in invocation.messages:
-                ids[digest].add(id)
+        for id, digest, _ in self.messages(*self.log.invocations):
+            ids[digest].add(id)
         return {id for same in ids.values() if len(same) > 1 for id in same}
 
     @cached_property
@@ -84,10 +94,9 @@ class Ledger:
         """By run, how often one of its messages came once more. What it had sent it then sends again."""
         seen: set[str] = set()
         found: Counter[str | None] = Counter()
-        for invocation in self.log.invocations:
-            for id, _, run in invocation.messages:
-                found[run] += id in seen
-                seen.add(id)
+        for id, _, run in self.messages(*self.log.invocations):
+            found[run] += id in seen
+            seen.add(id)
         return found
 
     def history(self, run: str) -> str:
@@ -98,7 +107,7 @@ class Ledger:
         return "; ".join(
             f"{invocation.fate} {message[:8]} ({digest}) {' '.join(steps[id(invocation)])}"
             for invocation in self.log.invocations
-            for message, digest, of in invocation.messages
+            for message, digest, of in self.messages(invocation)
             if of == run
         )
 
@@ -109,7 +118,7 @@ class Ledger:
                 return "their worker died"
             case "failed":
                 return "their invocation failed"
-        if any(id in self.doubled for id, _, _ in effect.invocation.messages):
+        if any(id in self.doubled for id, _, _ in self.messages(effect.invocation)):
             return "their message was sent twice"
         return None
 

@@ -15,7 +15,7 @@ from typing import Any
 @dataclass(eq=False)
 class Invocation:
     """`fate`: open, clean, failed (its message comes back), died (of a kill, or by itself). `messages` are their
-    ids, digests of their bodies, and runs."""
+    ids, digests of their bodies, and runs (of what begins one, the id of its event)."""
 
     pid: int
     messages: list[tuple[str, str, str | None]]
