@@ -18,6 +18,10 @@ SAFETY = 300
 
 A_DAY = 24 * 3600 * 1000
 
+OUTSIDE = "~"
+"""Begins the tag of whoever ended a wait and sends a message that goes on. It sorts after all digests: who is at work
+on the run meanwhile, in a message of the same generation, finds itself overtaken, and leaves the run to that one."""
+
 
 def end(
     world: World, waiter: Waiter, tag: str, *, output: Payload | None = None, error: ErrorInfo | None = None
@@ -29,12 +33,12 @@ def end(
     done, record = world.store.resolve(
         waiter.run_id,
         waiter.path,
-        author=Author(max(woken.generation - 1, 0), tag),
+        author=Author(max(woken.generation - 1, 0), f"{OUTSIDE}{tag}"),
         ended=to_millis(world.clock.now()),
         output=output,
         error=error,
     )
-    ours = done or (record is not None and record.author.tag == tag)
+    ours = done or was_ended_by(record, tag)
     if ours:
         world.queue.send([Outgoing(waiter.resume)])
     if record is not None and record.waits is not None and (ours or is_long_over(world, record)):
@@ -49,6 +53,11 @@ def end_from_outside(
     resume = read_json(Continuation, waiter.resume)
     world.queue.send([Outgoing(resume.as_check().body(), SAFETY)])
     return end(world, waiter, tag, output=output, error=error)
+
+
+def was_ended_by(record: Record | None, tag: str) -> bool:
+    """Whether it was `end` with this tag that ended a wait. Earlier releases wrote down the tag alone."""
+    return record is not None and record.author.tag.removeprefix(OUTSIDE) == tag
 
 
 def is_long_over(world: World, record: Record) -> bool:

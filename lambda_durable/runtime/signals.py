@@ -11,7 +11,7 @@ from ..ports import World
 from ..store import Waiter
 from . import payloads
 from .chain import Chain
-from .resolution import end, end_from_outside, ended, still_waits, waiters_of
+from .resolution import end, end_from_outside, ended, still_waits, waiters_of, was_ended_by
 
 
 def hold(chain: Chain, record: Record, *, replace: bool, awaits: Callable[[str], bool]) -> None:
@@ -29,7 +29,9 @@ def hold(chain: Chain, record: Record, *, replace: bool, awaits: Callable[[str],
         )
         held = store.get_record(holder.run_id, holder.path)
         if not still_waits(chain.world, holder.run_id, held):
-            if replace and _is_by(held, chain.tag):  # an earlier delivery may have died before it said so
+            if replace and was_ended_by(
+                held, chain.tag
+            ):  # an earlier delivery may have died before it said so
                 end(chain.world, holder, chain.tag, error=ErrorInfo.of(taken))
             continue
         error = SignalConflictError(
@@ -53,10 +55,6 @@ def send(world: World, name: str, text: str, tag: str) -> bool:
         return False
     held = world.store.get_record(holder.run_id, holder.path)
     if not still_waits(world, holder.run_id, held):
-        return _is_by(held, tag)
+        return was_ended_by(held, tag)
     output = payloads.store(world.blobs, run_of(holder.run_id), text, inline=payloads.INLINE_OUTPUT)
     return end_from_outside(world, holder, tag, output=output)
-
-
-def _is_by(record: Record | None, tag: str) -> bool:
-    return record is not None and record.author.tag == tag

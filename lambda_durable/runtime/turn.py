@@ -8,7 +8,7 @@ out, whoever brings an outcome back may act, and the chain's log decides who doe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -247,7 +247,7 @@ class Turn:
         self._hand_out(again)
         todo = [op for op in todo if op not in again]
         if not todo:
-            return False
+            return _has_ended(again)
         if self._allowance.is_out_of_time:
             # What was abandoned may still run; then nobody would come back.
             if not self._is_at_work(replay):
@@ -264,7 +264,7 @@ class Turn:
         mine = [*dict.fromkeys(part for op in ops for part in op.parts() if not self.driven_elsewhere(part))]
         self._lead(replay, [op.path for op in mine])
         self._hand_out(mine)
-        return False
+        return _has_ended([*again, *mine])
 
     def _are_one(self, ops: Collection[Operation]) -> bool:
         """Whether it is a wait and what has to be done beside it. Who ends the wait meanwhile sends a message of
@@ -449,6 +449,11 @@ class Turn:
         if header.status is not RunStatus.RUNNING or header.journal_id != chain.journal_id:
             raise Reload  # what ends it has to know all that others have begun meanwhile
         self._paused = header.paused or paused(chain.world, header.function_id) is not None
+
+
+def _has_ended(ops: Iterable[Operation]) -> bool:
+    """Whether something ended as it was handed out: a wait for what had come before."""
+    return any(op.ended_at() is not None for op in ops)
 
 
 def _has_messages(replay: Replay) -> bool:

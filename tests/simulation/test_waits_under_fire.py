@@ -54,6 +54,30 @@ def make(mode):
 
         return (await ctx.step.map_group("m", within, [1, 2]))[0]
 
+    @app.function("back")
+    def back(ctx: Context) -> object:
+        if "nap" in ctx.event.data:
+            ctx.step.sleep("nap", ctx.event.data["nap"])
+        ctx.step.run("before", effects.append, "before")
+        found = ctx.step.wait_for_event("wait", "paid", timeout="1h", match="data.order", lookback="1h")
+        ctx.step.run("after", effects.append, "after")
+        return found and found.data["n"]
+
+    @app.function("all-back")
+    async def all_back(ctx: AsyncContext) -> object:
+        async def got(part: int) -> object:
+            found = await ctx.step.wait_for_event(
+                f"wait {part}", "paid", timeout="1h", match="data.order", lookback="1h"
+            )
+            await ctx.step.run(f"got {part}", effects.append, f"got {part}")
+            return found and found.data["n"]
+
+        if "nap" in ctx.event.data:
+            await ctx.step.sleep("nap", ctx.event.data["nap"])
+        first, _ = await asyncio.gather(got(1), got(2))
+        await ctx.step.run("after", effects.append, "after")
+        return first
+
     @app.function("signal")
     def signal(ctx: Context) -> object:
         found = ctx.step.wait_for_signal("wait", "go", timeout="1h")
@@ -63,6 +87,7 @@ def make(mode):
     return app, effects
 
 
+BACK = {"back": 1, "all-back": 2}
 NAMES = ["alone", "beside", "race", "inside", "signal"]
 DONE = {
     "alone": ["after", "before"],
@@ -70,6 +95,8 @@ DONE = {
     "race": ["after"],
     "inside": ["got 1", "got 2"],
     "signal": ["after"],
+    "back": ["after", "before"],
+    "all-back": ["after", "got 1", "got 2"],
 }
 
 
@@ -78,6 +105,11 @@ def tell(rt, name, n):
         rt.client.send_signal("go", n)
     else:
         rt.send(Event("paid", {"order": "x", "n": 0}), Event("paid", {"order": "o", "n": n}))
+
+
+def tell_all(rt, name):
+    for _ in range(BACK[name]):
+        rt.send(Event("paid", {"order": "o", "n": 7}))
 
 
 def is_waiting(rt, run_id):
@@ -114,6 +146,41 @@ def test_a_crash_anywhere_loses_and_repeats_nothing(name, mode):
         assert len(effects) <= len(DONE[name]) + (2 if (name, mode) == ("inside", "all") else 1), crash.point
         effects.clear()
     assert points > 15
+
+
+@pytest.mark.parametrize("name", BACK)
+@pytest.mark.parametrize("mode", MODES)
+def test_what_came_before_its_wait_is_found_whatever_crashes(name, mode):
+    app, effects = make(mode)
+
+    def drive(rt, _):
+        tell_all(rt, name)
+        rt.drain()
+
+    points = 0
+    for crash in crash_everywhere(app, app.functions[name], {"order": "o", "nap": "30s"}, drive=drive):
+        points += 1
+        assert (crash.run.status, crash.run.output) == ("completed", 7), crash.point
+        if crash.point is None:
+            assert sorted(effects) == DONE[name]
+        assert set(effects) == set(DONE[name]), crash.point
+        assert all(effects.count(effect) <= 2 for effect in effects), crash.point
+        effects.clear()
+    assert points > 15
+
+
+@pytest.mark.parametrize("name", BACK)
+@pytest.mark.parametrize("mode", MODES)
+def test_an_event_that_comes_as_its_wait_looks_back_repeats_nothing(name, mode):
+    """It wakes the run, which must not go on in the invocation that found it, too."""
+    for seed in range(60):
+        app, effects = make(mode)
+        rt = LocalRuntime(app, faults=Faults(interleave=True), seed=seed)
+        run = rt.start(app.functions[name], {"order": "o"})
+        tell_all(rt, name)
+        rt.drain()
+        assert rt.get(run.run_id).output == 7, seed
+        assert sorted(effects) == DONE[name], seed
 
 
 @pytest.mark.parametrize("name", NAMES)
