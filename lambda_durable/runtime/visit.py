@@ -42,6 +42,7 @@ class Visit:
     loads: int = 0
     sent_again: set[str] = field(default_factory=set)  # what it handed out, as it would after a redelivery
     registered: set[str] = field(default_factory=set)  # waits that others can find for certain
+    looks_again: dict[str, int] = field(default_factory=dict)  # by chain: when it sent who looks back again
     running: dict[str, Running] = field(default_factory=dict)
     limits: list[tuple[float, str]] = field(default_factory=list)  # a heap: until when they may run
     longest_step: float = 0.0  # seconds that an attempt took

@@ -28,6 +28,9 @@ MOST_TAKEN = 50
 LISTED = 10_000
 """Milliseconds after which an event that has come is listed for those who look back."""
 
+TOGETHER = 1_000
+"""Milliseconds. Waits that begin within them have one message that looks back again."""
+
 
 def begin(chain: Chain, op: Wait) -> None:
     """Register a wait; once more, if an earlier delivery may have died while it did."""
@@ -63,10 +66,11 @@ def begin(chain: Chain, op: Wait) -> None:
         signals.hold(chain, record, replace=op.replaces, awaits=op.scope.replay.awaits)
         return
     waiters = waiters_of(chain.journal_id, record)
-    for waiter in waiters:
-        chain.world.store.add_waiter(waiter)
-    assert record.waits is not None
-    if waiters and (record.waits.since < record.began or chain.repeats):
+    if record.author.tag == chain.tag or chain.message.check:  # others only look back
+        for waiter in waiters:
+            chain.world.store.add_waiter(waiter)
+    was_slow = chain.now() > record.began + SKEW  # this process may have been frozen
+    if waiters and (_looks_back(record) or chain.repeats or was_slow):
         _look_back(chain, record, waiters)
 
 
@@ -145,8 +149,12 @@ def look_up(chain: Chain, op: CallbackWait) -> bool:
 
 def looks_again(record: Record, now: int) -> bool:
     """Whether a wait is so new that an event which came before it may not have been listed yet."""
+    return _looks_back(record) and now < record.began + 2 * LISTED
+
+
+def _looks_back(record: Record) -> bool:
     assert record.waits is not None
-    return record.waits.since < record.began and now < record.began + 2 * LISTED
+    return record.waits.since < record.began
 
 
 def _look_back(chain: Chain, record: Record, waiters: list[Waiter]) -> None:
@@ -159,15 +167,20 @@ def _look_back(chain: Chain, record: Record, waiters: list[Waiter]) -> None:
                 continue
             event = load_event(chain.read(stored.payload))
             if Arrived(chain.world, stored, event, chain.tag).ends(waiter):
-                found = chain.commit(ended(chain, record, output=stored.payload))
-                forget(chain.world, chain.journal_id, found)
+                _end(chain, record, output=stored.payload)
                 return
-    if record.waits is not None and record.waits.since < record.began:
-        at = chain.now() + LISTED
-        again = chain.once_more(idle=0)
-        send_at(
-            chain.world, again.body(), at, now=chain.now(), name=f"{chain.journal_id}/{record.path}/again"
-        )
+    if _looks_back(record) and chain.now() < record.began + LISTED:
+        _look_again(chain, record)
+
+
+def _look_again(chain: Chain, record: Record) -> None:
+    """Send a message that looks back once more, for all waits of the chain: one for those that began together."""
+    now, looks = chain.now(), chain.visit.looks_again
+    if now >= looks.get(chain.focus, 0) + TOGETHER:
+        looks[chain.focus] = now
+        again = chain.once_more(idle=0).body()
+        name = f"{chain.journal_id}/{record.path}/again"
+        send_at(chain.world, again, now + LISTED, now=now, name=name)
 
 
 def give_up(chain: Chain, op: Wait) -> None:
@@ -177,8 +190,13 @@ def give_up(chain: Chain, op: Wait) -> None:
     if isinstance(op, CallbackWait):
         callbacks.give_up(chain, record, op.not_submitted)
         return
-    if op.kind is Kind.WAIT_FOR_EVENT and chain.repeats and record.author.tag == chain.tag:
-        begin(chain, op)  # an earlier delivery may have died before anybody could find it
+    if (
+        op.kind is Kind.WAIT_FOR_EVENT
+    ):  # the delivery that began it may have died before anybody could find it
+        if chain.repeats and record.author.tag == chain.tag:
+            begin(chain, op)
+        elif _looks_back(record):
+            _look_back(chain, record, waiters_of(chain.journal_id, record))
         if op.ended_at() is not None:
             return
     time_out(chain, record)
@@ -192,6 +210,11 @@ def time_out(chain: Chain, record: Record) -> None:
     if record.kind is Kind.INVOKE:
         children.give_up(chain, record)
         return
-    found = chain.commit(ended(chain, record, output=Payload(text="null")))
+    _end(chain, record, output=Payload(text="null"))
+
+
+def _end(chain: Chain, record: Record, *, output: Payload) -> None:
+    """End a wait, if nobody else has, who is to find it until its run is woken."""
+    found = chain.commit(ended(chain, record, output=output))
     if found.author == chain.author:
         forget(chain.world, chain.journal_id, found)

@@ -408,7 +408,8 @@ def no_wait_misses_what_came(case: Case) -> Iterator[str]:
         begun, ended = seconds_of(step.started_at), seconds_of(step.ended_at)
         for one in case.workflow.happenings:
             suits = one.name == node.name and (one.matches or not node.matching)
-            if suits and one.number not in taken and begun + SKEW < one.at < ended - patience:
+            since = begun - node.lookback + SKEW
+            if suits and one.number not in taken and since < one.at < ended - patience:
                 yield f"{path} gave up at {ended}, and what it waited for came at {one.at}: {one.number}"
 
 

@@ -82,10 +82,19 @@ class Waiting(Node):
 @dataclass(frozen=True, kw_only=True)
 class EventWait(Waiting):
     matching: bool = True
+    lookback: int = 0
+    """Seconds."""
 
     def call(self, env: Env) -> Any:
         match = "data.key" if self.matching else None
-        return env.step.wait_for_event(self.id, self.name, timeout=f"{self.seconds}s", match=match)
+        back = f"{self.lookback}s" if self.lookback else None
+        return env.step.wait_for_event(
+            self.id, self.name, timeout=f"{self.seconds}s", match=match, lookback=back
+        )
+
+    def lines(self) -> Iterator[str]:
+        back = [f"lookback={self.lookback}s"] if self.lookback else []
+        yield self.title(self.name, f"timeout={self.seconds}s", *back)
 
     def number(self, found: Any) -> Any:
         if found is None:

@@ -48,6 +48,14 @@ PROFILES = {
         moments=(0, 9, 29, 58, 68, 88, 118),
         spread=4,
     ),
+    "backs": Profile(
+        ("back", "back", "back", "event", "step", "sleep", "tasks", "group"),
+        nodes=4,
+        happenings=12,
+        seconds=(30, 500, 4000),
+        moments=(0, 0, 0, 1, 30, 100),
+        spread=2,
+    ),
     "effects": Profile(("send", "send", "transact", "step"), nodes=4, happenings=0),
     "renewals": Profile(("step", "sleep", "event"), nodes=2, rounds=(1, 2, 3)),
     "deadlines": Profile(("sleep", "event", "step", "signal"), finish=1.0),
@@ -80,6 +88,9 @@ class NarrowGenerator(OpenGenerator):
 
     def event(self, names: _Names) -> EventWait:
         return replace(super().event(names), name=EVENTS[0])
+
+    def back(self, names: _Names) -> EventWait:
+        return replace(self.event(names), lookback=self.random.choice((5, 60, 1000)))
 
     def _seconds(self) -> int:
         return self.random.choice(self.profile.seconds)

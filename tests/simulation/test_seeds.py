@@ -50,6 +50,18 @@ OPEN = [*range(60), 1000823]
 gave up what a step had invoked, and died before it was cancelled; another one ended the group and the run."""
 
 
+BACKS = {
+    "waits that were all ended as they looked back": (871,),
+    "a wait that each message looked back on, and sent one that looks back again": (0, 692),
+    "who looked back removed a waiter that another one was to find when it came again": (2960, 5580),
+    "a wait whose time was over, and which nobody had been able to find": (5300, 2159, 2517),
+    "a process that froze between a wait and its waiter": (5294,),
+    "who looked back again let others find a wait that was over": (1334, 1959, 3663, 4482),
+    "two wakes at one time, and an event that comes": (4519, 5890),
+}
+"""Of the profile in which waits look back."""
+
+
 def complaint(seed: int, **kind: Any) -> str:
     setup = Setup.of(seed, **kind)
     wrong = simulate(setup)
@@ -108,3 +120,8 @@ def test_a_seed_does_the_same_every_time(seed, capsys):
     first = trace()
     assert any("EFFECT" in line for line in first)
     assert first == trace()
+
+
+@pytest.mark.parametrize("seeds", BACKS.values(), ids=BACKS)
+def test_waits_that_look_back_keep_every_promise(seeds):
+    fail_on(complaint(seed, opened=True, profile="backs") for seed in seeds)
