@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import socket
-import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -248,9 +247,6 @@ class FakeContext:
 @pytest.fixture
 def on_lambda(monkeypatch):
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "worker")
-    monkeypatch.setattr(
-        sys, "tracebacklimit", 1000, raising=False
-    )  # which a worker sets for all of its process
 
 
 @pytest.mark.usefixtures("on_lambda")
