@@ -335,7 +335,8 @@ def test_sleeps_are_skipped_and_stay_so(start, tmp_path):
     dev.wait(lambda: "nap" in dev.json("show", run_id)["steps"])
     assert 500 < dev.json("skip")["skipped_seconds"] <= 601
     dev.wait(lambda: "night" in dev.json("show", run_id)["steps"])
-    assert dev.command("skip").stdout.startswith("skipped 29 days 23 h: it is ")
+    skipped = dev.command("skip").stdout  # the less, the longer it took to be asked for
+    assert skipped.startswith(("skipped 29 days 23 h: it is ", "skipped 30 days: it is "))
     dev.first_run("sleeper", status="completed")
     woke = datetime.fromisoformat(dev.json("show", run_id)["output"].removeprefix("it is "))
     assert timedelta(days=30, minutes=10) <= woke - began < timedelta(days=30, minutes=15)
