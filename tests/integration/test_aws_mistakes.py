@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import socket
-import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -16,6 +15,7 @@ from lambda_durable import Client, ConfigurationError, Durable, Event
 from lambda_durable.aws.errors import is_throttling
 from lambda_durable.aws.settings import WORKER_NEEDS, variable
 from lambda_durable.handler import LambdaHandler
+from tests.loopback import answering
 
 JSON = {"Content-Type": "application/x-amz-json-1.0"}
 
@@ -44,14 +44,6 @@ class Aws:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.endpoint = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
-        self.thread.start()
-
-    def close(self):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
 
     def says(self, code, message, *, status=400):
         self.status = status
@@ -67,9 +59,9 @@ class Aws:
 @pytest.fixture
 def aws(monkeypatch):
     aws = Aws()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", aws.endpoint)
-    yield aws
-    aws.close()
+    with answering(aws.server) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        yield aws
 
 
 @pytest.fixture(autouse=True)

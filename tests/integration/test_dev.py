@@ -16,9 +16,10 @@ import time
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
+
+from tests.loopback import answering
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-c", "from lambda_durable.cli import main; main()"]
@@ -461,15 +462,10 @@ def test_another_executor_gets_every_invocation(start):
 
         def log_message(self, *_): ...
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Lambda)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        dev = start("--executor", f"http://127.0.0.1:{server.server_port}")
+    with answering(ThreadingHTTPServer(("127.0.0.1", 0), Lambda)) as url:
+        dev = start("--executor", url)
         dev.send("friend/came", {"name": "Ada"})
         dev.wait(lambda: len(events) == 2)
-    finally:
-        server.shutdown()
-        server.server_close()
 
     paths, (first, again) = {path for path, _ in events}, (event["Records"][0] for _, event in events)
     assert paths == {"/2015-03-31/functions/Worker/invocations"}

@@ -34,6 +34,7 @@ from lambda_durable import (
 from lambda_durable.aws.clock import SystemClock
 from lambda_durable.aws.table import table_definition
 from lambda_durable.runtime.messages import Continuation, Start
+from tests.loopback import answering
 
 QUEUES = {
     "QUEUE": "continuations",
@@ -514,13 +515,8 @@ def answers():
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield taken, f"http://127.0.0.1:{server.server_port}/answer"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as url:
+        yield taken, f"{url}/answer"
 
 
 def deployment(url: str, what: str = "Create", **fields: Any) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from botocore.exceptions import ClientError, HTTPClientError
 from lambda_durable import ConfigurationError
 from lambda_durable.aws import clients
 from lambda_durable.aws.short_path import SHORT, Raw
+from tests.loopback import answering
 
 ITEM = {"pk": {"S": "p"}, "sk": {"S": "ü/🙂"}}
 THERE = {"TableName": "t", "Item": ITEM, "ConditionExpression": "attribute_not_exists(pk)"}
@@ -81,22 +82,13 @@ class Service:
         if tls is not None:
             self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
-        self.thread.start()
-
-    def close(self):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
 
 
 @contextmanager
 def serving(tls=None):
     service = Service(tls)
-    try:
+    with answering(service.server):
         yield service
-    finally:
-        service.close()
 
 
 @pytest.fixture(params=["python", "libcurl"])
@@ -396,11 +388,15 @@ def test_threads_have_connections_of_their_own_and_get_their_own_answers(dynamod
         odd = int(item["n"]["N"]) % 2
         return error("ConditionalCheckFailedException", Item=item) if odd else (200, {"Attributes": item})
 
+    failed = (
+        dynamodb.exceptions.ConditionalCheckFailedException
+    )  # botocore makes it when it is first asked for
+
     def put(number):
         item = {"n": {"N": str(number)}}
         try:
             return dynamodb.put_item(TableName="t", Item=item)["Attributes"] == item
-        except dynamodb.exceptions.ConditionalCheckFailedException as caught:
+        except failed as caught:
             return caught.response["Item"] == item
 
     service.answers = [answer]

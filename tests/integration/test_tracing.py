@@ -34,6 +34,7 @@ from lambda_durable import (
 )
 from lambda_durable.otel import OpenTelemetry, current_trace
 from lambda_durable.testing import Faults, crash_everywhere
+from tests.loopback import answering
 
 TRACE, SENDER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SECRET = "4111 1111 1111 1111"
@@ -78,12 +79,9 @@ class _Taking(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    with Collector() as collector:
-        thread = threading.Thread(target=collector.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
+    collector = Collector()
+    with answering(collector):
         yield collector
-        collector.shutdown()
-        thread.join()
 
 
 class Memory(InMemorySpanExporter):

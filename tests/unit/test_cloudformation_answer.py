@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -10,6 +9,7 @@ import pytest
 
 from lambda_durable.aws import cloudformation
 from lambda_durable.aws.cloudformation import put_answer
+from tests.loopback import answering
 
 
 class Bucket(HTTPServer):
@@ -42,12 +42,8 @@ def bucket(monkeypatch) -> Iterator[Bucket]:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
     monkeypatch.setattr(cloudformation, "PAUSE", 0)
     server = Bucket()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(server):
+        yield server
 
 
 def test_goes_to_the_presigned_url_without_a_content_type(bucket):
