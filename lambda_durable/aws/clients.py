@@ -29,7 +29,6 @@ from botocore.validate import ParamValidator
 
 from . import errors
 from .connections import Connections
-from .curl import Curl
 from .settings import PREFIX, Settings
 from .short_path import Http, Sender, shorten
 
@@ -121,6 +120,8 @@ class Clients:
     def _senders(self, client: Any, transport: str) -> Iterator[Sender]:
         """Those of the client's everyday calls, the one to be preferred first."""
         if transport == "libcurl" and (credentials := self._session.get_credentials()) is not None:
+            from .curl import Curl
+
             meta = client.meta
             service = meta.service_model.signing_name
             yield Curl(credentials, self._http, service=service, region=meta.region_name)

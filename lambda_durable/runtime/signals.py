@@ -29,9 +29,8 @@ def hold(chain: Chain, record: Record, *, replace: bool, awaits: Callable[[str],
         )
         held = store.get_record(holder.run_id, holder.path)
         if not still_waits(chain.world, holder.run_id, held):
-            if replace and was_ended_by(
-                held, chain.tag
-            ):  # an earlier delivery may have died before it said so
+            if replace and was_ended_by(held, chain.tag):
+                # An earlier delivery may have died before it said so.
                 end(chain.world, holder, chain.tag, error=ErrorInfo.of(taken))
             continue
         error = SignalConflictError(

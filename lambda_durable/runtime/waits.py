@@ -190,9 +190,8 @@ def give_up(chain: Chain, op: Wait) -> None:
     if isinstance(op, CallbackWait):
         callbacks.give_up(chain, record, op.not_submitted)
         return
-    if (
-        op.kind is Kind.WAIT_FOR_EVENT
-    ):  # the delivery that began it may have died before anybody could find it
+    if op.kind is Kind.WAIT_FOR_EVENT:
+        # The delivery that began it may have died before anybody could find it.
         if chain.repeats and record.author.tag == chain.tag:
             begin(chain, op)
         elif _looks_back(record):

@@ -107,7 +107,8 @@ def tell(rt, name, n):
         rt.send(Event("paid", {"order": "x", "n": 0}), Event("paid", {"order": "o", "n": n}))
 
 
-def tell_all(rt, name):
+def tell_each(rt, name):
+    """One event for each of its waits."""
     for _ in range(BACK[name]):
         rt.send(Event("paid", {"order": "o", "n": 7}))
 
@@ -154,7 +155,7 @@ def test_what_came_before_its_wait_is_found_whatever_crashes(name, mode):
     app, effects = make(mode)
 
     def drive(rt, _):
-        tell_all(rt, name)
+        tell_each(rt, name)
         rt.drain()
 
     points = 0
@@ -177,7 +178,7 @@ def test_an_event_that_comes_as_its_wait_looks_back_repeats_nothing(name, mode):
         app, effects = make(mode)
         rt = LocalRuntime(app, faults=Faults(interleave=True), seed=seed)
         run = rt.start(app.functions[name], {"order": "o"})
-        tell_all(rt, name)
+        tell_each(rt, name)
         rt.drain()
         assert rt.get(run.run_id).output == 7, seed
         assert sorted(effects) == DONE[name], seed

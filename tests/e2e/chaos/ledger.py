@@ -118,7 +118,7 @@ class Ledger:
                 return "their worker died"
             case "failed":
                 return "their invocation failed"
-        if any(id in self.doubled for id, _, _ in self.messages(effect.invocation)):
+        if any(id in self.doubled for id, _, _ in effect.invocation.messages):
             return "their message was sent twice"
         return None
 
